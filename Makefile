@@ -1,0 +1,89 @@
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+ARGS   ?=
+
+VENV   := .venv
+BIN    := $(VENV)/bin
+CLI    := tests/cli/node_modules/.ready
+PYTEST := $(BIN)/python -m pytest
+UV     := uv==0.13.9
+
+# What the caller set for another Python must not reach this one.
+unexport PYTHONHOME PYTHONPATH
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+help:  ## Show this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs here
+	@$(BIN)/python -m tests.demo $(ARGS)
+
+dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
+
+check: lint types docs smoke  ## All that CI runs; the tests come last
+	@$(MAKE) test
+
+lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+
+format: $(VENV)/.ready  ## Tidy the code
+	$(BIN)/python -m ruff check --fix-only .
+	$(BIN)/python -m ruff format .
+
+types: $(VENV)/.ready  ## Check the types, of the tests too
+	$(BIN)/python -m mypy
+
+docs: $(VENV)/.ready  ## Check that what the README says is so
+	$(PYTEST) -q tests/test_docs.py
+
+test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
+	$(PYTEST) -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+
+test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
+	$(PYTEST) -n logical --maxprocesses 4 --dist worksteal -m "not official_cli" $(ARGS)
+
+smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$$new" "$$new"/bwrun-*.tar.gz; \
+	$(PYTHON) -m venv "$$new/venv"; \
+	"$$new/venv/bin/python" -m pip install --quiet --require-hashes --requirement requirements.lock; \
+	"$$new/venv/bin/python" -m pip install --quiet --no-deps "$$new"/bwrun-*.whl; \
+	"$$new/venv/bin/python" -m pip check; \
+	"$$new/venv/bin/bwrun" --version
+
+lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
+	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
+	$(PYTHON) -m venv "$$new"; \
+	"$$new/bin/python" -m pip install --quiet $(UV); \
+	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
+	compile() { "$$new/bin/uv" --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes $(ARGS) "$$@"; }; \
+	compile --group dev pyproject.toml --output-file tests/requirements.lock; \
+	compile pyproject.toml --constraint tests/requirements.lock --output-file requirements.lock
+	cd tests/cli && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
+
+clean:  ## Remove all that make made
+	rm -rf $(VENV) tests/cli/node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find bwrun tests -type d -name __pycache__ -prune -exec rm -rf {} +
+
+$(VENV)/.ready: pyproject.toml tests/requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=...")'
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement tests/requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m pip check || { echo "the lock files are older than pyproject.toml: make lock" >&2; exit 1; }
+	@touch $@
+
+$(CLI): tests/cli/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd tests/cli && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.ready; \
+	elif [ "$$CI" = true ]; then \
+		echo "npm is missing: the tests with the official CLI need Node 20 or newer" >&2; exit 1; \
+	else \
+		echo "npm is missing: the tests with the official CLI will be skipped"; \
+	fi
+
+.PHONY: help demo dev check lint format types docs test test-fast smoke lock clean

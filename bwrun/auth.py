@@ -1,0 +1,208 @@
+"""
+The login with a personal API key: the form that is sent, and what the reply means.
+
+Facts: protocol notes 1.3, 1.4, 1.8 and 5; names as on the wire stand at the
+line that reads them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import sys
+import uuid
+from dataclasses import dataclass
+
+from bwrun.client import Answer, device_type
+from bwrun.credentials import KEY_HINT, Credentials
+from bwrun.crypto.encstring import COSE_ENCRYPT0, kind_of
+from bwrun.crypto.keys import Argon2id, Kdf, Pbkdf2, UnlockData
+from bwrun.errors import AuthenticationError, BwrunError, ServerError
+from bwrun.sensitive import Sensitive
+from bwrun.servers import EU, US, Server
+from bwrun.wire import Wire
+
+# Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
+# gets a "new device" mail for each run of a container.
+DEVICE_NAMESPACE = uuid.UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
+HTTP_OK = 200
+HTTP_NOT_FOUND = 404
+_KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
+_BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
+
+
+@dataclass(frozen=True)
+class Login:
+    """What a login gives: an access token, and what the vault is unlocked with."""
+
+    access_token: Sensitive
+    user_id: str | None
+    email: str | None
+    unlock: UnlockData
+    private_key: str | None  # EncString under the user key
+    force_password_reset: bool
+
+
+def device_id(client_id: str, chosen: str | None) -> str:
+    """Return the identifier of this device: the chosen one, or one that follows from the client id."""
+    return chosen or str(uuid.uuid5(DEVICE_NAMESPACE, client_id.lower()))
+
+
+def login_form(credentials: Credentials, device: str) -> dict[str, str]:
+    """
+    Return the fields of `POST {identity}/connect/token`.
+
+    (bitwarden/clients:libs/common/src/auth/models/request/identity-token/user-api-token.request.ts)
+    """
+    return {
+        "grant_type": "client_credentials",
+        "scope": "api",
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret.reveal().decode("utf-8", "replace"),
+        "deviceType": device_type(),
+        "deviceIdentifier": device,
+        "deviceName": {"darwin": "macos"}.get(sys.platform, "linux"),
+    }
+
+
+def read_login(answer: Answer, credentials: Credentials, server: Server) -> Login:
+    """
+    Return what the server's answer to the login gives.
+
+    Raises AuthenticationError: the key is not accepted, or the account cannot be unlocked with a master password;
+    ServerError: the answer is not usable.
+    """
+    if answer.status != HTTP_OK:
+        raise _refusal(answer, credentials, server)
+    reply = Wire(answer.data, "the server's reply to the login")
+    token = reply.need_text("access_token")
+    if not token.isascii() or not token.isprintable():
+        raise ServerError("unexpected-reply", "the access token is not a token")
+    _refuse_unsupported(reply)
+    claims = _claims(token)
+    email = claims.get("email")
+    user_id = claims.get("sub")
+    return Login(
+        access_token=Sensitive(token.encode()),
+        user_id=user_id if isinstance(user_id, str) else None,
+        email=email if isinstance(email, str) else None,
+        unlock=_unlock_data(reply, email if isinstance(email, str) else None),
+        private_key=_private_key(reply),
+        force_password_reset=reply.flag("ForcePasswordReset") or False,
+    )
+
+
+def _refuse_unsupported(reply: Wire) -> None:
+    options = reply.child("UserDecryptionOptions")
+    has_master_password = None if options is None else options.flag("HasMasterPassword")
+    if reply.flag("ApiUseKeyConnector") and not has_master_password:
+        raise AuthenticationError(
+            "key-connector", "this account is unlocked by Key Connector, which is not supported",
+            "use an account with a master password",
+        )  # fmt: skip
+    if has_master_password is False:
+        raise AuthenticationError(
+            "no-master-password", "this account has no master password, and an API key alone does not open its vault",
+            "set a master password in the web vault, or use another account",
+        )  # fmt: skip
+    private_key = _private_key(reply)
+    if private_key is not None and kind_of(private_key) == COSE_ENCRYPT0:
+        raise AuthenticationError(
+            "unsupported-account", "this account has V2 encryption (COSE keys), which is not supported yet",
+            "use an account that was made before it",
+        )  # fmt: skip
+
+
+def _private_key(reply: Wire) -> str | None:
+    keys = reply.child("AccountKeys")
+    pair = None if keys is None else keys.child("publicKeyEncryptionKeyPair")
+    wrapped = None if pair is None else pair.text("wrappedPrivateKey")
+    return wrapped or reply.text("PrivateKey")
+
+
+def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
+    """Prefer MasterPasswordUnlock, which belongs together; fall back to Key and Kdf* (Vaultwarden before 1.35.3)."""
+    options = reply.child("UserDecryptionOptions")
+    unlock = None if options is None else options.child("MasterPasswordUnlock")
+    if unlock is None:
+        salt = email
+        if not salt:
+            raise ServerError(
+                "incomplete-reply", "the server's reply to the login names no e-mail address to derive with"
+            )
+        return UnlockData(_kdf(reply, "Kdf", "Kdf"), salt, reply.need_text("Key"))
+    kdf = unlock.child("Kdf")
+    if kdf is None:
+        raise unlock.lacks("Kdf")
+    wrapped = unlock.text("MasterKeyEncryptedUserKey") or unlock.text("MasterKeyWrappedUserKey") or reply.text("Key")
+    salt = unlock.text("Salt") or email
+    if not wrapped or not salt:
+        raise unlock.lacks("Salt" if wrapped else "MasterKeyEncryptedUserKey")
+    return UnlockData(_kdf(kdf, "KdfType", ""), salt, wrapped)
+
+
+def _kdf(part: Wire, kind_name: str, prefix: str) -> Kdf:
+    kind = part.need_number(kind_name)
+    iterations = part.need_number(f"{prefix}Iterations")
+    if kind == _KDF_PBKDF2:
+        return Pbkdf2(iterations)
+    if kind == _KDF_ARGON2ID:
+        return Argon2id(iterations, part.need_number(f"{prefix}Memory"), part.need_number(f"{prefix}Parallelism"))
+    raise AuthenticationError("unsupported-account", f"this account's KDF is of type {kind}, which is not supported")
+
+
+def _claims(token: str) -> dict[str, object]:
+    """Return what the token says of its user; not verified, so only for names and the old salt."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+    except (IndexError, ValueError, binascii.Error, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:
+    """Return what a refused login means: official servers say it in `error`, Vaultwarden in words (protocol 1.8)."""
+    names = {str(k).lower(): v for k, v in answer.data.items()} if isinstance(answer.data, dict) else {}
+    kind = str(names.get("error") or "")
+    message = answer.message
+    said = f"{answer.status} {kind if kind and ' ' not in kind else ''}".strip()
+    if message and message != kind:
+        said += f": {message}"
+    if answer.status == HTTP_NOT_FOUND:
+        return ServerError("not-found", f"there is no login at {answer.url} (404)", "is --server right, path included?")
+    if kind in ("version_header_missing", "invalid_client_version"):
+        return ServerError(
+            "client-version", f"the server does not accept bwrun's client version ({said})",
+            "set BWRUN_CLIENT_VERSION to the version of a current official client, e.g. 2026.9.0",
+        )  # fmt: skip
+    if "disabled" in message.lower():
+        return AuthenticationError(
+            "disabled", f"the server has disabled this account ({said})", "ask who runs the server"
+        )
+    if kind == "invalid_client" or any(word in message.lower() for word in _BAD_KEY):
+        return AuthenticationError(
+            "invalid-api-key", f"{server.name} does not accept this API key ({said})", *_key_hints(credentials, server)
+        )
+    return AuthenticationError("refused", f"{server.name} refused the login ({said})")
+
+
+def _key_hints(credentials: Credentials, server: Server) -> list[str]:
+    hints = []
+    if credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials):
+        hints.append(
+            f"its halves came from two places: client_id from {credentials.client_id_place},"
+            f" client_secret from {credentials.client_secret_place}"
+        )
+    hints.append(f"a key that was rotated is no longer valid; {KEY_HINT}")
+    if server in (US, EU):
+        other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")
+        hints.append(f"an account at {other} needs --server {flag}, one of a self-hosted server its URL")
+    return hints
+
+
+def _same_file(credentials: Credentials) -> bool:
+    places = (credentials.client_id_place, credentials.client_secret_place)
+    files = {place.partition("` line ")[0] for place in places}
+    return len(files) == 1 and all("` line " in place for place in places)

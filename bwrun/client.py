@@ -1,0 +1,302 @@
+"""
+HTTP to a Bitwarden server: the requests, their retries, and what an unusable answer means.
+
+The only caller of httpx; its exceptions end here.  This module knows no key
+and no EncString.  A request ends within the deadline: a 429 is waited for as
+told, a failing server gets a few more tries, no redirect leaves the origin.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import ssl
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import httpx
+
+from bwrun import __version__
+from bwrun.deadline import Deadline
+from bwrun.errors import BwrunError, NetworkError, ServerError
+from bwrun.ratelimit import failure_wait, told_wait, untold_wait
+from bwrun.sensitive import Sensitive
+from bwrun.servers import Server
+from bwrun.tls import issuer_of, make_context
+
+# bitwarden/server:src/Core/Enums/DeviceType.cs: the official CLI's own types.
+DEVICE_TYPES = {"darwin": "24", "linux": "25"}
+RETRIES = 3  # after the first try
+MAX_REDIRECTS = 3
+MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
+_FAILING = frozenset((500, 502, 503, 504))
+_REDIRECTS = frozenset((301, 302, 303, 307, 308))
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+def device_type() -> str:
+    """Return the number of this kind of device."""
+    return DEVICE_TYPES.get(sys.platform, "25")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server said; `data` is the parsed JSON, None if the body is none."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    data: object = field(repr=False)
+    url: str = ""
+
+    @property
+    def message(self) -> str:
+        """
+        Return the server's own words, at most 200 characters.
+
+        Old and new servers put them in different places (protocol notes 1.8).
+        """
+        if not isinstance(self.data, dict):
+            return ""
+        names = {str(name).lower(): value for name, value in self.data.items()}
+        model = names.get("errormodel")
+        inner = {str(name).lower(): value for name, value in model.items()} if isinstance(model, dict) else {}
+        texts = (inner.get("message"), names.get("error_description"), names.get("message"), names.get("error"))
+        return next((text[:200] for text in texts if isinstance(text, str) and text), "")
+
+
+@dataclass(frozen=True)
+class _Reply:
+    """What came over the wire."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+class Client:
+    """Connections to one server, for one run. Its methods may be called from several threads."""
+
+    def __init__(self, server: Server, ca_files: tuple[str, ...], client_version: str, deadline: Deadline) -> None:
+        """
+        Prepare; nothing is sent yet.
+
+        Raises ConfigError: a CA file holds no certificate; a proxy's address is none.
+        """
+        self._server = server
+        self._deadline = deadline
+        self._proxied = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
+        try:
+            self._http = httpx.Client(
+                verify=make_context(ca_files),
+                trust_env=self._proxied,
+                headers={
+                    "Accept": "application/json",
+                    "User-Agent": f"bwrun/{__version__}",
+                    "Device-Type": device_type(),
+                    "Bitwarden-Client-Name": "cli",
+                    "Bitwarden-Client-Version": client_version,
+                },
+            )
+        except (ValueError, httpx.InvalidURL):
+            raise NetworkError("proxy", "a proxy variable holds no usable address", "check https_proxy") from None
+
+    def post_token(self, form: Mapping[str, str], secret: Sensitive) -> Answer:
+        """
+        Ask for an access token; any status that is no failure of the server's is returned.
+
+        `secret` is cut out of whatever the server says back.
+
+        Raises NetworkError, ServerError.
+        """
+        return self._answer("POST", f"{self._server.identity}/connect/token", form=form, secret=secret)
+
+    def get(self, path: str, token: Sensitive) -> Answer:
+        """
+        GET `{api}/path` with the access token.
+
+        Raises NetworkError, ServerError.
+        """
+        return self._answer("GET", f"{self._server.api}/{path}", token=token)
+
+    def get_server_config(self) -> object:
+        """Return the server's config, None if it gives none: a run does without."""
+        try:
+            reply = self._once("GET", f"{self._server.api}/config", {}, None)
+            return _parsed(reply.body) if reply.status == httpx.codes.OK else None
+        except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, OSError, BwrunError):
+            return None
+
+    def _answer(
+        self, method: str, url: str, *, token: Sensitive | None = None,
+        form: Mapping[str, str] | None = None, secret: Sensitive | None = None,
+    ) -> Answer:  # fmt: skip
+        headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
+        reply = self._with_retries(method, url, headers, form)
+        body = reply.body if secret is None else reply.body.replace(secret.reveal(), b"...")
+        answer = Answer(reply.status, reply.headers, _parsed(body), url)
+        if answer.status in _REDIRECTS:
+            raise _redirected(url, reply.headers.get("location", ""))
+        if answer.data is None and (answer.status == httpx.codes.OK or body):
+            raise _not_json(answer, body)
+        return answer
+
+    def _with_retries(
+        self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> _Reply:
+        for attempt in range(RETRIES + 1):
+            try:
+                reply = self._once(method, url, headers, form)
+            except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
+                if attempt == RETRIES:
+                    raise self._network_error(error, url) from None
+                self._pause(failure_wait(attempt), url)
+                continue
+            except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
+                raise self._network_error(error, url) from None
+            if reply.status == httpx.codes.TOO_MANY_REQUESTS:
+                self._wait_for_turn(reply, url, attempt)
+            elif reply.status in _FAILING:
+                self._wait_for_recovery(reply, url, attempt)
+            else:
+                return reply
+        raise AssertionError("the last attempt returns or raises")
+
+    def _once(self, method: str, url: str, headers: Mapping[str, str], form: Mapping[str, str] | None) -> _Reply:
+        """Send one request, following redirects within its origin (a POST only where it stays one)."""
+        target = httpx.URL(url)
+        for _ in range(MAX_REDIRECTS):
+            reply, onward = self._send(method, target, headers, form)
+            if onward is None or _origin(onward) != _origin(target):
+                return reply
+            if method == "POST" and reply.status not in (307, 308):
+                return reply
+            target = onward
+        return self._send(method, target, headers, form)[0]
+
+    def _send(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], form: Mapping[str, str] | None
+    ) -> tuple[_Reply, httpx.URL | None]:
+        """Return the answer, read within the deadline however slowly it drips, and where it redirects to."""
+        timeout = max(0.001, self._deadline.left())
+        with self._http.stream(method, url, headers=headers, data=form, timeout=timeout) as response:
+            parts, size = [], 0
+            for part in response.iter_bytes():
+                parts.append(part)
+                size += len(part)
+                if size > MAX_SIZE:
+                    raise ServerError("too-large", f"{_host(str(url))} sends more than {MAX_SIZE >> 20} MiB")
+                if self._deadline.left() <= 0:
+                    raise self._deadline.exceeded(_host(str(url)))
+            onward = None if response.next_request is None else response.next_request.url
+            return _Reply(response.status_code, response.headers, b"".join(parts)), onward
+
+    def _wait_for_turn(self, reply: _Reply, url: str, attempt: int) -> None:
+        """Wait as the server says it wants. Raises ServerError: that is longer than what is left."""
+        told = told_wait(reply.headers, Answer(reply.status, reply.headers, _parsed(reply.body)).message)
+        wait = untold_wait(attempt) if told is None else told
+        if attempt < RETRIES and wait < self._deadline.left():
+            time.sleep(wait)
+            return
+        words = "did not say for how long" if told is None else f"asks to wait {told:.0f} s"
+        raise ServerError(
+            "rate-limit", f"{_host(url)} gets too many requests and {words} (429)",
+            "the limit counts all logins from this address in the last minute; --timeout says how long bwrun may wait",
+        )  # fmt: skip
+
+    def _wait_for_recovery(self, reply: _Reply, url: str, attempt: int) -> None:
+        told = told_wait(reply.headers, "")
+        wait = failure_wait(attempt) if told is None else told
+        if attempt < RETRIES and wait < self._deadline.left():
+            time.sleep(wait)
+            return
+        raise ServerError(
+            "unavailable", f"{_host(url)} fails ({reply.status}), after {attempt + 1} tries", "try again later"
+        )
+
+    def _pause(self, seconds: float, url: str) -> None:
+        if seconds >= self._deadline.left():
+            raise self._deadline.exceeded(_host(url))
+        time.sleep(seconds)
+
+    def _network_error(self, error: Exception, url: str) -> BwrunError:
+        """Return what an exception of httpx means to a user."""
+        host = _host(url)
+        if isinstance(error, httpx.TimeoutException):
+            return self._deadline.exceeded(host)
+        if isinstance(error, httpx.ProxyError):
+            return NetworkError("proxy", f"the proxy does not let through to {host}", "check https_proxy and no_proxy")
+        if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
+            return NetworkError("url", f"`{url}` is no URL that can be asked", "check --server")
+        for cause in _causes(error):
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                return self._untrusted(cause, url)
+            if isinstance(cause, ssl.SSLError):
+                return NetworkError("tls", f"no secure connection to {host}: {cause.reason or 'TLS failed'}",
+                                    "is it https that is spoken at that port?")  # fmt: skip
+            if isinstance(cause, socket.gaierror):
+                return NetworkError("dns", f"the name {host} cannot be found", "check --server and the name service")
+            if isinstance(cause, OSError) and cause.errno and isinstance(error, httpx.ConnectError):
+                return NetworkError(
+                    "unreachable",
+                    f"cannot connect to {host}: {os.strerror(cause.errno)}",
+                    "check --server and the network",
+                )
+        if isinstance(error, httpx.ConnectError):
+            return NetworkError("unreachable", f"cannot connect to {host}", "check --server and the network")
+        return NetworkError("interrupted", f"{host} broke off the connection, {RETRIES + 1} times", "try again later")
+
+    def _untrusted(self, cause: ssl.SSLCertVerificationError, url: str) -> NetworkError:
+        target = httpx.URL(url)
+        issuer = "" if self._proxied else issuer_of(target.host, target.port or 443)
+        by = f", issued by `{issuer}`" if issuer else ""
+        return NetworkError(
+            "tls-untrusted", f"the certificate of {_host(url)}{by} is not trusted: {cause.verify_message}",
+            "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
+        )  # fmt: skip
+
+
+def _parsed(body: bytes) -> object:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _host(url: str) -> str:
+    target = httpx.URL(url)
+    return f"{target.scheme}://{target.netloc.decode()}"
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    found: list[BaseException] = []
+    current: BaseException | None = error
+    while current is not None and len(found) < 20:
+        found.append(current)
+        current = current.__cause__ or current.__context__
+    return found
+
+
+def _redirected(url: str, location: str) -> ServerError:
+    return ServerError(
+        "redirect", f"{_host(url)} sends on to another address: `{location[:200].partition('?')[0]}`",
+        "no credential is sent there; if that is the server, set --server to it",
+    )  # fmt: skip
+
+
+def _not_json(answer: Answer, body: bytes) -> ServerError:
+    html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
+    what = "an HTML page" if html else "something that is not JSON"
+    if answer.status == httpx.codes.FORBIDDEN:
+        return ServerError("blocked", f"{_host(answer.url)} refuses with {what} (403)",
+                           "a proxy or bot protection in front of the server stands in the way")  # fmt: skip
+    return ServerError(
+        "not-json", f"{answer.url} answers with {what} instead of JSON ({answer.status})",
+        "is that the server's address, path included? A login page in front of it cannot be passed",
+    )  # fmt: skip

@@ -1,0 +1,195 @@
+"""
+Options + environment + env files → Config: everything a run has to know that is not secret.
+
+All that can be wrong offline is found here, before any prompt and any request.
+This module knows neither the network nor how a secret is read.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bwrun.cli import Options
+from bwrun.envfiles import find_env_file, read_env_file
+from bwrun.errors import ConfigError, UsageError
+from bwrun.servers import Server, find_server
+from bwrun.sources import CREDENTIALS, Found, Sources, is_own
+
+DEFAULT_TIMEOUT = 60.0  # seconds
+MAX_TIMEOUT = 24 * 3600.0  # seconds
+
+# Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
+# support clients of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
+CLIENT_VERSION = "2026.9.0"
+
+
+@dataclass(frozen=True)
+class Warn:
+    """Something dangerous that does not stop a run."""
+
+    text: str
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """One run, without its secrets."""
+
+    command: tuple[str, ...]
+    sources: Sources
+    server: Server
+    server_given: bool
+    ca_files: tuple[str, ...]
+    timeout: float  # seconds, for everything before the command but prompts and --password-command
+    passed: frozenset[str]  # variables of bwrun's own that the command may see
+    session_api_key: bool
+    verbose: bool
+    device_id: str | None
+    client_version: str
+    password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
+    warnings: tuple[Warn, ...]
+
+
+def load_config(options: Options, environment: Mapping[str, str]) -> Config:
+    """
+    Read the env files and every setting.
+
+    Raises ConfigError or UsageError: an env file or a setting cannot be used.
+    """
+    named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
+    automatic = None if named else find_env_file()
+    files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
+    sources = Sources(environment, files)
+    settings = _Settings(options, sources)
+    given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
+    return Config(
+        command=tuple(options.command),
+        sources=sources,
+        server=find_server(*given),
+        server_given=any(value is not None for value in given),
+        ca_files=_ca_files(settings, environment),
+        timeout=_timeout(settings.found("timeout")),
+        passed=_passed(options, sources),
+        session_api_key=settings.flag("session-api-key"),
+        verbose=settings.flag("verbose"),
+        device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
+        client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
+        password_options=_password_options(options),
+        warnings=tuple(_warnings(sources)),
+    )
+
+
+class _Settings:
+    """Options first, then what the sources say of BWRUN_LONG_OPTION."""
+
+    def __init__(self, options: Options, sources: Sources) -> None:
+        self._options = options
+        self._sources = sources
+
+    def found(self, name: str) -> Found | None:
+        if name in self._options.values:
+            return Found(self._options.values[name], f"--{name}")
+        return self._sources.find(variable(name))
+
+    def text(self, name: str) -> str | None:
+        found = self.found(name)
+        return None if found is None else found.value
+
+    def flag(self, name: str) -> bool:
+        if name in self._options.flags:
+            return True
+        found = self._sources.find(variable(name))
+        if found is None or found.value.lower() in ("0", "false", "no", "off"):
+            return False
+        if found.value.lower() in ("1", "true", "yes", "on"):
+            return True
+        raise ConfigError("flag", f"{variable(name)} in {found.place} is neither 1 nor 0")
+
+
+def variable(option: str) -> str:
+    """Return the variable that means the same as `--option`."""
+    return "BWRUN_" + option.upper().replace("-", "_")
+
+
+def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is trusted beside the system's certificates: --ca-file, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS."""
+    chosen = settings.found("ca-file")
+    paths = [] if chosen is None else [(chosen.value, chosen.place)]
+    paths += [(environment.get(name, ""), name) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")]
+    for path, place in paths:
+        try:
+            if path:
+                os.close(os.open(path, os.O_RDONLY))
+        except OSError as error:
+            raise ConfigError("ca-file", f"{place}: cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+    return tuple(dict.fromkeys(os.path.abspath(path) for path, _ in paths if path))
+
+
+def _timeout(found: Found | None) -> float:
+    if found is None:
+        return DEFAULT_TIMEOUT
+    try:
+        seconds = float(found.value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_TIMEOUT:
+        raise ConfigError("timeout", f"the timeout from {found.place} is not a number of seconds above 0")
+    return seconds
+
+
+def _passed(options: Options, sources: Sources) -> frozenset[str]:
+    names = list(options.lists.get("pass", []))
+    found = sources.find("BWRUN_PASS")
+    names += re.split(r"[\s,]+", found.value.strip(" ,")) if found is not None and not names else []
+    for name in names:
+        if not is_own(name):
+            raise UsageError(
+                "pass", f"--pass {name}: that variable is not taken away from the command",
+                "--pass is for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
+            )  # fmt: skip
+    return frozenset(names)
+
+
+def _device_id(found: Found | None) -> str | None:
+    if found is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}", found.value):
+        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
+    return found.value.lower()
+
+
+def _client_version(found: Found | None) -> str:
+    if found is None:
+        return CLIENT_VERSION
+    if not re.fullmatch(r"[0-9]{4}\.[0-9]{1,2}\.[0-9]{1,3}", found.value):
+        raise ConfigError("client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not like {CLIENT_VERSION}")
+    return found.value
+
+
+def _password_options(options: Options) -> dict[str, str]:
+    given = {name: value for name, value in options.values.items() if name.startswith("password-")}
+    if len(given) > 1:
+        raise UsageError("conflict", "the master password can come from one place only, not from "
+                         + " and ".join(f"--{name}" for name in given))  # fmt: skip
+    return given
+
+
+def _warnings(sources: Sources) -> list[Warn]:
+    warnings = []
+    for file in sources.files:
+        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:]):
+            warnings.append(
+                Warn(f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"chmod 600 {file.path}",))
+            )
+        if "BWRUN_RUNTIME_DIR" in file.values:
+            warnings.append(Warn(f"BWRUN_RUNTIME_DIR in `{file.path}` does not count: set it in the environment"))
+    hint = (
+        "a server's address in it counts only with BW_CLIENTSECRET beside it; `--env-file .env` trusts the whole file"
+    )
+    return warnings + [
+        Warn(f"{name} in `.env` does not count: that file was found, not named", (hint,))
+        for name in sources.mistrusted()
+    ]

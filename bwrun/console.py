@@ -1,0 +1,75 @@
+"""
+What bwrun says to people, all of it on stderr.
+
+The rules: one `error` line, then hints; lower-case, no full stop unless there
+are two sentences; names in backticks, never a value.  A stderr that is closed
+or full changes nothing of what bwrun does.  Text that came from elsewhere (a
+server, a file name) cannot move the cursor: control characters are escaped.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from bwrun.errors import BwrunError
+
+STDERR = 2
+
+
+class Console:
+    """stderr, with the steps of a run when `verbose`."""
+
+    def __init__(self, *, verbose: bool, started: float) -> None:
+        """`started` is the time of `time.monotonic()` that steps are counted from, in seconds."""
+        self.verbose = verbose
+        self._started = started
+
+    def step(self, text: str) -> None:
+        """Say with `-v` that a step is done, with the time since bwrun's start."""
+        if self.verbose:
+            self._write(f"bwrun: {time.monotonic() - self._started:7.3f} s  {text}")
+
+    def warn(self, text: str, *hints: str) -> None:
+        """Say what is dangerous and not in the way."""
+        self._write(f"bwrun: warning: {text}", *(f"bwrun: hint: {hint}" for hint in hints))
+
+    def report(self, error: BwrunError) -> None:
+        """Print an error: what, which, what next."""
+        self._write(
+            f"bwrun: error: {error.message} [{error.code}]",
+            *(f"bwrun: hint: {hint}" for hint in error.hints),
+        )
+
+    def report_internal(self, error: BaseException) -> None:
+        """Print the type and the place of an exception nobody expected, never its text: it may quote a secret."""
+        self._write(
+            f"bwrun: error: internal error: {type(error).__name__} in {place_of(error)} [internal]",
+            "bwrun: hint: this is a bug of bwrun, please report it with this line",
+        )
+
+    def _write(self, *lines: str) -> None:
+        data = "".join(f"{printable(line)}\n" for line in lines)
+        try:
+            os.write(STDERR, data.encode("utf-8", "surrogateescape"))
+        except OSError:
+            pass  # nobody reads: not a reason to fail
+
+
+def printable(text: str) -> str:
+    """Return `text` with control characters escaped; bytes that are no UTF-8 (surrogates) stay as they came."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() or "\udc80" <= char <= "\udcff" else ascii(char)[1:-1] for char in text)
+
+
+def place_of(error: BaseException) -> str:
+    """Return `module.py:line` of the innermost frame of bwrun's own code."""
+    place = "?"
+    trace = error.__traceback__
+    while trace is not None:
+        path = trace.tb_frame.f_code.co_filename
+        if f"{os.sep}bwrun{os.sep}" in path:
+            place = f"{os.path.basename(path)}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place

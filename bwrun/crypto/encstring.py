@@ -1,0 +1,132 @@
+"""
+EncString: `type.iv|data|mac`, parsed strictly, opened only after its MAC.
+
+Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/enc_string/symmetric.rs.
+A type that is unknown or not authenticated is refused by name; there is no
+"try without".
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from typing import ClassVar
+
+from bwrun.crypto import primitives
+from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+
+AES_256_CBC = 0  # not authenticated
+AES_256_CBC_HMAC_SHA256 = 2
+RSA_TYPES = (3, 4, 5, 6)
+COSE_ENCRYPT0 = 7
+
+IV_SIZE = 16
+MAC_SIZE = 32
+NAMES = {
+    0: "AES-256-CBC without a MAC", 1: "AES-128-CBC with HMAC", 2: "AES-256-CBC with HMAC",
+    3: "RSA-OAEP-SHA256", 4: "RSA-OAEP-SHA1", 5: "RSA-OAEP-SHA256 with HMAC", 6: "RSA-OAEP-SHA1 with HMAC",
+    7: "COSE",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class SymmetricKey:
+    """A 64-byte key: 32 bytes for AES-256-CBC, 32 for HMAC-SHA256."""
+
+    enc_key: bytes
+    mac_key: bytes
+
+    SIZE: ClassVar[int] = 64
+
+    @classmethod
+    def from_bytes(cls, key: bytes) -> SymmetricKey:
+        """
+        Split 64 bytes.
+
+        Raises UnsupportedEncStringError: any other size, which names another kind of key.
+        """
+        if len(key) != cls.SIZE:
+            raise UnsupportedEncStringError(f"a key of {len(key)} bytes is not one of AES-256-CBC with HMAC")
+        return cls(key[:32], key[32:])
+
+    def to_bytes(self) -> bytes:
+        """Return the 64 bytes."""
+        return self.enc_key + self.mac_key
+
+    def __repr__(self) -> str:
+        """Show nothing of the key."""
+        return "SymmetricKey(…)"
+
+
+@dataclass(frozen=True)
+class EncString:
+    """An encrypted value: what kind, and its parts."""
+
+    kind: int
+    iv: bytes
+    data: bytes
+    mac: bytes
+
+    @classmethod
+    def parse(cls, text: str) -> EncString:
+        """
+        Read `0.iv|data` or `2.iv|data|mac` (standard base64, padded).
+
+        Raises MalformedEncStringError, or UnsupportedEncStringError: the type is another one.
+        """
+        prefix, dot, rest = text.partition(".")
+        if not dot:
+            raise MalformedEncStringError("an encrypted value has no type in front")
+        if not (prefix.isascii() and prefix.isdigit() and len(prefix) < 4):
+            raise MalformedEncStringError("an encrypted value's type is not a number")
+        kind = int(prefix)
+        if kind not in (AES_256_CBC, AES_256_CBC_HMAC_SHA256):
+            raise UnsupportedEncStringError(f"encryption type {kind} ({NAMES.get(kind, 'unknown')}) is not usable here")
+        parts = [_base64(part) for part in rest.split("|")]
+        expected = 3 if kind == AES_256_CBC_HMAC_SHA256 else 2
+        if len(parts) != expected:
+            raise MalformedEncStringError(f"an encrypted value of type {kind} has {len(parts)} parts, not {expected}")
+        iv, data, mac = (*parts, b"")[:3]
+        if len(iv) != IV_SIZE or len(mac) != (MAC_SIZE if kind == AES_256_CBC_HMAC_SHA256 else 0):
+            raise MalformedEncStringError(f"an encrypted value of type {kind} has an IV or a MAC of the wrong size")
+        if not data or len(data) % primitives.BLOCK:
+            raise MalformedEncStringError(f"an encrypted value of type {kind} is not made of whole blocks")
+        return cls(kind, iv, data, mac)
+
+    def decrypt(self, key: SymmetricKey) -> bytes:
+        """
+        Verify the MAC, then decrypt.
+
+        Raises UnsupportedEncStringError: there is no MAC (a downgrade); IntegrityError: it does not match.
+        """
+        if self.kind != AES_256_CBC_HMAC_SHA256:
+            raise UnsupportedEncStringError(f"encryption type {self.kind} under a key with a MAC is a downgrade")
+        if not primitives.same_bytes(primitives.hmac_sha256(key.mac_key, self.iv + self.data), self.mac):
+            raise IntegrityError("the MAC does not match")
+        return primitives.aes_256_cbc_decrypt(key.enc_key, self.iv, self.data)
+
+
+def kind_of(text: str) -> int | None:
+    """Return the type that stands in front of an EncString, None if there is none."""
+    prefix, dot, _ = text.partition(".")
+    return int(prefix) if dot and prefix.isascii() and prefix.isdigit() and len(prefix) < 4 else None
+
+
+def encrypt_to_buffer(plaintext: bytes, key: SymmetricKey) -> bytes:
+    """
+    Return `plaintext` as an EncArrayBuffer of type 2: the type's byte, IV, MAC, data.
+
+    (The binary form, bitwarden/sdk-internal:…/enc_string/symmetric.rs `to_buffer`.)
+    """
+    iv = primitives.random_bytes(IV_SIZE)
+    data = primitives.aes_256_cbc_encrypt(key.enc_key, iv, plaintext)
+    mac = primitives.hmac_sha256(key.mac_key, iv + data)
+    return bytes((AES_256_CBC_HMAC_SHA256,)) + iv + mac + data
+
+
+def _base64(part: str) -> bytes:
+    try:
+        return base64.b64decode(part, validate=True)
+    except (binascii.Error, ValueError):
+        raise MalformedEncStringError("an encrypted value is not base64") from None

@@ -1,0 +1,106 @@
+"""
+The only caller of `cryptography`. Knows no format of Bitwarden's.
+
+All sizes are in bytes, memory costs in MiB.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, hmac, padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.constant_time import bytes_eq
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+from bwrun.errors import CryptoError, IntegrityError
+
+BLOCK = 16
+KEY_SIZE = 32
+
+
+def random_bytes(size: int) -> bytes:
+    """Return `size` bytes from the kernel's generator."""
+    return os.urandom(size)
+
+
+def pbkdf2_sha256(secret: bytes, salt: bytes, iterations: int) -> bytes:
+    """Return 32 bytes of PBKDF2-HMAC-SHA256 (RFC 8018)."""
+    return PBKDF2HMAC(hashes.SHA256(), KEY_SIZE, salt, iterations).derive(secret)
+
+
+def argon2id(secret: bytes, salt: bytes, iterations: int, memory_mib: int, parallelism: int) -> bytes:
+    """
+    Return 32 bytes of Argon2id version 0x13 (RFC 9106).
+
+    Raises CryptoError: the memory is not to be had, or the library was built without Argon2.
+    """
+    try:
+        return Argon2id(
+            salt=salt, length=KEY_SIZE, iterations=iterations, lanes=parallelism, memory_cost=memory_mib * 1024
+        ).derive(secret)
+    except MemoryError:
+        raise CryptoError("memory", f"Argon2id needs {memory_mib} MiB of memory, and they are not there") from None
+    except UnsupportedAlgorithm:
+        raise CryptoError(
+            "no-argon2", "this installation's OpenSSL has no Argon2id", "install `cryptography` from its wheel"
+        ) from None
+
+
+def sha256(data: bytes) -> bytes:
+    """Return SHA-256 of `data`."""
+    digest = hashes.Hash(hashes.SHA256())
+    digest.update(data)
+    return digest.finalize()
+
+
+def hkdf_expand_sha256(key: bytes, info: bytes) -> bytes:
+    """Return 32 bytes of HKDF-Expand with SHA-256 (RFC 5869, the second step alone)."""
+    return HKDFExpand(hashes.SHA256(), KEY_SIZE, info).derive(key)
+
+
+def hmac_sha256(key: bytes, data: bytes) -> bytes:
+    """Return HMAC-SHA256 of `data`."""
+    mac = hmac.HMAC(key, hashes.SHA256())
+    mac.update(data)
+    return mac.finalize()
+
+
+def same_bytes(one: bytes, other: bytes) -> bool:
+    """Compare in constant time."""
+    return bytes_eq(one, other)
+
+
+def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
+    """
+    Decrypt and remove the PKCS#7 padding. Only for data whose MAC was verified.
+
+    Raises IntegrityError: the padding is wrong.
+    """
+    decryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).decryptor()
+    padded = decryptor.update(ciphertext) + decryptor.finalize()
+    unpadder = padding.PKCS7(BLOCK * 8).unpadder()
+    try:
+        return unpadder.update(padded) + unpadder.finalize()
+    except ValueError:
+        raise IntegrityError("the padding does not match") from None
+
+
+def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
+    """Pad (PKCS#7) and encrypt. The caller adds a MAC."""
+    padder = padding.PKCS7(BLOCK * 8).padder()
+    padded = padder.update(plaintext) + padder.finalize()
+    encryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).encryptor()
+    return encryptor.update(padded) + encryptor.finalize()
+
+
+def certificate_issuer(der: bytes) -> str:
+    """Return who issued a certificate, for a message; empty if it cannot be read."""
+    try:
+        return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
+    except ValueError:
+        return ""

@@ -1,0 +1,102 @@
+"""
+Reading env files, with python-dotenv's parser.
+
+Nothing is expanded: `${HOME}` inside a password is a part of the password.
+A line that is no assignment is an error that names file and line.
+"""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from dataclasses import dataclass, field
+
+from dotenv.parser import parse_stream
+
+from bwrun.errors import ConfigError
+
+MAX_SIZE = 4 * 1024 * 1024  # bytes
+AUTOMATIC = ".env"
+
+
+@dataclass(frozen=True)
+class EnvFile:
+    """An env file: its entries as they stand there, the last of a name winning."""
+
+    path: str
+    automatic: bool  # found as .env in the working directory, not named by anybody
+    mode: int  # permission bits
+    values: dict[str, str] = field(repr=False)
+    lines: dict[str, int]
+
+    def place(self, name: str) -> str:
+        """Return where `name` stands, for messages."""
+        return f"`{self.path}` line {self.lines[name]}"
+
+
+def read_env_file(path: str) -> EnvFile:
+    """
+    Read a file that was named by the user.
+
+    Raises ConfigError: it is missing, unreadable, too large, or a line is no assignment.
+    """
+    data, mode = _read(path)
+    return _parse(path, data, mode, automatic=False)
+
+
+def find_env_file() -> EnvFile | None:
+    """
+    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+
+    Raises ConfigError, as read_env_file().
+    """
+    try:
+        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
+            return None
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+            return None
+    data, mode = _read(AUTOMATIC)
+    return _parse(AUTOMATIC, data, mode, automatic=True)
+
+
+def _read(path: str) -> tuple[bytes, int]:
+    try:
+        with open(path, "rb") as file:
+            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
+            data = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise ConfigError("env-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+    except ValueError:
+        raise ConfigError("env-file", "the name of an env file holds a NUL byte") from None
+    if len(data) > MAX_SIZE:
+        raise ConfigError("env-file", f"`{path}` is larger than {MAX_SIZE >> 20} MiB: is it an env file?")
+    return data, mode
+
+
+def _parse(path: str, data: bytes, mode: int, *, automatic: bool) -> EnvFile:
+    # Bytes that are no UTF-8 reach the command as they are.
+    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+    values: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for binding in parse_stream(io.StringIO(text)):
+        line = binding.original.line + _leading_lines(binding.original.string)
+        if binding.error:
+            raise ConfigError(
+                "env-file-syntax", f"`{path}` line {line} is not `NAME=value`",
+                "quote values that hold spaces, quotes or #",
+            )  # fmt: skip
+        if binding.key is None or binding.value is None:
+            continue
+        if "\0" in binding.key + binding.value:
+            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a value cannot hold a NUL byte")
+        values[binding.key] = binding.value
+        lines[binding.key] = line
+    return EnvFile(path, automatic, mode, values, lines)
+
+
+def _leading_lines(text: str) -> int:
+    """Count the empty lines that python-dotenv counts as a part of the assignment after them."""
+    return text[: len(text) - len(text.lstrip())].count("\n")

@@ -1,0 +1,121 @@
+"""
+The first process: fork the worker, become the supervisor.
+
+Before the fork nothing secret is read, so that the supervisor's copy of this
+process holds nothing; its execve gives it a fresh address space and an
+environment without credentials all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from typing import NoReturn
+
+from bwrun import cli
+from bwrun.console import Console
+from bwrun.errors import STATUS_FAILED, BwrunError
+
+# What the supervisor may know of the caller's environment: where sessions live, and what Python's own
+# executable may need to start.
+SUPERVISOR_VARIABLES = ("BWRUN_RUNTIME_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+class Inherited:
+    """What the caller gave this process and the command must get back, although bwrun changed it."""
+
+    def __init__(self, mask: set[int], *, ignores_child: bool) -> None:
+        """`mask`: the signals the caller blocks; `ignores_child`: whether it ignores SIGCHLD."""
+        self.supervisor = os.getpid()
+        self.mask = mask
+        self.ignores_child = ignores_child
+
+
+def launch(words: list[str], started: float) -> int:
+    """Read the command line and start; return the exit status where there is no command to run."""
+    console = Console(verbose=False, started=started)
+    try:
+        options = cli.parse(words)
+    except BwrunError as error:
+        console.report(error)
+        return error.status
+    if options.show is not None:
+        return _show(options.show)
+    console.verbose = "verbose" in options.flags or bool(os.environ.get("BWRUN_VERBOSE"))
+    if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
+        status = _try_nested(options, console)
+        if status is not None:
+            return status
+    return _split(options, console)
+
+
+def _try_nested(options: cli.Options, console: Console) -> int | None:
+    """Become the command under an outer session; return a status if that failed, None if there is no such session."""
+    from bwrun.nested import run_nested  # noqa: PLC0415  (only where there may be an outer session)
+
+    try:
+        run_nested(options, console)
+    except BwrunError as error:
+        console.report(error)
+        return error.status
+    return None
+
+
+def _show(text: str) -> int:
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except OSError:
+        os._exit(STATUS_FAILED)  # a closed stdout: no traceback from the interpreter's own flush
+    return 0
+
+
+def _split(options: cli.Options, console: Console) -> int:
+    plug_standard_descriptors()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    inherited = Inherited(mask, ignores_child=signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel reaps the command and its status is lost
+
+    supervisor_end, worker_end = _socketpair()
+    pid = os.fork()
+    if pid == 0:
+        os.close(supervisor_end)
+        from bwrun import worker  # noqa: PLC0415  (the supervisor must never import it)
+
+        worker.main(options, console, worker_end, inherited)
+    os.close(worker_end)
+    _become_supervisor(pid, supervisor_end)
+
+
+def plug_standard_descriptors() -> None:
+    """
+    Open /dev/null in the place of closed descriptors 0-2, so that nothing of bwrun's lands there.
+
+    They close on exec: the command finds them as closed as the caller left them.
+    """
+    while True:
+        descriptor = os.open(os.devnull, os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+
+
+def _socketpair() -> tuple[int, int]:
+    from _socket import socketpair  # noqa: PLC0415  (`socket` itself costs 10 ms in front of everything)
+
+    ours, theirs = socketpair()
+    return ours.detach(), theirs.detach()
+
+
+def _become_supervisor(worker: int, channel: int) -> NoReturn:
+    main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor", "__main__.py")
+    os.set_inheritable(channel, True)
+    environment = {name: os.environ[name] for name in SUPERVISOR_VARIABLES if name in os.environ}
+    try:
+        os.execve(sys.executable, [sys.executable, "-I", "-S", main, str(channel), str(worker)], environment)
+    except OSError as error:
+        os.kill(worker, signal.SIGKILL)
+        os.waitpid(worker, 0)
+        os.write(2, f"bwrun: error: cannot start the supervisor: {error.strerror} [internal]\n".encode())
+        os._exit(STATUS_FAILED)

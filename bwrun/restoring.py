@@ -1,0 +1,32 @@
+"""What the worker gives back before it becomes the command: everything that was Python's or bwrun's own."""
+
+from __future__ import annotations
+
+import signal
+
+# Python ignores these two at its start. That the caller ignored SIGPIPE itself cannot be known any more.
+PYTHON_IGNORES = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
+
+
+def initial_environment() -> bytes:
+    """Return the environment block this process was started with; empty where there is no /proc."""
+    try:
+        with open("/proc/self/environ", "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def restore_signals(mask: set[int], *, ignores_child: bool) -> None:
+    """
+    Put dispositions and mask back to what the caller gave; the rest of the ignores was never touched.
+
+    `mask`: the signals the caller blocks; `ignores_child`: whether it ignores SIGCHLD.
+    """
+    for name in PYTHON_IGNORES:
+        number = getattr(signal, name, None)
+        if number is not None:
+            signal.signal(number, signal.SIG_DFL)
+    if ignores_child:
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)

@@ -1,0 +1,110 @@
+"""
+Which URLs are meant by `--server`, `--identity-url` and `--api-url`.
+
+Pure: words in, URLs out.  Where the services are: protocol notes 1.1, from
+bitwarden/clients:libs/common/src/platform/services/default-environment.service.ts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from bwrun.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Server:
+    """A Bitwarden server: where its services are, without trailing slashes."""
+
+    identity: str
+    api: str
+    base: str | None  # what the official CLI is told; None: the services' own URLs alone
+    region: str  # the official CLI's word: US, EU or Self-hosted
+
+    @property
+    def name(self) -> str:
+        """Return what people call it."""
+        return self.base or self.identity
+
+
+US = Server("https://identity.bitwarden.com", "https://api.bitwarden.com", "https://vault.bitwarden.com", "US")
+EU = Server("https://identity.bitwarden.eu", "https://api.bitwarden.eu", "https://vault.bitwarden.eu", "EU")
+
+_CLOUD_HOSTS = {
+    **dict.fromkeys(("bitwarden.com", "www.bitwarden.com", "vault.bitwarden.com"), US),
+    **dict.fromkeys(("bitwarden.eu", "www.bitwarden.eu", "vault.bitwarden.eu"), EU),
+    **dict.fromkeys(("api.bitwarden.com", "identity.bitwarden.com"), US),
+    **dict.fromkeys(("api.bitwarden.eu", "identity.bitwarden.eu"), EU),
+}
+
+
+def find_server(server: str | None, identity_url: str | None, api_url: str | None) -> Server:
+    """
+    Return the server that the three settings mean; bitwarden.com if none is set.
+
+    Raises ConfigError: no URL, an http URL of another host, or one service's URL without the other's.
+    """
+    if server is None and (identity_url is None) != (api_url is None):
+        given, missing = ("--identity-url", "--api-url") if api_url is None else ("--api-url", "--identity-url")
+        raise ConfigError(
+            "server", f"{given} is set, and neither {missing} nor --server",
+            "the services belong together: set both, or --server",
+        )  # fmt: skip
+    known = _known(server)
+    if identity_url is None and api_url is None:
+        return known
+    return Server(
+        identity=_url(identity_url, "--identity-url") if identity_url is not None else known.identity,
+        api=_url(api_url, "--api-url") if api_url is not None else known.api,
+        base=known.base if server is not None else None,
+        region="Self-hosted",
+    )
+
+
+def _known(server: str | None) -> Server:
+    if server is None or server.strip().lower() == "us":
+        return US
+    if server.strip().lower() == "eu":
+        return EU
+    base = _url(server, "--server")
+    parts = urlsplit(base)
+    cloud = _CLOUD_HOSTS.get(parts.hostname or "")
+    if cloud is not None and parts.port is None and parts.scheme == "https":
+        return cloud
+    return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
+
+
+def _url(text: str, setting: str) -> str:
+    url = text.strip()
+    if "://" not in url:
+        url = f"https://{url}"
+    url = url.rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        parts, host = urlsplit(""), None
+    if not host or not url.isprintable() or " " in url or "\\" in url:
+        raise ConfigError("server", f"{setting} is not a URL", "write it as `https://vault.example.com`")
+    if parts.username is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            "server", f"{setting}: a URL with a user name, a query or a fragment cannot be used",
+            "write it as `https://vault.example.com/path`",
+        )  # fmt: skip
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigError(
+            "insecure-server", f"{setting}: `{host}` over http would show the API key to the network",
+            "write `https://`; http is for this machine's own loopback only",
+        )  # fmt: skip
+    if parts.scheme not in ("http", "https"):
+        raise ConfigError("server", f"{setting}: `{parts.scheme}` is not https", "write it as `https://…`")
+    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` names this very machine: localhost, 127.0.0.0/8 or ::1."""
+    if host.lower() in ("localhost", "::1"):
+        return True
+    numbers = host.split(".")
+    return len(numbers) == 4 and numbers[0] == "127" and all(n.isdigit() and int(n) < 256 for n in numbers)

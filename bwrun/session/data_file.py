@@ -1,0 +1,199 @@
+"""
+data.json, as the official CLI expects it when it starts inside the command.
+
+An internal format of that program, found by experiment and in the sources
+inside its npm package; this module and `vault_state` are the only ones that
+know it, and a test runs the pinned CLI on what they write.
+
+Not in it: the master password, a refresh token (a server that refuses one
+makes the CLI wipe the vault), and, unless asked for, the API key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
+from bwrun.crypto.keys import Argon2id, Kdf, UnlockData
+from bwrun.errors import AuthenticationError, ServerError
+from bwrun.sensitive import Sensitive
+from bwrun.servers import Server
+from bwrun.session.vault_state import Record, camel_case, vault_state
+
+# libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
+STATE_VERSION = 85
+# The CLI fetches the server's config when its copy is over an hour old, which needs a valid access token. A date
+# this far off keeps reads working in jobs of hours (its libs/common/src/platform/services/config).
+NEVER_STALE = "9999-12-31T23:59:59.000Z"
+
+
+@dataclass(frozen=True)
+class SessionData:
+    """What a session is written from."""
+
+    server: Server
+    device: str
+    user_id: str | None
+    email: str | None
+    access_token: Sensitive
+    api_key: tuple[str, Sensitive] | None  # only for --session-api-key
+    unlock: UnlockData
+    private_key: str | None
+    user_key: SymmetricKey
+    sync: dict[str, object]
+    sync_date: str | None
+    server_config: object
+
+
+def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
+    """
+    Return data.json's bytes; only `session_key` opens the user key in it.
+
+    Raises ServerError, AuthenticationError: the server's replies lack what a session needs.
+    """
+    sync = data.sync if "profile" in data.sync else camel_case(data.sync)
+    if not isinstance(sync, dict):
+        raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
+    vault = vault_state(sync)
+    profile: Record = sync["profile"]
+    user_id = data.user_id or _text(profile, "id")
+    email = data.email or _text(profile, "email")
+    user = vault | _account_state(data, profile) | _environment_state(data.server)
+    config = _server_config(data.server_config)
+    state: Record = {
+        "stateVersion": STATE_VERSION,
+        "global_account_accounts": {
+            user_id: {"email": email, "emailVerified": True, "name": profile.get("name"), "creationDate": _now()}
+        },
+        "global_account_activeAccountId": user_id,
+        "global_applicationId_appId": data.device,
+        "global_config_byServer": {data.server.api: config},
+        **{f"global_{name}": value for name, value in _environment_state(data.server).items()},
+        f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.user_key.to_bytes(), session_key)),
+        f"user_{user_id}_config_serverConfig": config,
+    }
+    state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
+    return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+
+
+def _account_state(data: SessionData, profile: Mapping[str, object]) -> Record:
+    private_key = data.private_key or _private_key(profile)
+    if private_key is None:
+        raise AuthenticationError(
+            "no-private-key", "this account has no key pair, without which the official CLI opens no session",
+            "log in once at the web vault: it makes one",
+        )  # fmt: skip
+    kdf = _kdf(data.unlock.kdf)
+    state: Record = {
+        "token_accessToken": data.access_token.reveal().decode("ascii"),
+        "kdfConfig_kdfConfig": kdf,
+        "masterPasswordUnlock_masterPasswordUnlockKey": {
+            "salt": data.unlock.salt,
+            "kdf": kdf,
+            "masterKeyWrappedUserKey": data.unlock.master_key_wrapped_user_key,
+        },
+        "crypto_accountCryptographicState": {"V1": {"private_key": private_key}},
+        "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
+        "vaultTimeoutSettings_vaultTimeout": "never",
+        "vaultTimeoutSettings_vaultTimeoutAction": "lock",
+        # For `bw unlock` inside the session: without it the CLI asks for what not all servers have, and crashes.
+        "encryptedMigration_userKeyIdBackfillCooldown": _now(),
+        "sync_lastSync": _last_sync(data.sync_date),
+    }
+    if data.api_key is not None:
+        client_id, client_secret = data.api_key
+        state["token_apiKeyClientId"] = client_id
+        state["token_apiKeyClientSecret"] = client_secret.reveal().decode("utf-8", "replace")
+    return state
+
+
+def _environment_state(server: Server) -> Record:
+    """
+    Return which server is meant.
+
+    It must stand in the user's state too: without that the CLI sends the access
+    token to api.bitwarden.com, whatever the global state says.
+    """
+    urls = None
+    if server.region == "Self-hosted":
+        urls = {"base": server.base}
+        if server.base is None or (server.identity, server.api) != (f"{server.base}/identity", f"{server.base}/api"):
+            urls |= {"identity": server.identity, "api": server.api}
+    return {"environment_environment": {"region": server.region, "urls": urls}}
+
+
+def _server_config(reply: object) -> Record:
+    found = camel_case_outer(reply) if isinstance(reply, dict) else {}
+    states = found.get("featureStates")
+    settings = found.get("settings")
+    return {
+        "version": found.get("version"),
+        "gitHash": found.get("gitHash"),
+        "server": found.get("server"),
+        "utcDate": NEVER_STALE,
+        "environment": found.get("environment"),
+        "featureStates": states if isinstance(states, dict) else {},
+        "push": found.get("push") or {"pushTechnology": 0},
+        "settings": settings
+        if isinstance(settings, dict)
+        else {"disableUserRegistration": False, "suppressOnboardingInterstitials": False},
+    }
+
+
+def camel_case_outer(reply: dict[str, object]) -> Record:
+    """Return `reply` with the outermost names in camelCase: feature flags are names of their own."""
+    return {name[:1].lower() + name[1:]: value for name, value in reply.items()}
+
+
+def _kdf(kdf: Kdf) -> Record:
+    if isinstance(kdf, Argon2id):
+        return {"kdfType": 1, "iterations": kdf.iterations, "memory": kdf.memory_mib, "parallelism": kdf.parallelism}
+    return {"kdfType": 0, "iterations": kdf.iterations}
+
+
+def _private_key(profile: Mapping[str, object]) -> str | None:
+    keys = profile.get("accountKeys")
+    pair = keys.get("publicKeyEncryptionKeyPair") if isinstance(keys, dict) else None
+    wrapped = pair.get("wrappedPrivateKey") if isinstance(pair, dict) else None
+    key = wrapped or profile.get("privateKey")
+    return key if isinstance(key, str) else None
+
+
+def _last_sync(date: str | None) -> str:
+    """
+    Return the time of the sync by the server's clock, a second later.
+
+    By this machine's clock, if it is slow, `bw sync` would believe that there
+    is news and fetch, for which it wants the API key; the header has no fractions.
+    """
+    moment = datetime.now(UTC)
+    if date is not None:
+        try:
+            moment = max(moment, parsedate_to_datetime(date).astimezone(UTC) + timedelta(seconds=1))
+        except (ValueError, TypeError, IndexError, OverflowError):
+            pass
+    return _iso(moment)
+
+
+def _now() -> str:
+    return _iso(datetime.now(UTC))
+
+
+def _iso(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03}Z"
+
+
+def _text(profile: Mapping[str, object], name: str) -> str:
+    value = profile.get(name)
+    if not isinstance(value, str) or not value:
+        raise ServerError("incomplete-reply", f"`profile` of the server's reply to the sync lacks `{name}`")
+    return value
+
+
+def _base64(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

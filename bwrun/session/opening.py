@@ -1,0 +1,62 @@
+"""Opening a session: its key, its files, its variables. The directory is the supervisor's, who also clears it."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from bwrun.crypto.encstring import SymmetricKey
+from bwrun.crypto.primitives import random_bytes
+from bwrun.errors import SessionError
+from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.outer import MARK_FILE, Mark, fingerprint
+
+DATA_FILE = "data.json"
+CA_FILE = "ca.pem"
+
+
+def open_session(directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...]) -> dict[str, str]:
+    """
+    Write the session's files (0600) and return its variables.
+
+    Raises SessionError: the directory cannot be written.
+    """
+    session_key = SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE))
+    bw_session = base64.b64encode(session_key.to_bytes()).decode("ascii")
+    mark = Mark(
+        fingerprint(bw_session), client_id, data.server.identity, data.server.api, has_api_key=data.api_key is not None
+    )
+    _write(directory, DATA_FILE, write_data(data, session_key))
+    _write(directory, MARK_FILE, mark.to_bytes())
+    variables = {"BW_SESSION": bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
+    if ca_files:
+        variables["NODE_EXTRA_CA_CERTS"] = _one_ca_file(directory, ca_files)
+    return variables
+
+
+def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
+    """Return one file with all the certificates: Node reads one, not a list."""
+    if len(ca_files) == 1:
+        return ca_files[0]
+    parts = []
+    for path in ca_files:
+        with open(path, "rb") as file:
+            parts.append(file.read())
+    _write(directory, CA_FILE, b"\n".join(parts))
+    return os.path.join(directory, CA_FILE)
+
+
+def _write(directory: str, name: str, data: bytes) -> None:
+    try:
+        descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise SessionError(
+            "write", f"cannot write the session to `{directory}`: {os.strerror(error.errno or 0)}",
+            f"it needs {len(data) / 1024:.0f} KiB; BWRUN_RUNTIME_DIR names another place",
+        ) from None  # fmt: skip

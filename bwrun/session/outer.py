@@ -1,0 +1,82 @@
+"""
+The session of a bwrun that this one runs under, known by its mark.
+
+Standard library and little of it: a nested run should cost what its
+interpreter's start costs.  That a variable names a directory proves nothing:
+the directory must be ours alone, bear a mark, belong to a bwrun that lives,
+and the mark must fit the BW_SESSION that came with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Mapping
+
+from bwrun.supervisor import directory
+
+MARK_FILE = "session"
+
+
+class Mark:
+    """What a session says of itself: whose it is, and which BW_SESSION opens it."""
+
+    def __init__(self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool) -> None:
+        """`fingerprint` is that of BW_SESSION."""
+        self.fingerprint = fingerprint
+        self.client_id = client_id
+        self.identity = identity
+        self.api = api
+        self.has_api_key = has_api_key
+
+    def to_bytes(self) -> bytes:
+        """Return the mark as it is written: five lines."""
+        lines = (self.fingerprint, self.client_id, self.identity, self.api, "key" if self.has_api_key else "-")
+        return "".join(f"{line}\n" for line in lines).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Mark | None:
+        """Read a mark; None if it is none."""
+        lines = data.decode("utf-8", "replace").split("\n")
+        if len(lines) != 6:
+            return None
+        return cls(*lines[:4], has_api_key=lines[4] == "key")
+
+
+def fingerprint(bw_session: str) -> str:
+    """Return what a mark keeps of a BW_SESSION: its SHA-256, which opens nothing."""
+    return hashlib.sha256(os.fsencode(bw_session)).hexdigest()
+
+
+def find_outer(environment: Mapping[str, str]) -> Mark | None:
+    """Return the mark of the live session that the environment leads to, None if there is none."""
+    path = environment.get("BITWARDENCLI_APPDATA_DIR", "")
+    bw_session = environment.get("BW_SESSION", "")
+    if not bw_session or not directory.NAME.match(os.path.basename(path)):
+        return None
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except (OSError, ValueError):
+        return None
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+            return None
+        if not directory.owner_lives(descriptor):
+            return None
+        mark = _read_mark(descriptor)
+    finally:
+        os.close(descriptor)
+    return mark if mark is not None and mark.fingerprint == fingerprint(bw_session) else None
+
+
+def _read_mark(directory_descriptor: int) -> Mark | None:
+    try:
+        descriptor = os.open(MARK_FILE, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory_descriptor)
+    except OSError:
+        return None
+    try:
+        return Mark.from_bytes(os.read(descriptor, 8192))
+    finally:
+        os.close(descriptor)

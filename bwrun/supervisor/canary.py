@@ -1,0 +1,107 @@
+"""
+The signal canary: a passive member of the process group that tells which signals the whole group got.
+
+Without it nobody could know whether a TERM was meant for bwrun alone (and must
+be forwarded) or reached the command already (and would arrive twice).
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import time
+from typing import NoReturn
+
+from bwrun.supervisor import proc
+
+WAIT = 0.015  # seconds to wait for the canary's word; measured: 0.03 ms median, 7.3 ms at most under load
+WINDOW = 0.05  # seconds within which the same signal counts as the same event
+FAULTS = {
+    signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL,
+    signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS,
+}  # fmt: skip
+
+
+class Canary:
+    """The supervisor's side."""
+
+    def __init__(self, pid: int, events: int, life: int) -> None:
+        """`events`: one byte a signal comes here; `life`: closing it ends the canary."""
+        self.pid = pid
+        self._events: int | None = events
+        self._life = life
+        self._seen: list[tuple[float, int]] = []
+
+    @classmethod
+    def start(cls) -> Canary:
+        """
+        Fork the canary and wait until its handlers stand.
+
+        Raises OSError: no process.
+        """
+        events_read, events_write = os.pipe()
+        life_read, life_write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _sing(events_write, life_read)
+            finally:
+                os._exit(1)
+        os.close(events_write)
+        os.close(life_read)
+        os.read(events_read, 1)
+        os.set_blocking(events_read, False)
+        return cls(pid, events_read, life_write)
+
+    def heard(self, number: int) -> bool:
+        """Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds."""
+        end = time.monotonic() + WAIT
+        while True:
+            now = time.monotonic()
+            self._seen = [(when, which) for when, which in self._seen if now - when < WINDOW]
+            if any(which == number for _, which in self._seen):
+                return True
+            if self._events is None or now >= end:
+                return False
+            poll = select.poll()
+            poll.register(self._events, select.POLLIN)
+            if poll.poll(max(1, (end - now) * 1000)):
+                self._take()
+
+    def _take(self) -> None:
+        data = os.read(self._events, 256) if self._events is not None else b""
+        if not data:
+            self._events = None  # dead: forward everything from now on
+        self._seen.extend((time.monotonic(), number) for number in data)
+
+    def end(self) -> None:
+        """End and reap the canary."""
+        os.close(self._life)
+        try:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+        except OSError:
+            pass
+
+
+def _sing(events: int, life: int) -> NoReturn:
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    for number in signal.valid_signals() - FAULTS - {signal.SIGKILL, signal.SIGSTOP}:
+        try:
+            signal.signal(number, lambda *_: None)
+        except (OSError, ValueError):
+            pass  # the two that the C library keeps for itself
+    proc.rename("signal-canary", command_line=True)
+    proc.close_all_but(events, life, wake_read, wake_write)
+    proc.to_null(0, 1, 2)
+    os.chdir("/")
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    os.write(events, b"\0")
+    while True:
+        ready, _, _ = select.select([wake_read, life], [], [])
+        if life in ready:
+            os._exit(0)
+        os.write(events, os.read(wake_read, 256))

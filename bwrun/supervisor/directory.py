@@ -1,0 +1,204 @@
+"""
+The session's directory: where it may be, made, marked, removed, and swept when its owner is gone.
+
+A directory is `bwrun.PID.RANDOM` (0700) straight in a base directory: no parent
+of bwrun's own that somebody else could make first, and nothing that stays.  It
+is locked (flock on the directory) and marked with its owner's pid and start
+time, so that a sweep never touches a live one.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import stat
+import time
+from collections.abc import Mapping
+
+from bwrun.supervisor import proc
+
+OWNER_FILE = "owner"
+NAME = re.compile(r"bwrun\.[0-9]+\.[0-9a-f]{16}\Z")
+UNMARKED_AGE = 600  # seconds after which a directory without an owner's mark is nobody's
+
+
+class UnusableBaseError(Exception):
+    """A base directory that was asked for by name cannot be used; the text says why."""
+
+
+def bases(environment: Mapping[str, str]) -> list[str]:
+    """
+    Return the base directories that can be used, best first: RAM before disk.
+
+    Raises UnusableBaseError: BWRUN_RUNTIME_DIR is set and cannot be used (an explicit wish is not replaced).
+    """
+    chosen = environment.get("BWRUN_RUNTIME_DIR")
+    if chosen:
+        problem = unusable(chosen)
+        if problem:
+            raise UnusableBaseError(f"BWRUN_RUNTIME_DIR: `{chosen}` {problem}")
+        return [os.path.realpath(chosen)]
+    wanted = (environment.get("XDG_RUNTIME_DIR"), "/dev/shm", environment.get("TMPDIR"), "/tmp")  # noqa: S108
+    found = [os.path.realpath(base) for base in wanted if base and unusable(base) is None]
+    return list(dict.fromkeys(found))
+
+
+def unusable(base: str) -> str | None:
+    """Return why `base` cannot hold a session, or None: a directory of ours alone, or a sticky one of root's."""
+    if not os.path.isabs(base):
+        return "is not an absolute path"
+    try:
+        status = os.stat(base)
+    except OSError as error:
+        return f"cannot be used: {os.strerror(error.errno or 0)}"
+    if not stat.S_ISDIR(status.st_mode):
+        return "is not a directory"
+    if status.st_uid not in (os.geteuid(), 0):
+        return "belongs to another user"
+    if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
+        return "can be changed by other users"
+    if not os.access(base, os.W_OK | os.X_OK):
+        return "is not writable"
+    return None
+
+
+def candidate(base: str) -> str:
+    """Return the path of a session directory that may be made in `base`."""
+    return os.path.join(base, f"bwrun.{os.getpid()}.{os.urandom(8).hex()}")
+
+
+def make(path: str) -> int:
+    """
+    Make, lock and mark the directory; return the descriptor that holds the lock.
+
+    Raises OSError.
+    """
+    while True:
+        before = os.umask(0o077)
+        try:
+            os.mkdir(path, 0o700)
+        finally:
+            os.umask(before)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        if _lock(descriptor) and _same(path, descriptor):
+            break
+        os.close(descriptor)  # a sweeper came between mkdir and the lock
+    try:
+        mark = os.open(OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=descriptor)
+        try:
+            os.write(mark, f"{os.getpid()} {proc.start_time(os.getpid())}\n".encode())
+        finally:
+            os.close(mark)
+    except OSError:
+        remove(path)
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
+            raise  # a file system without locks: the owner's mark guards alone
+    return True
+
+
+def _same(path: str, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.lstat(path), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def owner_lives(directory: int) -> bool | None:
+    """Return whether the process in the owner's mark of the open `directory` runs; None: there is no mark."""
+    try:
+        descriptor = os.open(OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+    except OSError:
+        return None
+    try:
+        pid, _, started = os.read(descriptor, 100).decode("ascii", "replace").strip().partition(" ")
+    finally:
+        os.close(descriptor)
+    return proc.alive(int(pid), started) if pid.isascii() and pid.isdigit() else None
+
+
+def remove(path: str) -> bool:
+    """
+    Remove the directory and all in it, following no link; return whether it is gone.
+
+    Raises nothing: what cannot be removed now is tried again by the caller.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return not os.path.lexists(path)
+    try:
+        _empty(descriptor)
+        os.rmdir(path)
+    except OSError:
+        pass
+    finally:
+        os.close(descriptor)
+    return not os.path.lexists(path)
+
+
+def _empty(directory: int) -> None:
+    for _ in range(3):  # what the command left running may still write
+        names = os.listdir(directory)
+        if not names:
+            return
+        for name in names:
+            try:
+                os.unlink(name, dir_fd=directory)
+            except (IsADirectoryError, PermissionError):
+                _remove_below(directory, name)
+            except FileNotFoundError:
+                pass
+
+
+def _remove_below(directory: int, name: str) -> None:
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    try:
+        os.fchmod(descriptor, 0o700)
+        _empty(descriptor)
+        os.rmdir(name, dir_fd=directory)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(base: str) -> int:
+    """Remove the directories in `base` whose owner is gone; return how many."""
+    try:
+        names = [name for name in os.listdir(base) if NAME.match(name)]
+    except OSError:
+        return 0
+    return sum(_sweep_one(os.path.join(base, name)) for name in names)
+
+
+def _sweep_one(path: str) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if status.st_uid != os.geteuid() or not _lock(descriptor):
+            return False
+        lives = owner_lives(descriptor)
+        if lives or (lives is None and time.time() - status.st_mtime < UNMARKED_AGE):
+            return False
+        return remove(path)
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)

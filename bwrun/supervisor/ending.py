@@ -1,0 +1,81 @@
+"""Ending as the command ended, and the terminal as it was."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import termios
+from typing import Any, NoReturn
+
+
+def no_core() -> None:
+    """Let this process write no core file: the command's own core is enough."""
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    except (OSError, ValueError):
+        pass
+
+
+def end_by_status(status: int) -> NoReturn:
+    """End with the wait status `status`: the same exit code, or the same signal raised on this process."""
+    if not os.WIFSIGNALED(status):
+        os._exit(os.WEXITSTATUS(status))
+    end_by_signal(os.WTERMSIG(status))
+
+
+def end_by_signal(number: int) -> NoReturn:
+    """Die of signal `number`; 128 + number where that is impossible (PID 1 cannot kill itself)."""
+    if number not in (signal.SIGKILL, signal.SIGSTOP):
+        try:
+            signal.signal(number, signal.SIG_DFL)
+        except (OSError, ValueError):
+            pass  # a signal of the C library's own
+    os.kill(os.getpid(), number)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    os._exit(128 + number)
+
+
+class Terminal:
+    """The controlling terminal's modes, to be put back when the worker died in a prompt."""
+
+    def __init__(self) -> None:
+        """Save the modes, if there is a terminal."""
+        self._modes: list[Any] | None = None
+        tty = _open_terminal()
+        if tty is None:
+            return
+        try:
+            self._modes = termios.tcgetattr(tty)
+        except termios.error:
+            pass
+        finally:
+            os.close(tty)
+
+    def restore(self) -> None:
+        """Put the saved modes back; all signals are blocked, so SIGTTOU cannot stop this."""
+        tty = _open_terminal() if self._modes is not None else None
+        if tty is None or self._modes is None:
+            return
+        try:
+            termios.tcsetattr(tty, termios.TCSADRAIN, self._modes)
+        except termios.error:
+            pass
+        finally:
+            os.close(tty)
+
+
+def _open_terminal() -> int | None:
+    try:
+        return os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
+    except OSError:
+        return None
+
+
+def has_terminal() -> bool:
+    """Return whether this process has a controlling terminal, so that a shell may be watching its stops."""
+    tty = _open_terminal()
+    if tty is None:
+        return False
+    os.close(tty)
+    return True

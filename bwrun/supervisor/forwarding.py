@@ -1,0 +1,54 @@
+"""
+Which signals are passed on to the command, so that each arrives exactly once.
+
+The command shares bwrun's process group and terminal.  What the kernel or a
+`kill` sent to the whole group has reached it already; what was sent to bwrun
+alone has not.  (Rules and measurements: processes.md 3 of the design notes;
+sudo's rule for what the command itself sends.)
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from bwrun.supervisor import proc
+from bwrun.supervisor.canary import Canary
+
+# What a terminal sends to its whole foreground group.  Not SIGHUP: of a hang-up
+# the kernel tells the session leader alone, and that may be bwrun.
+FROM_TERMINAL = {
+    signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH,
+}  # fmt: skip
+
+
+def reached_command(info: signal.struct_siginfo, command: int, canary: Canary | None) -> bool:
+    """Return whether the command got this signal without bwrun's help, or sent it itself."""
+    by_kernel = info.si_code > 0
+    try:
+        shares_group = os.getpgid(command) == os.getpgrp()
+    except OSError:
+        shares_group = False
+    if shares_group and by_kernel and info.si_signo in FROM_TERMINAL:
+        return True
+    if shares_group and canary is not None and canary.heard(info.si_signo):
+        return True
+    return not by_kernel and _sent_by_command(info.si_pid, command)
+
+
+def _sent_by_command(sender: int, command: int) -> bool:
+    if sender == command:
+        return True
+    try:
+        same_group = os.getpgid(sender) == os.getpgrp()
+    except OSError:
+        return False
+    return same_group and sender != os.getppid() and proc.is_descendant(sender, command)
+
+
+def forward(number: int, command: int) -> None:
+    """Send signal `number` to the command; a command that is gone or another user's is not bwrun's failure."""
+    try:
+        os.kill(command, number)
+    except OSError:
+        pass

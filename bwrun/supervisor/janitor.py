@@ -1,0 +1,154 @@
+"""
+The janitor: a process that exists for the supervisor's `kill -9`.
+
+It lives in a session of its own, under another name, and holds nothing but the
+read end of a pipe and the command's pidfd.
+
+    pipe ends without DONE     the supervisor is gone: TERM and CONT to the command, 5 s, KILL; remove the directory
+    command ended, no DONE     after 0.2 s CONT to the supervisor (it may be stopped); after 5 s remove the directory
+    DONE                       end
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from typing import NoReturn
+
+from bwrun.supervisor import directory, proc
+
+GRACE = 5000  # milliseconds between TERM and KILL
+NUDGE_AFTER = 200  # milliseconds that the supervisor has to say DONE once the command ended
+REMOVE_TRIES = 50
+REMOVE_PAUSE = 100  # milliseconds
+
+
+class Janitor:
+    """The supervisor's side: started before the directory exists, released when it is gone."""
+
+    def __init__(self, pid: int, pipe: int) -> None:
+        """`pipe` is the write end whose closing tells the supervisor's death."""
+        self.pid = pid
+        self.pipe = pipe
+
+    @classmethod
+    def start(cls, paths: list[str], worker: int) -> Janitor:
+        """
+        Fork the janitor and wait until it stands.
+
+        Raises OSError: no process, or the janitor did not come up.
+        """
+        supervisor = os.getpid()
+        read_end, write_end = os.pipe()
+        ready_read, ready_write = os.pipe()
+        pid = os.fork()
+        if pid == 0:
+            try:
+                _watch(read_end, ready_write, paths, worker, supervisor)
+            finally:
+                os._exit(1)
+        os.close(read_end)
+        os.close(ready_write)
+        ready = os.read(ready_read, 1)
+        os.close(ready_read)
+        if not ready:
+            raise ChildProcessError("the janitor did not start")
+        return cls(pid, write_end)
+
+    def release(self, *, cleared: bool) -> None:
+        """Say DONE and reap; without `cleared` leave the directory to the janitor, which goes on trying."""
+        if cleared:
+            try:
+                os.write(self.pipe, b"DONE")
+            except OSError:
+                pass  # it was killed; nothing is left to do for it
+        os.close(self.pipe)
+        if cleared:
+            try:
+                os.waitpid(self.pid, 0)
+            except OSError:
+                pass
+
+
+def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int) -> NoReturn:
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    os.setsid()
+    os.chdir("/")
+    proc.rename("session-janitor", command_line=True)
+    proc.close_all_but(pipe, ready)
+    proc.to_null(0, 1, 2)
+    try:
+        command: int | None = os.pidfd_open(worker)
+    except (OSError, AttributeError):
+        command = None  # an old kernel, or not Linux: only the pipe is watched
+    started = proc.start_time(worker)
+    os.write(ready, b"r")
+    os.close(ready)
+
+    if _supervisor_cleared(pipe, command, supervisor):
+        os._exit(0)
+    _end_command(worker, started, command)
+    for _ in range(REMOVE_TRIES):
+        left = [path for path in paths if not directory.remove(path)]
+        if not left:
+            break
+        select.poll().poll(REMOVE_PAUSE)
+    os._exit(0)
+
+
+def _supervisor_cleared(pipe: int, command: int | None, supervisor: int) -> bool:
+    """Wait; return True for DONE, False when the supervisor is gone or does not clear."""
+    poll = select.poll()
+    poll.register(pipe, select.POLLIN | select.POLLHUP)
+    if command is not None:
+        poll.register(command, select.POLLIN)
+    wait: int | None = None
+    nudged = False
+    while True:
+        events = [number for number, _ in poll.poll(wait)]
+        if pipe in events:
+            return os.read(pipe, 16) == b"DONE"
+        if command in events and command is not None:
+            poll.unregister(command)
+            wait = NUDGE_AFTER
+        elif not nudged:
+            nudged = True
+            wait = GRACE
+            if os.getppid() == supervisor:
+                os.kill(supervisor, signal.SIGCONT)
+        else:
+            return False
+
+
+def _end_command(pid: int, started: str, pidfd: int | None) -> None:
+    if _ended(pid, started, pidfd, 0):
+        return
+    _send(signal.SIGTERM, pid, started, pidfd)
+    _send(signal.SIGCONT, pid, started, pidfd)
+    if not _ended(pid, started, pidfd, GRACE):
+        _send(signal.SIGKILL, pid, started, pidfd)
+        _ended(pid, started, pidfd, GRACE)
+
+
+def _send(number: int, pid: int, started: str, pidfd: int | None) -> None:
+    try:
+        if pidfd is not None:
+            signal.pidfd_send_signal(pidfd, number)
+        elif proc.alive(pid, started):
+            os.kill(pid, number)
+    except OSError:
+        pass  # gone already, or another user's by now
+
+
+def _ended(pid: int, started: str, pidfd: int | None, timeout: int) -> bool:
+    """Wait up to `timeout` milliseconds for the command's end; return whether it came."""
+    if pidfd is not None:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return bool(poll.poll(timeout))
+    for _ in range(timeout // REMOVE_PAUSE + 1):
+        if not proc.alive(pid, started):
+            return True
+        select.poll().poll(REMOVE_PAUSE)
+    return False

@@ -1,0 +1,115 @@
+"""
+From credentials to an open vault: log in, then sync and derive at the same time.
+
+The network and the KDF run in threads (both release the GIL); this thread
+only waits, so that nothing, not even a hung name service, outlasts the
+deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from bwrun.auth import HTTP_OK, Login, device_id, login_form, read_login
+from bwrun.client import Answer, Client
+from bwrun.config import Config
+from bwrun.console import Console
+from bwrun.credentials import Credentials
+from bwrun.crypto.encstring import SymmetricKey
+from bwrun.crypto.keys import Argon2id, Kdf, unwrap_user_key
+from bwrun.deadline import Deadline
+from bwrun.errors import AuthenticationError, ServerError, WrongMasterPasswordError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Unlocked:
+    """An open vault: everything a session is made of."""
+
+    login: Login
+    sync: dict[str, object] = field(repr=False)  # as the server sent it
+    sync_date: str | None  # the server's clock at the sync: its Date header
+    server_config: object = field(repr=False)
+    user_key: SymmetricKey
+    device: str
+
+
+def unlock_vault(config: Config, credentials: Credentials, console: Console) -> Unlocked:
+    """
+    Log in, sync and unlock.
+
+    Raises NetworkError, ServerError, AuthenticationError, CryptoError.
+    """
+    deadline = Deadline(config.timeout)
+    device = device_id(credentials.client_id, config.device_id)
+    client = Client(config.server, config.ca_files, config.client_version, deadline)
+    pool = ThreadPoolExecutor(4, thread_name_prefix="unlock")
+
+    def run(function: Callable[..., T], *arguments: object, **named: object) -> Future[T]:
+        return pool.submit(function, *arguments, **named)
+
+    def wait(future: Future[T], who: str) -> T:
+        try:
+            return future.result(max(0.0, deadline.left()))
+        except FutureTimeoutError:
+            raise deadline.exceeded(who) from None
+
+    server_config = run(client.get_server_config)
+    form = login_form(credentials, device)
+    answer = wait(run(client.post_token, form, credentials.client_secret), config.server.identity)
+    login = read_login(answer, credentials, config.server)
+    console.step(f"logged in at {config.server.name}")
+    if login.force_password_reset:
+        console.warn("the administrator has reset this account's master password", "set a new one in the web vault")
+
+    sync = run(client.get, "sync?excludeDomains=true", login.access_token)
+    key = run(unwrap_user_key, login.unlock, credentials.master_password)
+    try:
+        user_key = wait(key, f"the key derivation ({_cost(login.unlock.kdf)})")
+    except WrongMasterPasswordError:
+        raise WrongMasterPasswordError(*_password_hints(credentials)) from None
+    console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
+    synced = wait(sync, config.server.api)
+    data = _read_sync(synced)
+    console.step(f"synced from {config.server.api}")
+    return Unlocked(
+        login=login,
+        sync=data,
+        sync_date=synced.headers.get("date"),
+        server_config=wait(server_config, config.server.api),
+        user_key=user_key,
+        device=device,
+    )
+
+
+def _cost(kdf: Kdf) -> str:
+    if isinstance(kdf, Argon2id):
+        return f"Argon2id, {kdf.iterations} × {kdf.memory_mib} MiB × {kdf.parallelism}"
+    return f"PBKDF2, {kdf.iterations} iterations"
+
+
+def _password_hints(credentials: Credentials) -> list[str]:
+    hints = [f"it came from {credentials.master_password_place}"]
+    value = credentials.master_password.reveal()
+    if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
+        hints.append("it has quotes round it; if they are not a part of it, write it without them")
+    if value != value.strip():
+        hints.append("it begins or ends with white space; only a newline at a file's end is taken off")
+    return hints
+
+
+def _read_sync(answer: Answer) -> dict[str, object]:
+    if answer.status in (401, 403):
+        raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
+                                  "do --identity-url and --api-url belong to the same server?")  # fmt: skip
+    if answer.status != HTTP_OK:
+        said = f"{answer.status} {answer.message}".strip()
+        raise ServerError("sync", f"the sync failed ({said})", "is --server right, path included?")
+    if not isinstance(answer.data, dict):
+        raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
+    return answer.data

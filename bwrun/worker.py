@@ -1,0 +1,117 @@
+"""
+The worker: the only process that handles a credential, a key or a vault, and the one that becomes the command.
+
+Its execve replaces the whole address space: what Python cannot wipe, the kernel does.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn, Protocol
+
+from bwrun.channel import Channel
+from bwrun.cli import Options
+from bwrun.command import become, find_command
+from bwrun.config import Config, load_config
+from bwrun.console import Console
+from bwrun.credentials import Credentials, read_credentials
+from bwrun.environment import added_by_python, command_environment
+from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
+from bwrun.hardening import close_memory, die_with_parent, outlive_parent
+from bwrun.restoring import initial_environment, restore_signals
+from bwrun.session.data_file import SessionData
+from bwrun.session.opening import open_session
+from bwrun.unlock import Unlocked, unlock_vault
+
+
+class Inherited(Protocol):
+    """What the caller gave and the command gets back."""
+
+    mask: set[int]
+    ignores_child: bool
+    supervisor: int
+
+
+def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
+    """Do the work and become the command; on failure say so, here and to the supervisor, and end."""
+    link = Channel(channel)
+    try:
+        work(options, console, link, inherited)
+    except BwrunError as error:
+        console.report(error)
+        status = error.status
+    except BaseException as error:  # noqa: BLE001  (no traceback: it would quote source lines and values)
+        console.report_internal(error)
+        status = STATUS_FAILED
+    link.send(b"failed", b"%d" % status)
+    os._exit(status)
+
+
+def work(options: Options, console: Console, link: Channel, inherited: Inherited) -> NoReturn:
+    """One run, from the settings to the command."""
+    initial = initial_environment()
+    _prepare(inherited)
+    config = load_config(options, os.environ)
+    console.verbose = config.verbose
+    for warning in config.warnings:
+        console.warn(warning.text, *warning.hints)
+    added = added_by_python(os.environ, initial)
+    sketch = command_environment(config.sources, config.passed, {}, drop=added)
+    file = find_command(config.command[0], sketch.get(b"PATH"))
+    console.step(f"command: {os.fsdecode(file)}")
+
+    directory = _wait_for_directory(link)
+    console.step(f"session directory: {directory}")
+    credentials = read_credentials(config, (link.descriptor,))
+    unlocked = unlock_vault(config, credentials, console)
+    session = open_session(
+        directory, session_data(config, credentials, unlocked), credentials.client_id, config.ca_files
+    )
+    environment = command_environment(config.sources, config.passed, session, drop=added)
+    console.step("session written; starting the command")
+
+    link.send(b"exec")
+    outlive_parent()
+    restore_signals(inherited.mask, ignores_child=inherited.ignores_child)
+    become(file, config.command, environment)
+
+
+def _prepare(inherited: Inherited) -> None:
+    """Take the caller's signals, and what the kernel offers a process with secrets."""
+    close_memory()
+    die_with_parent()
+    if os.getppid() != inherited.supervisor:
+        os._exit(STATUS_FAILED)  # it was gone before that took hold
+    signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
+
+
+def _wait_for_directory(link: Channel) -> str:
+    words = link.receive()
+    if words is None:
+        os._exit(STATUS_FAILED)
+    if words[0] == b"go":
+        return os.fsdecode(words[1])
+    raise SessionError(
+        os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
+        "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
+    )  # fmt: skip
+
+
+def session_data(config: Config, credentials: Credentials, unlocked: Unlocked) -> SessionData:
+    """Return what the session is written from; the API key only if that was asked for."""
+    api_key = (credentials.client_id, credentials.client_secret) if config.session_api_key else None
+    return SessionData(
+        server=config.server,
+        device=unlocked.device,
+        user_id=unlocked.login.user_id,
+        email=unlocked.login.email,
+        access_token=unlocked.login.access_token,
+        api_key=api_key,
+        unlock=unlocked.login.unlock,
+        private_key=unlocked.login.private_key,
+        user_key=unlocked.user_key,
+        sync=unlocked.sync,
+        sync_date=unlocked.sync_date,
+        server_config=unlocked.server_config,
+    )

@@ -1,0 +1,1 @@
+"""Tests, and the server they run against."""

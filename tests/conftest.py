@@ -1,0 +1,87 @@
+"""Fixtures: a real server, an account on it, the installed program in empty surroundings, the official CLI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server.control import Account, BitwardenServer
+from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
+from tests.support.program import Surroundings
+
+OFFICIAL_BW = Path(__file__).parent / "cli" / "node_modules" / ".bin" / "bw"
+CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are not about the KDF
+CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up nowhere
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Known answers and recorded replies of others are not a part of this project: say where they are."""
+    parser.addoption("--vectors", type=Path, default=None, help="folder with known answers and recorded replies")
+
+
+@pytest.fixture(scope="session")
+def vectors(request: pytest.FixtureRequest) -> Path:
+    """Return the folder with known answers; without --vectors the test is skipped."""
+    folder = request.config.getoption("--vectors")
+    if folder is None:
+        pytest.skip("known answers of other projects: give their folder with --vectors")
+    assert isinstance(folder, Path)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[BitwardenServer]:
+    """Start a server for all tests of this process; who sets faults clears them."""
+    with BitwardenServer.start() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def account(server: BitwardenServer) -> Account:
+    """Make an account with a cheap KDF and two items."""
+    return server.add_account(
+        AccountSpec(
+            "ada@example.com",
+            f"correct horse {CANARY}",
+            kdf=CHEAP,
+            items=(
+                ItemSpec("prod-db", Login(username="deploy", password="p4ss")),
+                ItemSpec("mail", Login(username="ada", password="m4il", totp="JBSWY3DPEHPK3PXP")),
+            ),
+        )
+    )
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Iterator[Surroundings]:
+    """Give empty surroundings; after the test, no session may be left in them."""
+    surroundings = Surroundings.make(tmp_path)
+    yield surroundings
+
+    assert surroundings.left() == []
+
+
+@pytest.fixture
+def ready(bare: Surroundings, server: BitwardenServer, account: Account) -> Iterator[Surroundings]:
+    """Give surroundings in which `bwrun -- …` just works; the server's faults are cleared afterwards."""
+    server.clear_faults()
+    server.clear_requests()
+    bare.use(server, account)
+    yield bare
+
+    server.clear_faults()
+
+
+@pytest.fixture(scope="session")
+def official_bw() -> Path:
+    """Return the pinned official CLI; a machine without Node skips its tests, CI must have it."""
+    if OFFICIAL_BW.exists() and shutil.which("node"):
+        return OFFICIAL_BW
+    why = "the official CLI is not installed (make dev, with Node and npm)"
+    if os.environ.get("CI") == "true":
+        pytest.fail(why)
+    pytest.skip(why)

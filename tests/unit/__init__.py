@@ -1,0 +1,1 @@
+"""Tests of single modules, against data of other people's code."""
