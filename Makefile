@@ -50,7 +50,7 @@ smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
 	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$$new" "$$new"/bwrun-*.tar.gz; \
 	$(PYTHON) -m venv "$$new/venv"; \
-	"$$new/venv/bin/python" -m pip install --quiet --require-hashes --requirement requirements.lock; \
+	"$$new/venv/bin/python" -m pip install --quiet --require-hashes --requirement tests/runtime.lock; \
 	"$$new/venv/bin/python" -m pip install --quiet --no-deps "$$new"/bwrun-*.whl; \
 	"$$new/venv/bin/python" -m pip check; \
 	"$$new/venv/bin/bwrun" --version
@@ -62,7 +62,7 @@ lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
 	export UV_CUSTOM_COMPILE_COMMAND="make lock"; \
 	compile() { "$$new/bin/uv" --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes $(ARGS) "$$@"; }; \
 	compile --group dev pyproject.toml --output-file tests/requirements.lock; \
-	compile pyproject.toml --constraint tests/requirements.lock --output-file requirements.lock
+	compile pyproject.toml --constraint tests/requirements.lock --output-file tests/runtime.lock
 	cd tests/cli && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
 
 clean:  ## Remove all that make made

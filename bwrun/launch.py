@@ -11,11 +11,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from typing import NoReturn
 
 from bwrun import cli
 from bwrun.console import Console
 from bwrun.errors import STATUS_FAILED, BwrunError
+
+TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 # What the supervisor may know of the caller's environment: where sessions live, and what Python's own
 # executable may need to start.

@@ -83,7 +83,7 @@ class EncString:
         kind = int(prefix)
         if kind not in (AES_256_CBC, AES_256_CBC_HMAC_SHA256):
             raise UnsupportedEncStringError(f"encryption type {kind} ({NAMES.get(kind, 'unknown')}) is not usable here")
-        parts = [_base64(part) for part in rest.split("|")]
+        parts = [from_base64(part) for part in rest.split("|")]
         expected = 3 if kind == AES_256_CBC_HMAC_SHA256 else 2
         if len(parts) != expected:
             raise MalformedEncStringError(f"an encrypted value of type {kind} has {len(parts)} parts, not {expected}")
@@ -125,7 +125,19 @@ def encrypt_to_buffer(plaintext: bytes, key: SymmetricKey) -> bytes:
     return bytes((AES_256_CBC_HMAC_SHA256,)) + iv + mac + data
 
 
-def _base64(part: str) -> bytes:
+def encrypt_to_text(plaintext: bytes, key: SymmetricKey) -> str:
+    """Return `plaintext` as an EncString of type 2."""
+    buffer = encrypt_to_buffer(plaintext, key)
+    iv, mac, data = buffer[1:17], buffer[17:49], buffer[49:]
+    return "2." + "|".join(base64.b64encode(part).decode("ascii") for part in (iv, data, mac))
+
+
+def from_base64(part: str) -> bytes:
+    """
+    Decode one part of an EncString: standard base64, padded.
+
+    Raises MalformedEncStringError.
+    """
     try:
         return base64.b64decode(part, validate=True)
     except (binascii.Error, ValueError):

@@ -10,7 +10,9 @@ import os
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, hmac, padding
+from cryptography.hazmat.primitives import hashes, hmac, padding, serialization
+from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -18,6 +20,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from bwrun.errors import CryptoError, IntegrityError
+
+RsaPrivateKey = rsa.RSAPrivateKey
 
 BLOCK = 16
 KEY_SIZE = 32
@@ -96,6 +100,43 @@ def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
     padded = padder.update(plaintext) + padder.finalize()
     encryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).encryptor()
     return encryptor.update(padded) + encryptor.finalize()
+
+
+def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
+    """
+    Read a private key in PKCS#8.
+
+    Its numbers are not checked for consistency (which takes 30 ms): it comes out of an authenticated EncString.
+
+    Raises CryptoError: it is something else.
+    """
+    try:
+        key = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise CryptoError("private-key", "the account's private key is not in PKCS#8") from None
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise CryptoError("private-key", "the account's private key is not an RSA key")
+    return key
+
+
+def make_rsa_private_key(bits: int) -> bytes:
+    """Return a new RSA key in PKCS#8."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
+    form = serialization.PrivateFormat.PKCS8
+    return key.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
+
+
+def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> bytes:
+    """
+    Decrypt with RSA-OAEP, SHA-256 or SHA-1 for both the label and MGF1.
+
+    Raises IntegrityError: it does not open.
+    """
+    algorithm = hashes.SHA256() if sha256 else hashes.SHA1()  # noqa: S303  (Bitwarden's choice, protocol notes 2.2)
+    try:
+        return key.decrypt(ciphertext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
+    except ValueError:
+        raise IntegrityError("the key does not open it") from None
 
 
 def certificate_issuer(der: bytes) -> str:

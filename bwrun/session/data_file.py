@@ -18,12 +18,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
 from bwrun.crypto.keys import Argon2id, Kdf, UnlockData
-from bwrun.errors import AuthenticationError, ServerError
+from bwrun.errors import ServerError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
-from bwrun.session.vault_state import Record, camel_case, vault_state
+from bwrun.session.sane import Record
+from bwrun.session.vault_state import camel_case, profile_of, vault_state
 
 # libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
 STATE_VERSION = 85
@@ -54,16 +56,23 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     """
     Return data.json's bytes; only `session_key` opens the user key in it.
 
-    Raises ServerError, AuthenticationError: the server's replies lack what a session needs.
+    Raises ServerError: the server's replies lack what a session needs.
     """
     sync = data.sync if "profile" in data.sync else camel_case(data.sync)
     if not isinstance(sync, dict):
         raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
-    vault = vault_state(sync)
-    profile: Record = sync["profile"]
+    profile = profile_of(sync)
+    wrapped = data.private_key or _private_key(profile)
+    private_key = find_private_key(wrapped, data.user_key)
+    if wrapped is None or private_key is None:
+        # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
+        private_key = PrivateKey.make()
+        wrapped = private_key.wrap(data.user_key)
+    # Without a base URL the CLI would report accesses, with the access token, to bitwarden.com.
+    vault = vault_state(sync, private_key, events=data.server.base is not None)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
-    user = vault | _account_state(data, profile) | _environment_state(data.server)
+    user = vault | _account_state(data, wrapped) | _environment_state(data.server)
     config = _server_config(data.server_config)
     state: Record = {
         "stateVersion": STATE_VERSION,
@@ -81,13 +90,7 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
 
 
-def _account_state(data: SessionData, profile: Mapping[str, object]) -> Record:
-    private_key = data.private_key or _private_key(profile)
-    if private_key is None:
-        raise AuthenticationError(
-            "no-private-key", "this account has no key pair, without which the official CLI opens no session",
-            "log in once at the web vault: it makes one",
-        )  # fmt: skip
+def _account_state(data: SessionData, private_key: str) -> Record:
     kdf = _kdf(data.unlock.kdf)
     state: Record = {
         "token_accessToken": data.access_token.reveal().decode("ascii"),

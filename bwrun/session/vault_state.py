@@ -10,21 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.errors import ServerError
-
-Record = dict[str, object]
-
-# vault/models/enums/cipher-type.ts: which member holds an item's own fields.
-TYPE_MEMBERS = {
-    1: "login", 2: "secureNote", 3: "card", 4: "identity", 5: "sshKey",
-    6: "bankAccount", 7: "driversLicense", 8: "passport",
-}  # fmt: skip
-CIPHER_MEMBERS = (
-    "id", "organizationId", "type", "name", "notes", "permissions", "revisionDate", "creationDate",
-    "deletedDate", "archivedDate", "organizationUseTotp", "collectionIds", "fields", "attachments", "passwordHistory",
-)  # fmt: skip
-COLLECTION_MEMBERS = ("id", "organizationId", "name", "externalId", "defaultUserCollectionEmail")
-CONFIRMED = 2  # admin-console/enums/organization-user-status-type.enum.ts
+from bwrun.session import sane
+from bwrun.session.sane import Record
 
 
 def camel_case(value: object) -> object:
@@ -40,31 +29,31 @@ def _camel(name: str) -> str:
     return name.lower() if name.isupper() else name[:1].lower() + name[1:]
 
 
-def vault_state(sync: Mapping[str, object]) -> Record:
+def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, events: bool) -> Record:
     """
     Return the state keys (without `user_<id>_`) of everything that sync brings.
 
+    An organization whose key `private_key` does not open is kept by name, its
+    items and collections are left out.  `events`: whether the CLI may report
+    accesses to items of organizations that want that.
+
     Raises ServerError: a part is not what a sync holds.
     """
-    profile = _object(sync.get("profile"), "profile")
+    profile = profile_of(sync)
     organizations = _objects(profile.get("organizations"), "organizations")
+    keys = {
+        str(one["id"]): {"type": "organization", "key": one["key"]}
+        for one in organizations
+        if isinstance(one.get("id"), str) and private_key is not None and private_key.opens(one.get("key"))
+    }
+    ciphers = _by_id(sane.cipher(one) for one in _objects(sync.get("ciphers"), "ciphers"))
+    collections = _by_id(sane.collection(one) for one in _objects(sync.get("collections"), "collections"))
     return {
-        "ciphers_ciphers": _by_id(_cipher(item) for item in _objects(sync.get("ciphers"), "ciphers")),
-        "folder_folders": _by_id(
-            {name: folder.get(name) for name in ("id", "name", "revisionDate")}
-            for folder in _objects(sync.get("folders"), "folders")
-        ),
-        "collection_collections": _by_id(
-            _collection(one)
-            for one in _objects(sync.get("collections"), "collections")
-            if one.get("name") and one.get("organizationId")
-        ),
-        "organizations_organizations": _by_id(_organization(one) for one in organizations),
-        "crypto_organizationKeys": {
-            str(one["id"]): {"type": "organization", "key": one["key"]}
-            for one in organizations
-            if one.get("key") and one.get("id")
-        },
+        "ciphers_ciphers": _of_known(ciphers, keys),
+        "folder_folders": _by_id(sane.folder(one) for one in _objects(sync.get("folders"), "folders")),
+        "collection_collections": _of_known(collections, keys),
+        "organizations_organizations": _by_id(sane.organization(one, events=events) for one in organizations),
+        "crypto_organizationKeys": keys,
         "crypto_providerKeys": {},
         "providers_providers": {},
         "policies_policies": _policies(sync.get("policies")),
@@ -79,68 +68,38 @@ def vault_state(sync: Mapping[str, object]) -> Record:
     }
 
 
-def _cipher(item: Mapping[str, object]) -> Record:
-    kept = {name: item[name] for name in CIPHER_MEMBERS if item.get(name) is not None}
-    kept |= {
-        "folderId": item.get("folderId") or None,
-        "favorite": bool(item.get("favorite")),
-        "edit": bool(item.get("edit", True)),
-        "viewPassword": item.get("viewPassword") is not False,
-        "reprompt": item.get("reprompt") or 0,
-        "key": item.get("key"),
-        "notes": item.get("notes"),
-        "organizationId": item.get("organizationId"),
-        "deletedDate": item.get("deletedDate"),
-        "collectionIds": item.get("collectionIds") or [],
-    }
-    kind = item.get("type")
-    member = TYPE_MEMBERS.get(kind) if isinstance(kind, int) else None
-    if member is not None:
-        kept[member] = item.get(member) or {}
-    blob = item.get("data")
-    if isinstance(blob, str) and '"format_version"' in blob:
-        kept["data"] = blob  # otherwise the server only repeats the item there
-    return kept
+def profile_of(sync: Mapping[str, object]) -> Record:
+    """
+    Return the account's profile in a sync.
+
+    Raises ServerError: there is none.
+    """
+    profile = sync.get("profile")
+    if not isinstance(profile, dict):
+        raise ServerError(
+            "incomplete-reply",
+            "the server's reply to the sync lacks `profile`",
+            "is this a Bitwarden server, and is it up to date?",
+        )
+    return profile
 
 
-def _collection(one: Mapping[str, object]) -> Record:
-    return {
-        **{name: one.get(name) for name in COLLECTION_MEMBERS},
-        "readOnly": bool(one.get("readOnly")),
-        "manage": bool(one.get("manage")),
-        "hidePasswords": bool(one.get("hidePasswords")),
-        "type": one.get("type") or 0,
-    }
+def _of_known(records: Record, keys: Mapping[str, object]) -> Record:
+    """Return the records that are nobody's or of an organization whose key is there."""
 
+    def known(record: object) -> bool:
+        owner = record.get("organizationId") if isinstance(record, dict) else None
+        return owner is None or owner in keys
 
-def _organization(one: Mapping[str, object]) -> Record:
-    """Fill what the CLI's policy filter needs in each record: without it every command fails."""
-    needed = {"status": CONFIRMED, "type": CONFIRMED, "enabled": True, "usePolicies": False}
-    record = {name: value for name, value in one.items() if name not in ("key", "object", "privateKey")}
-    record |= {name: default for name, default in needed.items() if one.get(name) is None}
-    record["useAccessIntelligence"] = bool(one.get("useRiskInsights"))
-    return record | {"isMember": True, "isProviderUser": False}
+    return {name: record for name, record in records.items() if known(record)}
 
 
 def _policies(policies: object) -> Record:
-    return _by_id(
-        {name: one.get(name) for name in ("id", "organizationId", "type", "data", "enabled", "revisionDate")}
-        for one in _objects(policies, "policies")
-        if None not in (one.get("organizationId"), one.get("type"), one.get("enabled"))
-    )
+    return _by_id(sane.policy(one) for one in _objects(policies, "policies"))
 
 
-def _by_id(records: Iterable[Record]) -> Record:
-    return {record["id"]: record for record in records if isinstance(record.get("id"), str)}  # type: ignore[misc]
-
-
-def _object(value: object, name: str) -> Record:
-    if not isinstance(value, dict):
-        raise ServerError(
-            "incomplete-reply", f"the server's reply to the sync lacks `{name}`",
-            "is this a Bitwarden server, and is it up to date?",
-        )  # fmt: skip
-    return value
+def _by_id(records: Iterable[Record | None]) -> Record:
+    return {str(one["id"]): one for one in records if one is not None and isinstance(one.get("id"), str)}
 
 
 def _objects(value: object, name: str) -> list[Record]:

@@ -14,9 +14,12 @@ from __future__ import annotations
 import os
 import select
 import signal
-from typing import NoReturn
 
 from bwrun.supervisor import directory, proc
+
+TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 GRACE = 5000  # milliseconds between TERM and KILL
 NUDGE_AFTER = 200  # milliseconds that the supervisor has to say DONE once the command ended

@@ -11,12 +11,15 @@ from __future__ import annotations
 import os
 import signal
 import time
-from typing import NoReturn
 
 from bwrun.channel import Channel
 from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.janitor import Janitor
+
+TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 STATUS_FAILED = 125
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}

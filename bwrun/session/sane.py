@@ -1,0 +1,166 @@
+"""
+What of a vault the official CLI can take.
+
+Its deserialiser is strict: one record that it does not expect makes every
+`list` and `get` fail, of healthy items too.  So what it cannot read is left out
+or emptied here: the single field, the record if there is no other way.  (Found
+by experiment with @bitwarden/cli 2026.9.0.)
+"""
+
+from __future__ import annotations
+
+import re
+
+Record = dict[str, object]
+
+# vault/models/enums/cipher-type.ts: which member holds an item's own fields.
+TYPE_MEMBERS = {
+    1: "login",
+    2: "secureNote",
+    3: "card",
+    4: "identity",
+    5: "sshKey",
+    6: "bankAccount",
+    7: "driversLicense",
+    8: "passport",
+}
+ORGANIZATION_USER_TYPES = (0, 1, 2, 4)  # admin-console/enums/organization-user-type.enum.ts; 3 was a manager, once
+USER = CONFIRMED = 2
+POLICY_TYPES = range(23)
+FIDO2_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
+PLAIN = frozenset(("passwordRevisionDate", "lastUsedDate", "creationDate"))  # texts that are not encrypted
+
+_ENCRYPTED = re.compile(
+    r"2\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}\|[A-Za-z0-9+/]{43}="
+    r"|0\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}"
+    r"|7\.[A-Za-z0-9+/]+={0,2}"
+)
+
+
+def is_encrypted(value: object) -> bool:
+    """Return whether `value` has the form of an EncString that an item may hold."""
+    return isinstance(value, str) and _ENCRYPTED.fullmatch(value) is not None
+
+
+def cipher(item: Record) -> Record | None:
+    """Return the item as the CLI can read it, None if it cannot at all."""
+    kind = item.get("type")
+    member = TYPE_MEMBERS.get(kind) if isinstance(kind, int) else None
+    key = item.get("key")
+    if member is None or not isinstance(item.get("id"), str) or (key is not None and not is_encrypted(key)):
+        return None
+    edit = item.get("edit") is not False
+    kept: Record = {
+        "id": item["id"],
+        "type": kind,
+        "organizationId": item.get("organizationId") or None,
+        "folderId": item.get("folderId") or None,
+        "collectionIds": item.get("collectionIds") if isinstance(item.get("collectionIds"), list) else [],
+        "name": _text(item.get("name")),
+        "notes": _text(item.get("notes")),
+        "key": key,
+        "favorite": bool(item.get("favorite")),
+        "edit": edit,
+        "viewPassword": item.get("viewPassword") is not False,
+        "permissions": _permissions(item.get("permissions"), edit=edit),
+        "organizationUseTotp": bool(item.get("organizationUseTotp")),
+        "reprompt": item.get("reprompt") or 0,
+        member: _fields(item.get(member)),
+    }
+    for name in ("revisionDate", "creationDate", "deletedDate", "archivedDate"):
+        if item.get(name) is not None:
+            kept[name] = item[name]
+    for name, clean in (("fields", _fields), ("attachments", _attachment), ("passwordHistory", _history)):
+        entries = item.get(name)
+        if isinstance(entries, list):
+            kept[name] = [found for entry in entries if (found := clean(entry))]
+    blob = item.get("data")
+    if isinstance(blob, str) and '"format_version"' in blob:
+        kept["data"] = blob  # otherwise the server only repeats the item there
+    return kept
+
+
+def _permissions(value: object, *, edit: bool) -> Record:
+    """Old servers send none; without both, `bw delete` and `bw restore` are refused."""
+    given = value if isinstance(value, dict) else {"delete": edit, "restore": edit}
+    return {name: bool(given.get(name)) for name in ("delete", "restore")}
+
+
+def _text(value: object) -> object:
+    return value if is_encrypted(value) else None
+
+
+def _fields(value: object) -> Record:
+    """Return an object with each text that is not encrypted, and should be, emptied."""
+    if not isinstance(value, dict):
+        return {}
+    cleaned: Record = {}
+    for name, inner in value.items():
+        if isinstance(inner, str) and name not in PLAIN:
+            cleaned[name] = _text(inner)
+        elif name == "uris" and isinstance(inner, list):
+            cleaned[name] = [_fields(entry) for entry in inner]
+        elif name == "fido2Credentials" and isinstance(inner, list):
+            found = [_fields(entry) for entry in inner]
+            cleaned[name] = [one for one in found if all(one.get(need) is not None for need in FIDO2_NEEDS)]
+        elif name != "response":
+            cleaned[name] = inner
+    return cleaned
+
+
+def _attachment(value: object) -> Record | None:
+    if not isinstance(value, dict) or not is_encrypted(value.get("fileName")):
+        return None
+    record = {name: value.get(name) for name in ("id", "url", "fileName", "sizeName")}
+    return record | {"key": _text(value.get("key")), "size": str(value.get("size") or 0)}
+
+
+def _history(value: object) -> Record | None:
+    if not isinstance(value, dict) or not is_encrypted(value.get("password")):
+        return None
+    return {"password": value["password"], "lastUsedDate": value.get("lastUsedDate")}
+
+
+def organization(one: Record, *, events: bool) -> Record:
+    """Return an organization's record; `events`: whether the CLI may report accesses to it."""
+    record = {name: value for name, value in one.items() if name not in ("key", "object", "privateKey")}
+    kind = one.get("type")
+    return record | {
+        "status": one["status"] if isinstance(one.get("status"), int) else CONFIRMED,
+        "type": kind if kind in ORGANIZATION_USER_TYPES else USER,
+        "enabled": one.get("enabled") is not False,
+        "usePolicies": bool(one.get("usePolicies")),
+        "useEvents": bool(one.get("useEvents")) and events,
+        "useAccessIntelligence": bool(one.get("useRiskInsights")),
+        "isMember": True,
+        "isProviderUser": False,
+    }
+
+
+def policy(one: Record) -> Record | None:
+    """Return a policy's record, None if the CLI cannot read it."""
+    if one.get("type") not in POLICY_TYPES or not one.get("organizationId"):
+        return None
+    record = {name: one.get(name) for name in ("id", "organizationId", "type", "data", "revisionDate")}
+    return record | {"enabled": bool(one.get("enabled"))}
+
+
+def collection(one: Record) -> Record | None:
+    """Return a collection's record, None if it has no name that can be opened."""
+    if not is_encrypted(one.get("name")) or not one.get("organizationId"):
+        return None
+    names = ("id", "organizationId", "name", "externalId", "defaultUserCollectionEmail")
+    return {
+        **{name: one.get(name) for name in names},
+        "readOnly": bool(one.get("readOnly")),
+        "manage": bool(one.get("manage")),
+        "hidePasswords": bool(one.get("hidePasswords")),
+        "type": one.get("type") or 0,
+    }
+
+
+def folder(one: Record) -> Record | None:
+    """Return a folder's record, None if it has no name that can be opened."""
+    if not is_encrypted(one.get("name")):
+        return None
+    return {name: one.get(name) for name in ("id", "name", "revisionDate")}
