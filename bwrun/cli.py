@@ -19,10 +19,8 @@ if TYPE_CHECKING:
 
 HELP = """\
 Usage: bwrun [OPTIONS] -- COMMAND [ARG]...
-       bwrun COMMAND [ARG]...
 
-Run COMMAND with an unlocked Bitwarden session of its own (BW_SESSION,
-BITWARDENCLI_APPDATA_DIR), which is gone when COMMAND ends.
+Run COMMAND with an unlocked Bitwarden session of its own, gone when it ends.
 
 Options:
       --env-file FILE         Read FILE instead of .env (repeatable)
@@ -40,10 +38,10 @@ Options:
   -V, --version               Print the version
   -h, --help                  Print this help
 
-Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (each also as NAME_FILE);
+Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, each also as NAME_FILE;
 BWRUN_LONG_OPTION for each --long-option; BWRUN_DEVICE_ID, BWRUN_RUNTIME_DIR
-Exit status: that of COMMAND, by the same signal if one ended it; 125 bwrun
-failed; 126 COMMAND cannot be run; 127 COMMAND not found
+Exit status: that of COMMAND, or death by the same signal; 125 bwrun failed;
+126 COMMAND cannot be run; 127 COMMAND not found
 """
 
 # Options that are settings too: `--long-option VALUE` = BWRUN_LONG_OPTION.
@@ -98,7 +96,10 @@ def _parse_options(words: list[str]) -> Options:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            raise UsageError("bad-option", message, "`bwrun --help` lists the options")
+            # argparse's words may quote a value, and that may be a secret.
+            option = message.removeprefix("argument ").partition(":")[0].partition("/")[0]
+            what = "needs a value" if "expected" in message else "takes no value"
+            raise UsageError("bad-option", f"`{option}` {what}", "`bwrun --help` lists the options")
 
     parser = Parser(prog="bwrun", add_help=False, allow_abbrev=False)
     for name in VALUE_OPTIONS:
@@ -121,23 +122,23 @@ def _parse_options(words: list[str]) -> Options:
     elif given["version"]:
         options.show = f"bwrun {__version__}\n"
     elif rest:
-        raise _stray_words(words[:end], rest, separated=end < len(words))
+        raise _stray_words(rest, separated=end < len(words))
     options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
     options.lists = {name: given[name] for name in LIST_OPTIONS if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     return options
 
 
-def _stray_words(words: list[str], rest: list[str], *, separated: bool) -> UsageError:
+def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
+    """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
     unknown = next((word for word in rest if word.startswith("-")), None)
-    if not rest[0].startswith("-") and not separated:
-        import shlex  # noqa: PLC0415
-
-        at = words.index(rest[0])
-        call = shlex.join(["bwrun", *words[:at], "--", *words[at:]])
-        return UsageError("no-separator", "options and no `--` before the command", f"write `{call}`")
     if unknown is not None:
+        shown = unknown.partition("=")[0] if unknown.startswith("--") else unknown[:2]
+        return UsageError("unknown-option", f"unknown option `{shown}`", "`bwrun --help` lists the options")
+    if not separated:
         return UsageError(
-            "unknown-option", f"unknown option `{unknown.partition('=')[0]}`", "`bwrun --help` lists the options"
+            "no-separator", "options and no `--` before the command", "put it there: `bwrun -v -- make deploy`"
         )
-    return UsageError("stray-word", f"`{rest[0]}` stands before `--` and is no option", "the command goes after `--`")
+    return UsageError(
+        "stray-word", "a word before `--` is neither an option nor an option's value", "the command goes after `--`"
+    )

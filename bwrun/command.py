@@ -31,6 +31,8 @@ def find_command(name: str, path: bytes | None) -> bytes:
         return _checked(word, name)
     refused: CommandNotExecutableError | None = None
     for directory in (DEFAULT_PATH if path is None else path).split(b":"):
+        if not os.path.isdir(directory or b"."):
+            continue
         try:
             return _checked(os.path.join(directory or b".", word), name)
         except CommandNotExecutableError as error:
@@ -55,7 +57,7 @@ def _checked(file: bytes, name: str) -> bytes:
         raise CommandNotExecutableError("is-directory", f"cannot run `{name}`: it is a directory")
     if not os.access(file, os.X_OK):
         raise CommandNotExecutableError(
-            "not-executable", f"cannot run `{name}`: it is not executable", f"chmod +x {name}"
+            "not-executable", f"cannot run `{name}`: it is not executable", f"chmod +x {os.fsdecode(file)}"
         )
     interpreter = _interpreter(file)
     if interpreter and not os.path.exists(interpreter):
@@ -68,8 +70,9 @@ def _interpreter(file: bytes) -> bytes:
     first = _first_line(file)
     if not first.startswith(b"#!"):
         return b""
-    words = first[2:].split(None, 1)
-    return words[0] if words else b""
+    # The kernel splits at spaces and tabs only: a carriage return is a part of the name.
+    words = first[2:].replace(b"\t", b" ").split(b" ")
+    return next((word for word in words if word), b"")
 
 
 def _first_line(file: bytes) -> bytes:

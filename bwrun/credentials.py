@@ -214,6 +214,8 @@ def _checked_client_id(secret: Secret) -> str:
 
 def _checked_client_secret(secret: Secret) -> Secret:
     value = secret.value.reveal().strip()
+    if not value:
+        raise CredentialError("empty", f"the client secret from {secret.place} is empty", KEY_HINT)
     if _is_quoted(value.decode("utf-8", "replace")):
         raise _quoted("BW_CLIENTSECRET", secret.place)
     return Secret(Sensitive(value), secret.place)

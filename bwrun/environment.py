@@ -33,12 +33,12 @@ def command_environment(
     return {os.fsencode(name): os.fsencode(value) for name, value in result.items()}
 
 
-def added_by_python(environment: Mapping[str, str], initial: bytes) -> frozenset[str]:
+def added_by_python(environment: Mapping[str, str], initial: bytes | None) -> frozenset[str]:
     """
     Return the variables that the interpreter set at its start (PEP 538 coerces LC_CTYPE in the C locale).
 
-    `initial` is the environment block this process was started with.
+    `initial` is the environment block this process was started with, None if it is not known.
     """
-    if initial and "LC_CTYPE" in environment and not (b"\0" + initial).count(b"\0LC_CTYPE="):
+    if initial is not None and "LC_CTYPE" in environment and not (b"\0" + initial).count(b"\0LC_CTYPE="):
         return frozenset({"LC_CTYPE"})
     return frozenset()

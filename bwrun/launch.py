@@ -67,10 +67,9 @@ def _try_nested(options: cli.Options, console: Console) -> int | None:
 
 def _show(text: str) -> int:
     try:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        os.write(1, text.encode())
     except OSError:
-        os._exit(STATUS_FAILED)  # a closed stdout: no traceback from the interpreter's own flush
+        return STATUS_FAILED  # nobody reads it
     return 0
 
 

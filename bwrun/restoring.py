@@ -8,13 +8,13 @@ import signal
 PYTHON_IGNORES = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 
 
-def initial_environment() -> bytes:
-    """Return the environment block this process was started with; empty where there is no /proc."""
+def initial_environment() -> bytes | None:
+    """Return the environment block this process was started with; None where there is no /proc."""
     try:
         with open("/proc/self/environ", "rb") as file:
             return file.read()
     except OSError:
-        return b""
+        return None
 
 
 def restore_signals(mask: set[int], *, ignores_child: bool) -> None:
