@@ -19,10 +19,10 @@ def isolate() -> None:
 
     The entry that bwrun itself was imported from stays.
     """
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    foreign = {os.path.abspath(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep)}
-    foreign.discard(root)
-    sys.path[:] = [path for path in sys.path if os.path.abspath(path) not in foreign]
+    root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    foreign = set(os.environ.get("PYTHONPATH", "").split(os.pathsep)) | {"", "."}
+    # No abspath(): the working directory may be gone.
+    sys.path[:] = [path for path in sys.path if path not in foreign or os.path.realpath(path or "/") == root]
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ import uuid
 from dataclasses import dataclass
 
 from bwrun.client import Answer, device_type
-from bwrun.credentials import KEY_HINT, Credentials
+from bwrun.credentials import KEY_HINT, ApiKey, Credentials
 from bwrun.crypto.encstring import COSE_ENCRYPT0, kind_of
 from bwrun.crypto.keys import Argon2id, Kdf, Pbkdf2, UnlockData
 from bwrun.errors import AuthenticationError, BwrunError, ServerError
@@ -26,6 +26,7 @@ from bwrun.wire import Wire
 # Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
 # gets a "new device" mail for each run of a container.
 DEVICE_NAMESPACE = uuid.UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
+DEFAULT_LIFETIME = 3600  # seconds, the official server's
 HTTP_OK = 200
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
@@ -37,6 +38,7 @@ class Login:
     """What a login gives: an access token, and what the vault is unlocked with."""
 
     access_token: Sensitive
+    lifetime: int  # seconds that the access token lives
     user_id: str | None
     email: str | None
     unlock: UnlockData
@@ -49,7 +51,7 @@ def device_id(client_id: str, chosen: str | None) -> str:
     return chosen or str(uuid.uuid5(DEVICE_NAMESPACE, client_id.lower()))
 
 
-def login_form(credentials: Credentials, device: str) -> dict[str, str]:
+def login_form(api_key: ApiKey, device: str) -> dict[str, str]:
     """
     Return the fields of `POST {identity}/connect/token`.
 
@@ -58,8 +60,8 @@ def login_form(credentials: Credentials, device: str) -> dict[str, str]:
     return {
         "grant_type": "client_credentials",
         "scope": "api",
-        "client_id": credentials.client_id,
-        "client_secret": credentials.client_secret.reveal().decode("utf-8", "replace"),
+        "client_id": api_key.client_id,
+        "client_secret": api_key.client_secret.reveal().decode("utf-8", "replace"),
         "deviceType": device_type(),
         "deviceIdentifier": device,
         "deviceName": {"darwin": "macos"}.get(sys.platform, "linux"),
@@ -76,21 +78,39 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     if answer.status != HTTP_OK:
         raise _refusal(answer, credentials, server)
     reply = Wire(answer.data, "the server's reply to the login")
-    token = reply.need_text("access_token")
-    if not token.isascii() or not token.isprintable():
-        raise ServerError("unexpected-reply", "the access token is not a token")
+    token = _access_token(reply)
     _refuse_unsupported(reply)
     claims = _claims(token)
     email = claims.get("email")
     user_id = claims.get("sub")
     return Login(
         access_token=Sensitive(token.encode()),
+        lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
         user_id=user_id if isinstance(user_id, str) else None,
         email=email if isinstance(email, str) else None,
         unlock=_unlock_data(reply, email if isinstance(email, str) else None),
         private_key=_private_key(reply),
         force_password_reset=reply.flag("ForcePasswordReset") or False,
     )
+
+
+def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
+    """
+    Return the access token of a later login, and its life in seconds.
+
+    Raises AuthenticationError, ServerError.
+    """
+    if answer.status != HTTP_OK:
+        raise AuthenticationError("refused", f"the server refused the login ({answer.status} {answer.message})")
+    reply = Wire(answer.data, "the server's reply to the login")
+    return Sensitive(_access_token(reply).encode()), reply.number("expires_in") or DEFAULT_LIFETIME
+
+
+def _access_token(reply: Wire) -> str:
+    token = reply.need_text("access_token")
+    if not token.isascii() or not token.isprintable():
+        raise ServerError("unexpected-reply", "the access token is not a token")
+    return token
 
 
 def _refuse_unsupported(reply: Wire) -> None:

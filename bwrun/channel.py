@@ -4,11 +4,14 @@ What worker and supervisor say to each other, over a socketpair.
 One message a line, words separated by spaces, percent-encoded.  Standard
 library only, and no json: the supervisor pays for each import with its start.
 
-    supervisor → worker   go PATH            the session's directory is made and marked
-                          refused REASON TEXT [HINT]   there is none: why
-    worker → supervisor   set NAME VALUE     a setting the supervisor needs
-                          exec               the next thing is execve
-                          failed STATUS      bwrun failed, said so, and ends with STATUS
+    supervisor → worker   go PATH              the session's directory is made and marked
+                          refused REASON TEXT  there is none: why
+                          ready                the settings sent so far are in force
+    worker → supervisor   set NAME VALUE       a setting the supervisor needs
+                          ask                  say `ready`
+                          renew SECONDS WORD…  keep these words; give them to a helper when the time has passed
+                          exec                 the next thing is execve
+                          failed STATUS        bwrun failed, said so, and ends with STATUS
 
 The descriptors close on exec: the end of the worker's side after `exec` means
 that the worker is now the command.
@@ -66,6 +69,16 @@ class Channel:
             self._pending += data
         line, _, self._pending = self._pending.partition(b"\n")
         return decode(line)
+
+    def drain(self) -> list[list[bytes]]:
+        """Return the messages that have come, without waiting (the descriptor must not block)."""
+        try:
+            while data := os.read(self.descriptor, 65536):
+                self._pending += data
+        except OSError:
+            pass  # nothing more for now, or the other end died
+        *lines, self._pending = self._pending.split(b"\n")
+        return [decode(line) for line in lines]
 
     def close(self) -> None:
         """Close this end."""

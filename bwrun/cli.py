@@ -25,32 +25,40 @@ Run COMMAND with an unlocked Bitwarden session of its own, gone when it ends.
 Options:
       --env-file FILE         Read FILE instead of .env (repeatable)
       --server us|eu|URL      Bitwarden server [us]
-      --identity-url URL      Identity service, if it has a URL of its own
-      --api-url URL           API service, if it has a URL of its own
+      --identity-url URL, --api-url URL   Services that have URLs of their own
       --ca-file FILE          Trust the certificates in FILE (PEM) too
-      --password-file FILE    Read the master password from FILE
-      --password-fd N         Read the master password from descriptor N
-      --password-command CMD  Read the master password from CMD's output
+      --password-file FILE, --password-fd N, --password-command CMD
+                              Where the master password comes from
       --pass NAME             Let COMMAND see credential NAME (repeatable)
       --session-api-key       Put the API key into the session, for bw sync -f
+      --renew                 Renew the session's access token in long jobs
       --timeout SECONDS       For everything before COMMAND [60]
+      --kill-after SECONDS    KILL COMMAND so long after TERM, INT or HUP
+      --kill-leftovers        End what COMMAND leaves running, daemons too
+      --signal-exit 128       Exit 128+N where signal N ended COMMAND
+      --clean                 Remove what killed runs left behind, and end
   -v, --verbose               Say what is done, never a value
-  -V, --version               Print the version
-  -h, --help                  Print this help
+  -V, --version; -h, --help   Print the version; print this help
 
-Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, each also as NAME_FILE;
-BWRUN_LONG_OPTION for each --long-option; BWRUN_DEVICE_ID, BWRUN_RUNTIME_DIR
-Exit status: that of COMMAND, or death by the same signal; 125 bwrun failed;
-126 COMMAND cannot be run; 127 COMMAND not found
+Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
+Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
 # Options that are settings too: `--long-option VALUE` = BWRUN_LONG_OPTION.
 VALUE_OPTIONS = (
-    "server", "identity-url", "api-url", "ca-file",
-    "password-file", "password-fd", "password-command", "timeout",
+    "server",
+    "identity-url",
+    "api-url",
+    "ca-file",
+    "password-file",
+    "password-fd",
+    "password-command",
+    "timeout",
+    "kill-after",
+    "signal-exit",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass")
-FLAG_OPTIONS = ("session-api-key", "verbose")
+FLAG_OPTIONS = ("session-api-key", "renew", "kill-leftovers", "verbose")
 
 
 class Options:
@@ -63,13 +71,14 @@ class Options:
         self.flags: set[str] = set()
         self.command: list[str] = []
         self.show: str | None = None
+        self.clean = False
 
 
 def parse(words: list[str]) -> Options:
     """
     Read bwrun's command line.
 
-    `show` is set to the text to print when help or the version is asked for.
+    `show` is set to the text to print when help or the version is asked for, `clean` for `--clean`.
 
     Raises UsageError: no command, an unknown option, a value missing, no `--` between options and command.
     """
@@ -80,7 +89,7 @@ def parse(words: list[str]) -> Options:
         options.command = words[words[0] == "--" :]
     else:
         options = _parse_options(words)
-    if not options.command and options.show is None:
+    if not options.command and options.show is None and not options.clean:
         raise _no_command()
     return options
 
@@ -108,6 +117,7 @@ def _parse_options(words: list[str]) -> Options:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
+    parser.add_argument("--clean", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")
 
@@ -121,7 +131,9 @@ def _parse_options(words: list[str]) -> Options:
         options.show = HELP
     elif given["version"]:
         options.show = f"bwrun {__version__}\n"
-    elif rest:
+    elif given["clean"] and not options.command:
+        options.clean = True
+    elif rest or given["clean"]:
         raise _stray_words(rest, separated=end < len(words))
     options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
     options.lists = {name: given[name] for name in LIST_OPTIONS if given[name]}
@@ -132,6 +144,8 @@ def _parse_options(words: list[str]) -> Options:
 def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
     """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
     unknown = next((word for word in rest if word.startswith("-")), None)
+    if not rest:
+        return UsageError("stray-word", "`--clean` runs no command", "call `bwrun --clean` alone")
     if unknown is not None:
         shown = unknown.partition("=")[0] if unknown.startswith("--") else unknown[:2]
         return UsageError("unknown-option", f"unknown option `{shown}`", "`bwrun --help` lists the options")

@@ -44,6 +44,8 @@ class Config:
     server_given: bool
     ca_files: tuple[str, ...]
     timeout: float  # seconds, for everything before the command but prompts and --password-command
+    supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
+    renew: bool
     passed: frozenset[str]  # variables of bwrun's own that the command may see
     session_api_key: bool
     verbose: bool
@@ -71,7 +73,9 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         server=find_server(*given),
         server_given=any(value is not None for value in given),
         ca_files=_ca_files(settings, environment),
-        timeout=_timeout(settings.found("timeout")),
+        timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        supervision=_supervision(settings),
+        renew=settings.flag("renew"),
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
@@ -128,16 +132,32 @@ def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str,
     return tuple(dict.fromkeys(os.path.abspath(path) for path, _ in paths if path))
 
 
-def _timeout(found: Found | None) -> float:
+def _seconds(found: Found | None, what: str) -> float | None:
     if found is None:
-        return DEFAULT_TIMEOUT
+        return None
     try:
         seconds = float(found.value)
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= MAX_TIMEOUT:
-        raise ConfigError("timeout", f"the timeout from {found.place} is not a number of seconds above 0")
+        raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds above 0")
     return seconds
+
+
+def _supervision(settings: _Settings) -> dict[str, str]:
+    """Return the supervisor's settings that differ from what it does by itself."""
+    given: dict[str, str] = {}
+    kill_after = _seconds(settings.found("kill-after"), "kill-after")
+    if kill_after is not None:
+        given["kill-after"] = str(kill_after)
+    if settings.flag("kill-leftovers"):
+        given["kill-leftovers"] = "1"
+    signal_exit = settings.found("signal-exit")
+    if signal_exit is not None:
+        if signal_exit.value != "128":
+            raise ConfigError("signal-exit", f"signal-exit from {signal_exit.place} can only be 128")
+        given["signal-exit"] = "128"
+    return given
 
 
 def _passed(options: Options, sources: Sources) -> frozenset[str]:

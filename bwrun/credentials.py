@@ -34,15 +34,21 @@ class Secret:
 
     value: Sensitive
     place: str
-    seconds_waited: float = 0.0
+
+
+@dataclass(frozen=True)
+class ApiKey:
+    """A personal API key."""
+
+    client_id: str
+    client_secret: Sensitive
 
 
 @dataclass(frozen=True)
 class Credentials:
     """A personal API key and the master password of its account."""
 
-    client_id: str
-    client_secret: Sensitive
+    api_key: ApiKey
     master_password: Sensitive
     client_id_place: str
     client_secret_place: str
@@ -81,8 +87,9 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...]) -> Creden
         found.update(_ask(missing, config.sources))
     complete = {name: secret for name, secret in found.items() if secret is not None}
     return Credentials(
-        client_id=_checked_client_id(complete["BW_CLIENTID"]),
-        client_secret=_checked_client_secret(complete["BW_CLIENTSECRET"]).value,
+        api_key=ApiKey(
+            _checked_client_id(complete["BW_CLIENTID"]), _checked_client_secret(complete["BW_CLIENTSECRET"]).value
+        ),
         master_password=complete["BW_PASSWORD"].value,
         client_id_place=complete["BW_CLIENTID"].place,
         client_secret_place=complete["BW_CLIENTSECRET"].place,

@@ -14,7 +14,7 @@ import sys
 
 from bwrun import cli
 from bwrun.console import Console
-from bwrun.errors import STATUS_FAILED, BwrunError
+from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ def launch(words: list[str], started: float) -> int:
         return error.status
     if options.show is not None:
         return _show(options.show)
+    if options.clean:
+        return _clean(console)
     console.verbose = "verbose" in options.flags or bool(os.environ.get("BWRUN_VERBOSE"))
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
@@ -71,6 +73,17 @@ def _show(text: str) -> int:
     except OSError:
         return STATUS_FAILED  # nobody reads it
     return 0
+
+
+def _clean(console: Console) -> int:
+    from bwrun.supervisor import directory  # noqa: PLC0415  (only here)
+
+    try:
+        count = sum(directory.sweep(base) for base in directory.bases(os.environ))
+    except directory.UnusableBaseError as error:
+        console.report(ConfigError("runtime-dir", str(error)))
+        return STATUS_FAILED
+    return _show(f"bwrun: removed {count} session(s) that killed runs left behind\n")
 
 
 def _split(options: cli.Options, console: Console) -> int:

@@ -21,8 +21,8 @@ _WORDS = re.compile(r"try again in (?:(\d{1,4})h)?\s*(?:(\d{1,4})m)?\s*(?:(\d{1,
 def told_wait(headers: Mapping[str, str], message: str) -> float | None:
     """Return the seconds to wait that a 429 or 503 names, None if it names none."""
     after = headers.get("retry-after", "").strip()
-    if after.isascii() and after.isdigit() and len(after) < 9:
-        return float(after)
+    if after.isascii() and after.isdigit():
+        return float(after[:12])
     for text in (after, headers.get("x-rate-limit-reset", "")):
         moment = _moment(text)
         if moment is not None:

@@ -107,4 +107,6 @@ def is_loopback(host: str) -> bool:
     if host.lower() in ("localhost", "::1"):
         return True
     numbers = host.split(".")
-    return len(numbers) == 4 and numbers[0] == "127" and all(n.isdigit() and int(n) < 256 for n in numbers)
+    return (
+        len(numbers) == 4 and numbers[0] == "127" and all(n.isascii() and n.isdigit() and int(n) < 256 for n in numbers)
+    )

@@ -46,7 +46,7 @@ def unlock_vault(config: Config, credentials: Credentials, console: Console) -> 
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
     deadline = Deadline(config.timeout)
-    device = device_id(credentials.client_id, config.device_id)
+    device = device_id(credentials.api_key.client_id, config.device_id)
     client = Client(config.server, config.ca_files, config.client_version, deadline)
     pool = ThreadPoolExecutor(4, thread_name_prefix="unlock")
 
@@ -60,8 +60,8 @@ def unlock_vault(config: Config, credentials: Credentials, console: Console) -> 
             raise deadline.exceeded(who) from None
 
     server_config = run(client.get_server_config)
-    form = login_form(credentials, device)
-    answer = wait(run(client.post_token, form, credentials.client_secret), config.server.identity)
+    form = login_form(credentials.api_key, device)
+    answer = wait(run(client.post_token, form, credentials.api_key.client_secret), config.server.identity)
     login = read_login(answer, credentials, config.server)
     console.step(f"logged in at {config.server.name}")
     if login.force_password_reset:

@@ -21,7 +21,7 @@ from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.hardening import close_memory, die_with_parent, outlive_parent
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.session.data_file import SessionData
-from bwrun.session.opening import open_session
+from bwrun.session.opening import DATA_FILE, open_session
 from bwrun.unlock import Unlocked, unlock_vault
 
 
@@ -65,10 +65,12 @@ def work(options: Options, console: Console, link: Channel, inherited: Inherited
     console.step(f"session directory: {directory}")
     credentials = read_credentials(config, (link.descriptor,))
     unlocked = unlock_vault(config, credentials, console)
-    session = open_session(
-        directory, session_data(config, credentials, unlocked), credentials.client_id, config.ca_files
-    )
+    data = session_data(config, credentials, unlocked)
+    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files)
     environment = command_environment(config.sources, config.passed, session, drop=added)
+    _instruct(link, config)
+    if config.renew:
+        _hand_over_renewal(link, config, credentials, unlocked, directory)
     console.step("session written; starting the command")
 
     link.send(b"exec")
@@ -98,9 +100,37 @@ def _wait_for_directory(link: Channel) -> str:
     )  # fmt: skip
 
 
+def _instruct(link: Channel, config: Config) -> None:
+    """Tell the supervisor what it has to know, and wait until that is in force."""
+    if not config.supervision:
+        return
+    for name, value in config.supervision.items():
+        link.send(b"set", name.encode(), value.encode())
+    link.send(b"set", b"verbose", b"1" if config.verbose else b"")
+    link.send(b"ask")
+    link.receive()
+
+
+def _hand_over_renewal(
+    link: Channel, config: Config, credentials: Credentials, unlocked: Unlocked, directory: str
+) -> None:
+    """Give the supervisor what the next logins need: the API key, and never the master password."""
+    from bwrun.renew import Order  # noqa: PLC0415  (only for --renew)
+
+    order = Order(
+        credentials.api_key,
+        config.server,
+        config.ca_files,
+        config.client_version,
+        unlocked.device,
+        os.path.join(directory, DATA_FILE),
+    )
+    link.send(b"renew", b"%d" % unlocked.login.lifetime, *order.to_words())
+
+
 def session_data(config: Config, credentials: Credentials, unlocked: Unlocked) -> SessionData:
     """Return what the session is written from; the API key only if that was asked for."""
-    api_key = (credentials.client_id, credentials.client_secret) if config.session_api_key else None
+    api_key = (credentials.api_key.client_id, credentials.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,
         device=unlocked.device,

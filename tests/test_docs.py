@@ -36,7 +36,7 @@ def test_help_names_each_option() -> None:
     """Every option the parser knows is in the help, and no other."""
     named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", cli.HELP.partition("Environment:")[0]))
 
-    assert named == {*OPTIONS, "version", "help"}
+    assert named == {*OPTIONS, "clean", "version", "help"}
 
 
 @pytest.mark.parametrize("option", OPTIONS)

@@ -20,10 +20,12 @@ def no_core() -> None:
         pass
 
 
-def end_by_status(status: int) -> NoReturn:
-    """End with the wait status `status`: the same exit code, or the same signal raised on this process."""
+def end_by_status(status: int, *, by_code: bool) -> NoReturn:
+    """End with the wait status `status`: the same exit code, or the same signal (`by_code`: 128 + its number)."""
     if not os.WIFSIGNALED(status):
         os._exit(os.WEXITSTATUS(status))
+    if by_code:
+        os._exit(128 + os.WTERMSIG(status))
     end_by_signal(os.WTERMSIG(status))
 
 

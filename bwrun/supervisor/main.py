@@ -8,14 +8,17 @@ one: none can interrupt the clearing.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import time
 
 from bwrun.channel import Channel
-from bwrun.supervisor import directory, ending, forwarding, proc
+from bwrun.supervisor import directory, ending, forwarding, kernel, proc
 from bwrun.supervisor.canary import Canary
+from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
+from bwrun.supervisor.renewal import Renewal
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -23,8 +26,10 @@ if TYPE_CHECKING:
 
 STATUS_FAILED = 125
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # what starts the time of --kill-after
 CLEAR_TRIES = 3
 CLEAR_PAUSE = 0.05  # seconds
+LEFTOVERS_TIME = 30.0  # seconds until the helper that ends them is given up
 
 
 def main(channel: int, worker: int) -> NoReturn:
@@ -43,7 +48,7 @@ def main(channel: int, worker: int) -> NoReturn:
         status = STATUS_FAILED << 8
     if not supervisor.clear() and status == 0:
         status = STATUS_FAILED << 8
-    ending.end_by_status(status)
+    ending.end_by_status(status, by_code=supervisor.ends_by_code)
 
 
 def say(text: str) -> None:
@@ -61,6 +66,7 @@ class Supervisor:
         """Block all signals, drop what is the caller's, save the terminal's modes."""
         signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         os.set_inheritable(channel, False)
+        os.set_blocking(channel, False)
         proc.close_all_but(channel)
         proc.to_null(0, 1)
         if not _is_open(2):
@@ -68,6 +74,7 @@ class Supervisor:
         proc.rename("bwrun")
         ending.no_core()
         self.worker = worker
+        self.ends_by_code = False
         self._channel = Channel(channel)
         self._terminal = ending.Terminal()
         self._janitor: Janitor | None = None
@@ -77,6 +84,9 @@ class Supervisor:
         self._seen: set[int] = set()
         self._execs = False
         self._failed: int | None = None
+        self._settings: dict[bytes, bytes] = {}
+        self._renewal: Renewal | None = None
+        self._kill_at: float | None = None
 
     def prepare(self) -> None:
         """Start janitor and canary, make the directory, let the worker go; then sweep what others left."""
@@ -92,6 +102,11 @@ class Supervisor:
             self._seen.add(info.si_signo)
             forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
         self._canary = Canary.start()
+        kernel.close_memory()
+        # From here on the kernel says with SIGIO that the worker has sent something.
+        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
+        flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
+        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
         if self._path is None:
             return
         self._channel.send(b"go", os.fsencode(self._path))
@@ -114,16 +129,58 @@ class Supervisor:
     def wait(self) -> int:
         """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
         while True:
-            info = signal.sigwaitinfo(CATCHABLE)
+            info = signal.sigtimedwait(CATCHABLE, self._until_next_timer())
+            self._run_timers()
+            if info is None:
+                continue
             number = info.si_signo
             if number == signal.SIGCHLD:
                 status = self._reap()
                 if status is not None:
                     return self._judge(status)
-                continue
-            self._seen.add(number)
-            if not forwarding.reached_command(info, self.worker, self._canary):
-                forwarding.forward(number, self.worker)
+            elif number == signal.SIGIO and info.si_code > 0:
+                self._listen()
+            else:
+                self._pass_on(info)
+
+    def _until_next_timer(self) -> float:
+        times = [self._kill_at, None if self._renewal is None else self._renewal.due]
+        # (A day stands for "no timer": sigtimedwait takes no infinity.)
+        return max(0.0, min([at - time.monotonic() for at in times if at is not None] + [86400.0]))
+
+    def _run_timers(self) -> None:
+        now = time.monotonic()
+        if self._kill_at is not None and now >= self._kill_at:
+            self._kill_at = None
+            forwarding.forward(signal.SIGKILL, self.worker)
+        if self._renewal is not None and now >= self._renewal.due:
+            self._renewal.start()
+
+    def _pass_on(self, info: signal.struct_siginfo) -> None:
+        number = info.si_signo
+        self._seen.add(number)
+        if not forwarding.reached_command(info, self.worker, self._canary):
+            forwarding.forward(number, self.worker)
+        kill_after = self._settings.get(b"kill-after")
+        if kill_after is not None and number in ENDING and self._kill_at is None:
+            self._kill_at = time.monotonic() + float(kill_after)
+
+    def _listen(self) -> None:
+        """Take what the worker has said."""
+        for word, *rest in self._channel.drain():
+            if word == b"exec":
+                self._execs = True
+            elif word == b"failed":
+                self._failed = int(rest[0])
+            elif word == b"renew":
+                self._renewal = Renewal(float(rest[0]), rest[1:])
+            elif word == b"set":
+                self._settings[rest[0]] = rest[1]
+            elif word == b"ask":
+                self.ends_by_code = b"signal-exit" in self._settings
+                if b"kill-leftovers" in self._settings:
+                    kernel.adopt_orphans()
+                self._channel.send(b"ready")
 
     def _reap(self) -> int | None:
         """Collect all children that changed (orphans too, as PID 1); return the worker's status if it ended."""
@@ -136,8 +193,10 @@ class Supervisor:
             if pid == 0:
                 return ended
             if pid != self.worker:
-                continue
-            if not os.WIFSTOPPED(status):
+                warning = None if self._renewal is None else self._renewal.ended(pid)
+                if warning is not None:
+                    say(f"warning: the session's access token was not renewed: {warning}")
+            elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
                 # Stop as the command did, so that the shell sees it; SIGCONT wakes bwrun and is then passed on.
@@ -145,7 +204,7 @@ class Supervisor:
 
     def _judge(self, status: int) -> int:
         """Return the status to end with: the command's, or that of a worker that never became it."""
-        self._drain()
+        self._listen()
         if self._failed is not None:
             return self._failed << 8
         if self._execs:
@@ -157,13 +216,6 @@ class Supervisor:
         say(f"error: the process that logs in ended with {how} [internal]")
         return STATUS_FAILED << 8
 
-    def _drain(self) -> None:
-        while (words := self._channel.receive()) is not None:
-            if words[0] == b"exec":
-                self._execs = True
-            elif words[0] == b"failed":
-                self._failed = int(words[1])
-
     def abandon(self) -> None:
         """End a worker that cannot be supervised."""
         forwarding.forward(signal.SIGKILL, self.worker)
@@ -174,7 +226,11 @@ class Supervisor:
 
     def clear(self) -> bool:
         """Remove the session, then let the helpers go; return whether nothing is left."""
+        if self._renewal is not None:
+            self._renewal.stop()
         cleared = self._path is None or self._remove(self._path)
+        if b"kill-leftovers" in self._settings and self._execs:
+            self._end_leftovers()
         if self._canary is not None:
             self._canary.end()
         if self._janitor is not None:
@@ -191,6 +247,33 @@ class Supervisor:
                 return True
             time.sleep(CLEAR_PAUSE)
         return directory.remove(path)
+
+    def _end_leftovers(self) -> None:
+        """Have a helper end all that the command left running; orphans come to this process and are reaped."""
+        own = [one.pid for one in (self._janitor, self._canary) if one is not None]
+        try:
+            helper = Helper.start("bwrun.leftovers", [str(os.getpid()), *map(str, own)])
+        except OSError as error:
+            say(f"warning: what the command left running goes on: {os.strerror(error.errno or 0)}")
+            return
+        end = time.monotonic() + LEFTOVERS_TIME
+        ended = False
+        while not ended and time.monotonic() < end:
+            signal.sigtimedwait({signal.SIGCHLD}, 1.0)
+            ended = helper.pid in _reap_all()
+        count = helper.output().decode("ascii", "replace").strip()
+        if self._settings.get(b"verbose") and count:
+            say(f"ended {count} process(es) that the command left running")
+
+
+def _reap_all() -> set[int]:
+    found = set()
+    try:
+        while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
+            found.add(pid)
+    except ChildProcessError:
+        pass
+    return found
 
 
 def _is_open(descriptor: int) -> bool:

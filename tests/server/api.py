@@ -34,9 +34,11 @@ class Gate:
         """A route whose handler gets the authenticated account; `methods` separated by spaces."""
 
         async def endpoint(request: Request) -> Response:
-            account = self.tokens.check(request.headers.get("authorization", ""))
+            authorization = request.headers.get("authorization", "")
+            account = self.tokens.check(authorization)
             if account is None:
-                return unauthorized(self.world.default_style, request)
+                owner = self.tokens.owner(authorization)
+                return unauthorized(owner.style if owner else self.world.default_style, request)
             return await handler(account, request)
 
         return Route(path, endpoint, methods=methods.split())

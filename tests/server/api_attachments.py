@@ -1,4 +1,4 @@
-"""Attachments: announce and upload, address and download, delete; and the Key Connector's key.
+"""Attachments: announce and upload, address and download, delete.  Beside the API: file store, Key Connector, events.
 
 Sources: bitwarden/server src/Api/Vault/Controllers/CiphersController.cs (attachment/v2; direct upload is
 fileUploadType 0); bitwarden/key-connector src/KeyConnector/Controllers/UserKeysController.cs.
@@ -50,6 +50,7 @@ class AttachmentApi:
         return [
             Route("/attachments/{id}/{attachment_id}", self.download, methods=["GET"]),
             self.gate.route("/key-connector/user-keys", "GET", self.key_connector_key),
+            self.gate.route("/events/collect", "POST", self.collect_events),
         ]
 
     def _url(self, cipher_id: str, attachment_id: str) -> str:
@@ -118,6 +119,10 @@ class AttachmentApi:
         if "authorization" in request.headers:
             return Response("an access token was sent to the file store", 400)
         return Response(found[1], media_type="application/octet-stream")
+
+    async def collect_events(self, _account: StoredAccount, _request: Request) -> Response:
+        """What was looked at, told by `bw` for items of organizations; forgotten at once."""
+        return Response(status_code=200)
 
     async def key_connector_key(self, account: StoredAccount, _request: Request) -> Response:
         """The Key Connector's 32 bytes for the account, base64."""

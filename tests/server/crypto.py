@@ -93,11 +93,13 @@ def account_rsa_key() -> RSA.RsaKey:
     return RSA.generate(RSA_BITS)
 
 
+@functools.cache
 def private_key_der() -> bytes:
     """The private key as PKCS#8 DER."""
     return bytes(account_rsa_key().export_key("DER", pkcs=8))
 
 
+@functools.cache
 def public_key_base64() -> str:
     """The public key as base64 of SubjectPublicKeyInfo DER."""
     return base64.b64encode(account_rsa_key().public_key().export_key("DER")).decode("ascii")

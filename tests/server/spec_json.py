@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import functools
 import types
 import typing
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from typing import TypeVar
 
 from tests.server.json_types import JsonValue
 
 T = TypeVar("T")
 TAG = "type_"
+_HINTS: dict[type, dict[str, JsonValue]] = {}
 
 
 def to_json(value: object) -> JsonValue:
@@ -36,14 +36,9 @@ def to_json(value: object) -> JsonValue:
 
 def from_json(cls: type[T], value: Mapping[str, JsonValue]) -> T:
     """An instance of the dataclass `cls`; an unknown field is an error."""
-    hints = _hints(cls)
+    hints = _HINTS.get(cls) or _HINTS.setdefault(cls, typing.get_type_hints(cls))
     known = {name: _read(hints[name], item) for name, item in value.items() if name != TAG}
     return cls(**known)
-
-
-@functools.cache
-def _hints(cls: Hashable) -> dict[str, JsonValue]:
-    return typing.get_type_hints(cls)
 
 
 def _read(hint: JsonValue, value: JsonValue) -> JsonValue:
@@ -54,7 +49,7 @@ def _read(hint: JsonValue, value: JsonValue) -> JsonValue:
         return tuple(_read(typing.get_args(hint)[0], item) for item in value)
     if hint is bytes:
         return base64.b64decode(value)
-    return from_json(hint, value) if dataclasses.is_dataclass(hint) else value
+    return from_json(hint, value) if isinstance(hint, type) and dataclasses.is_dataclass(hint) else value
 
 
 def _read_union(members: tuple[JsonValue, ...], value: JsonValue) -> JsonValue:

@@ -93,9 +93,10 @@ class World:
         self.default_style: ReplyStyle = "official"
 
     def add(self, account: StoredAccount) -> None:
-        """Take an account in; its style is the one of errors that concern no known account."""
+        """Take an account in; errors that concern no known account have the style of the first one."""
+        if not self.accounts:
+            self.default_style = account.style
         self.accounts[account.user_id] = account
-        self.default_style = account.style
 
     def find(self, matches: Callable[[StoredAccount], bool]) -> StoredAccount | None:
         """The first account that matches."""

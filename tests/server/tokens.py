@@ -72,18 +72,27 @@ class Tokens:
         """From now on every token issued to the account so far is answered 401."""
         account.first_valid_serial = self.serial + 1
 
+    def owner(self, authorization: str) -> StoredAccount | None:
+        """The account whose token, good or no longer good, an Authorization header has."""
+        claims = self._claims(authorization)
+        return None if claims is None else self.world.accounts.get(claims["sub"])
+
     def check(self, authorization: str) -> StoredAccount | None:
         """The account of an Authorization header; None if the token is not good (any more)."""
+        claims = self._claims(authorization)
+        account = self.owner(authorization)
+        if claims is None or account is None or claims["exp"] <= time.time():
+            return None
+        return account if int(claims["jti"]) >= account.first_valid_serial else None
+
+    def _claims(self, authorization: str) -> Json | None:
         scheme, _, token = authorization.partition(" ")
         text, _, signature = token.rpartition(".")
         if scheme.lower() != "bearer" or not hmac.compare_digest(_sign(text).encode(), signature.encode()):
             return None
         payload = text.partition(".")[2]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        account = self.world.accounts.get(claims["sub"])
-        if account is None or claims["exp"] <= time.time():
-            return None
-        return account if int(claims["jti"]) >= account.first_valid_serial else None
+        claims: Json = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return claims
 
     def sign_path(self, path: str) -> str:
         """A token for a download address, good for that path only."""

@@ -1,0 +1,24 @@
+"""What Linux offers the supervisor beyond the `os` module; nothing happens elsewhere."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_CHILD_SUBREAPER = 36
+
+
+def _prctl(option: int, value: int) -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
+
+
+def close_memory() -> None:
+    """Forbid core files, ptrace and /proc/PID/{mem,environ} to processes of the same user."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of descendants whose own parent ends, as PID 1 would (a daemon stays findable)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
