@@ -143,11 +143,10 @@ def _parse_options(words: list[str]) -> Options:
 
 def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
     """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
-    unknown = next((word for word in rest if word.startswith("-")), None)
     if not rest:
         return UsageError("stray-word", "`--clean` runs no command", "call `bwrun --clean` alone")
-    if unknown is not None:
-        shown = unknown.partition("=")[0] if unknown.startswith("--") else unknown[:2]
+    if rest[0].startswith("-"):
+        shown = rest[0].partition("=")[0] if rest[0].startswith("--") else rest[0][:2]
         return UsageError("unknown-option", f"unknown option `{shown}`", "`bwrun --help` lists the options")
     if not separated:
         return UsageError(
