@@ -14,7 +14,8 @@ import sys
 import uuid
 from dataclasses import dataclass
 
-from bwrun.client import Answer, device_type
+from bwrun.answer import HTTP_OK, Answer
+from bwrun.client import device_type
 from bwrun.credentials import KEY_HINT, ApiKey, Credentials
 from bwrun.crypto.encstring import COSE_ENCRYPT0, kind_of
 from bwrun.crypto.keys import Argon2id, Kdf, Pbkdf2, UnlockData
@@ -27,7 +28,6 @@ from bwrun.wire import Wire
 # gets a "new device" mail for each run of a container.
 DEVICE_NAMESPACE = uuid.UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
 DEFAULT_LIFETIME = 3600  # seconds, the official server's
-HTTP_OK = 200
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
 _BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
@@ -108,7 +108,7 @@ def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
 
 def _access_token(reply: Wire) -> str:
     token = reply.need_text("access_token")
-    if not token.isascii() or not token.isprintable():
+    if not all("!" <= char <= "~" for char in token):  # what a header can hold
         raise ServerError("unexpected-reply", "the access token is not a token")
     return token
 
@@ -184,10 +184,8 @@ def _claims(token: str) -> dict[str, object]:
 
 def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:
     """Return what a refused login means: official servers say it in `error`, Vaultwarden in words (protocol 1.8)."""
-    names = {str(k).lower(): v for k, v in answer.data.items()} if isinstance(answer.data, dict) else {}
-    kind = str(names.get("error") or "")
-    message = answer.message
-    said = f"{answer.status} {kind if kind and ' ' not in kind else ''}".strip()
+    kind, message = answer.error, answer.message
+    said = f"{answer.status} {kind}".strip()
     if message and message != kind:
         said += f": {message}"
     if answer.status == HTTP_NOT_FOUND:

@@ -8,7 +8,6 @@ told, a failing server gets a few more tries, no redirect leaves the origin.
 
 from __future__ import annotations
 
-import json
 import os
 import socket
 import ssl
@@ -20,11 +19,12 @@ from dataclasses import dataclass, field
 import httpx
 
 from bwrun import __version__
+from bwrun.answer import Answer, not_json, parse_json, redirected
 from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError, NetworkError, ServerError
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
-from bwrun.servers import Server
+from bwrun.servers import Server, origin
 from bwrun.tls import issuer_of, make_context
 
 # bitwarden/server:src/Core/Enums/DeviceType.cs: the official CLI's own types.
@@ -40,31 +40,6 @@ _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 def device_type() -> str:
     """Return the number of this kind of device."""
     return DEVICE_TYPES.get(sys.platform, "25")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a server said; `data` is the parsed JSON, None if the body is none."""
-
-    status: int
-    headers: Mapping[str, str] = field(repr=False)
-    data: object = field(repr=False)
-    url: str = ""
-
-    @property
-    def message(self) -> str:
-        """
-        Return the server's own words, at most 200 characters.
-
-        Old and new servers put them in different places (protocol notes 1.8).
-        """
-        if not isinstance(self.data, dict):
-            return ""
-        names = {str(name).lower(): value for name, value in self.data.items()}
-        model = names.get("errormodel")
-        inner = {str(name).lower(): value for name, value in model.items()} if isinstance(model, dict) else {}
-        texts = (inner.get("message"), names.get("error_description"), names.get("message"), names.get("error"))
-        return next((text[:200] for text in texts if isinstance(text, str) and text), "")
 
 
 @dataclass(frozen=True)
@@ -107,7 +82,7 @@ class Client:
         """
         Ask for an access token; any status that is no failure of the server's is returned.
 
-        `secret` is cut out of whatever the server says back.
+        `secret` is never shown, should the server say it back.
 
         Raises NetworkError, ServerError.
         """
@@ -125,7 +100,7 @@ class Client:
         """Return the server's config, None if it gives none: a run does without."""
         try:
             reply = self._once("GET", f"{self._server.api}/config", {}, None)
-            return _parsed(reply.body) if reply.status == httpx.codes.OK else None
+            return parse_json(reply.body) if reply.status == httpx.codes.OK else None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, ValueError, OSError, BwrunError):
             return None
 
@@ -135,12 +110,11 @@ class Client:
     ) -> Answer:  # fmt: skip
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
         reply = self._with_retries(method, url, headers, form)
-        body = reply.body if secret is None else reply.body.replace(secret.reveal(), b"...")
-        answer = Answer(reply.status, reply.headers, _parsed(body), url)
+        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
         if answer.status in _REDIRECTS:
-            raise _redirected(url, reply.headers.get("location", ""))
-        if answer.data is None and (answer.status == httpx.codes.OK or body):
-            raise _not_json(answer, body)
+            raise redirected(url, reply.headers.get("location", ""))
+        if answer.data is None and (answer.status == httpx.codes.OK or reply.body):
+            raise not_json(answer, reply.body)
         return answer
 
     def _with_retries(
@@ -187,22 +161,22 @@ class Client:
                 parts.append(part)
                 size += len(part)
                 if size > MAX_SIZE:
-                    raise ServerError("too-large", f"{_host(str(url))} sends more than {MAX_SIZE >> 20} MiB")
+                    raise ServerError("too-large", f"{origin(str(url))} sends more than {MAX_SIZE >> 20} MiB")
                 if self._deadline.left() <= 0:
-                    raise self._deadline.exceeded(_host(str(url)))
+                    raise self._deadline.exceeded(origin(str(url)))
             onward = None if response.next_request is None else response.next_request.url
             return _Reply(response.status_code, response.headers, b"".join(parts)), onward
 
     def _wait_for_turn(self, reply: _Reply, url: str, attempt: int) -> None:
         """Wait as the server says it wants. Raises ServerError: that is longer than what is left."""
-        told = told_wait(reply.headers, Answer(reply.status, reply.headers, _parsed(reply.body)).message)
+        told = told_wait(reply.headers, Answer(reply.status, reply.headers, parse_json(reply.body)).message)
         wait = untold_wait(attempt) if told is None else told
         if attempt < RETRIES and wait < self._deadline.left():
             time.sleep(wait)
             return
         words = "did not say for how long" if told is None else f"asks to wait {told:.0f} s"
         raise ServerError(
-            "rate-limit", f"{_host(url)} gets too many requests and {words} (429)",
+            "rate-limit", f"{origin(url)} gets too many requests and {words} (429)",
             "the limit counts all logins from this address in the last minute; --timeout says how long bwrun may wait",
         )  # fmt: skip
 
@@ -213,17 +187,17 @@ class Client:
             time.sleep(wait)
             return
         raise ServerError(
-            "unavailable", f"{_host(url)} fails ({reply.status}), after {attempt + 1} tries", "try again later"
+            "unavailable", f"{origin(url)} fails ({reply.status}), after {attempt + 1} tries", "try again later"
         )
 
     def _pause(self, seconds: float, url: str) -> None:
         if seconds >= self._deadline.left():
-            raise self._deadline.exceeded(_host(url))
+            raise self._deadline.exceeded(origin(url))
         time.sleep(seconds)
 
     def _network_error(self, error: Exception, url: str) -> BwrunError:
         """Return what an exception of httpx means to a user."""
-        host = _host(url)
+        host = origin(url)
         if isinstance(error, httpx.TimeoutException):
             return self._deadline.exceeded(host)
         if isinstance(error, httpx.ProxyError):
@@ -234,8 +208,10 @@ class Client:
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return self._untrusted(cause, url)
             if isinstance(cause, ssl.SSLError):
-                return NetworkError("tls", f"no secure connection to {host}: {cause.reason or 'TLS failed'}",
-                                    "is it https that is spoken at that port?")  # fmt: skip
+                why = getattr(cause, "reason", "") or "TLS failed"
+                return NetworkError(
+                    "tls", f"no secure connection to {host}: {why}", "is it https that is spoken at that port?"
+                )
             if isinstance(cause, socket.gaierror):
                 return NetworkError("dns", f"the name {host} cannot be found", "check --server and the name service")
             if isinstance(cause, OSError) and cause.errno and isinstance(error, httpx.ConnectError):
@@ -253,21 +229,9 @@ class Client:
         issuer = "" if self._proxied else issuer_of(target.host, target.port or 443)
         by = f", issued by `{issuer}`" if issuer else ""
         return NetworkError(
-            "tls-untrusted", f"the certificate of {_host(url)}{by} is not trusted: {cause.verify_message}",
+            "tls-untrusted", f"the certificate of {origin(url)}{by} is not trusted: {cause.verify_message}",
             "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
         )  # fmt: skip
-
-
-def _parsed(body: bytes) -> object:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _host(url: str) -> str:
-    target = httpx.URL(url)
-    return f"{target.scheme}://{target.netloc.decode()}"
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
@@ -281,22 +245,3 @@ def _causes(error: BaseException) -> list[BaseException]:
         found.append(current)
         current = current.__cause__ or current.__context__
     return found
-
-
-def _redirected(url: str, location: str) -> ServerError:
-    return ServerError(
-        "redirect", f"{_host(url)} sends on to another address: `{location[:200].partition('?')[0]}`",
-        "no credential is sent there; if that is the server, set --server to it",
-    )  # fmt: skip
-
-
-def _not_json(answer: Answer, body: bytes) -> ServerError:
-    html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
-    what = "an HTML page" if html else "something that is not JSON"
-    if answer.status == httpx.codes.FORBIDDEN:
-        return ServerError("blocked", f"{_host(answer.url)} refuses with {what} (403)",
-                           "a proxy or bot protection in front of the server stands in the way")  # fmt: skip
-    return ServerError(
-        "not-json", f"{answer.url} answers with {what} instead of JSON ({answer.status})",
-        "is that the server's address, path included? A login page in front of it cannot be passed",
-    )  # fmt: skip

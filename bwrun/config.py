@@ -16,7 +16,7 @@ from bwrun.cli import Options
 from bwrun.envfiles import find_env_file, read_env_file
 from bwrun.errors import ConfigError, UsageError
 from bwrun.servers import Server, find_server
-from bwrun.sources import CREDENTIALS, Found, Sources, is_own
+from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_TIMEOUT = 24 * 3600.0  # seconds
@@ -198,18 +198,21 @@ def _password_options(options: Options) -> dict[str, str]:
 
 
 def _warnings(sources: Sources) -> list[Warn]:
-    warnings = []
-    for file in sources.files:
-        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:]):
-            warnings.append(
-                Warn(f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"chmod 600 {file.path}",))
-            )
-        if "BWRUN_RUNTIME_DIR" in file.values:
-            warnings.append(Warn(f"BWRUN_RUNTIME_DIR in `{file.path}` does not count: set it in the environment"))
-    hint = (
-        "a server's address in it counts only with BW_CLIENTSECRET beside it; `--env-file .env` trusts the whole file"
-    )
-    return warnings + [
-        Warn(f"{name} in `.env` does not count: that file was found, not named", (hint,))
-        for name in sources.mistrusted()
+    warnings = [
+        Warn(f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"chmod 600 {file.path}",))
+        for file in sources.files
+        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
     ]
+    mistrusted = sources.mistrusted()
+    for name in mistrusted:
+        if name in SERVER_SETTINGS:
+            hint = "a server's address in it counts only with BW_CLIENTSECRET beside it, and none in the environment"
+        else:
+            hint = "name the file with `--env-file .env` to trust it"
+        warnings.append(Warn(f"{name} in `.env` does not count: that file was found, not named", (hint,)))
+    warnings += [
+        Warn(f"BWRUN_RUNTIME_DIR in `{file.path}` does not count: set it in the environment")
+        for file in sources.files
+        if "BWRUN_RUNTIME_DIR" in file.values and "BWRUN_RUNTIME_DIR" not in mistrusted
+    ]
+    return warnings

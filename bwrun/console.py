@@ -14,6 +14,12 @@ import time
 
 from bwrun.errors import BwrunError
 
+TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bwrun.config import Warn
+
 STDERR = 2
 
 
@@ -29,6 +35,12 @@ class Console:
         """Say with `-v` that a step is done, with the time since bwrun's start."""
         if self.verbose:
             self._write(f"bwrun: {time.monotonic() - self._started:7.3f} s  {text}")
+
+    def show(self, verbose: bool, warnings: Iterable[Warn]) -> None:  # noqa: FBT001
+        """Take the verbosity that the settings say, and print what they warn of."""
+        self.verbose = verbose
+        for warning in warnings:
+            self.warn(warning.text, *warning.hints)
 
     def warn(self, text: str, *hints: str) -> None:
         """Say what is dangerous and not in the way."""
@@ -51,16 +63,16 @@ class Console:
     def _write(self, *lines: str) -> None:
         data = "".join(f"{printable(line)}\n" for line in lines)
         try:
-            os.write(STDERR, data.encode("utf-8", "surrogateescape"))
+            os.write(STDERR, data.encode("utf-8"))
         except OSError:
             pass  # nobody reads: not a reason to fail
 
 
 def printable(text: str) -> str:
-    """Return `text` with control characters escaped; bytes that are no UTF-8 (surrogates) stay as they came."""
+    """Return `text` with everything escaped that is no printable character, bytes that are no UTF-8 included."""
     if text.isprintable():
         return text
-    return "".join(char if char.isprintable() or "\udc80" <= char <= "\udcff" else ascii(char)[1:-1] for char in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def place_of(error: BaseException) -> str:

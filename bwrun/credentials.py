@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from bwrun.config import Config, variable
 from bwrun.envfiles import EnvFile
 from bwrun.errors import CredentialError
-from bwrun.password_command import run_password_command
 from bwrun.prompts import Prompter
 from bwrun.sensitive import Sensitive
 from bwrun.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
@@ -160,6 +159,8 @@ def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[in
         return Secret(_read_file(value, "--password-file"), f"`{value}`")
     if option == "password-fd":
         return Secret(_read_descriptor(value, own_descriptors), f"descriptor {value}")
+    from bwrun.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
+
     return Secret(run_password_command(value, config.sources.environment), "the password command")
 
 

@@ -13,8 +13,6 @@ import os
 import stat
 from dataclasses import dataclass, field
 
-from dotenv.parser import parse_stream
-
 from bwrun.errors import ConfigError
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
@@ -77,6 +75,8 @@ def _read(path: str) -> tuple[bytes, int]:
 
 
 def _parse(path: str, data: bytes, mode: int, *, automatic: bool) -> EnvFile:
+    from dotenv.parser import parse_stream  # noqa: PLC0415  (20 ms, and many runs have no env file)
+
     # Bytes that are no UTF-8 reach the command as they are.
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
     values: dict[str, str] = {}
@@ -90,6 +90,8 @@ def _parse(path: str, data: bytes, mode: int, *, automatic: bool) -> EnvFile:
             )  # fmt: skip
         if binding.key is None or binding.value is None:
             continue
+        if not binding.key or "=" in binding.key:
+            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a name cannot be empty or hold `=`")
         if "\0" in binding.key + binding.value:
             raise ConfigError("env-file-syntax", f"`{path}` line {line}: a value cannot hold a NUL byte")
         values[binding.key] = binding.value

@@ -13,32 +13,42 @@ from collections.abc import Set as AbstractSet
 from bwrun.sources import Sources, is_own
 
 
-def command_environment(
-    sources: Sources, passed: AbstractSet[str], session: Mapping[str, str], *, drop: AbstractSet[str] = frozenset()
-) -> dict[bytes, bytes]:
+def command_environment(sources: Sources, passed: AbstractSet[str], session: Mapping[str, str]) -> dict[bytes, bytes]:
     """
     Return the environment the command gets.
 
     What is bwrun's own is taken away unless `passed` names it; the env files'
     other entries come in where the environment has none of that name; the
-    session's variables win over all.  `drop` names what Python itself added.
+    session's variables win over all.
     """
-    result = {name: value for name, value in sources.variables().items() if name}
-    own = {name: value for name, value in sources.own().items() if name in passed}
-    result |= own
+    files = sources.variables() | {name: value for name, value in sources.own().items() if name in passed}
+    # A file's text is UTF-8 whatever the locale; the environment's is what os.environ decoded.
+    result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
     for name, value in sources.environment.items():
-        if name not in drop and (not is_own(name) or name in passed):
-            result[name] = value
-    result |= session
-    return {os.fsencode(name): os.fsencode(value) for name, value in result.items()}
+        if not is_own(name) or name in passed:
+            result[os.fsencode(name)] = os.fsencode(value)
+    return result | {os.fsencode(name): os.fsencode(value) for name, value in session.items()}
 
 
-def added_by_python(environment: Mapping[str, str], initial: bytes | None) -> frozenset[str]:
+def _file_bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
+
+
+def socket_activation(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:
+    """Return LISTEN_PID with the command's pid if it names bwrun: the sockets are the command's (sd_listen_fds(3))."""
+    return {"LISTEN_PID": str(command)} if environment.get("LISTEN_PID") == str(bwrun) else {}
+
+
+def as_inherited(environment: Mapping[str, str], initial: bytes | None) -> dict[str, str]:
     """
-    Return the variables that the interpreter set at its start (PEP 538 coerces LC_CTYPE in the C locale).
+    Return the environment without what the interpreter changed at its start: LC_CTYPE in the C locale (PEP 538).
 
     `initial` is the environment block this process was started with, None if it is not known.
     """
-    if initial is not None and "LC_CTYPE" in environment and not (b"\0" + initial).count(b"\0LC_CTYPE="):
-        return frozenset({"LC_CTYPE"})
-    return frozenset()
+    result = dict(environment)
+    if initial is not None and "LC_CTYPE" in result:
+        del result["LC_CTYPE"]
+        for entry in initial.split(b"\0"):
+            if entry.startswith(b"LC_CTYPE="):
+                result["LC_CTYPE"] = os.fsdecode(entry.partition(b"=")[2])
+    return result

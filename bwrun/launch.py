@@ -57,10 +57,10 @@ def launch(words: list[str], started: float) -> int:
 
 def _try_nested(options: cli.Options, console: Console) -> int | None:
     """Become the command under an outer session; return a status if that failed, None if there is no such session."""
-    from bwrun.nested import run_nested  # noqa: PLC0415  (only where there may be an outer session)
+    from bwrun.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
 
     try:
-        run_nested(options, console)
+        run_in_place(options, console)
     except BwrunError as error:
         console.report(error)
         return error.status

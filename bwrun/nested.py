@@ -1,49 +1,63 @@
 """
 A bwrun under a bwrun: the outer session is reused, unless another account, server or kind of session is asked for.
 
-It opened nothing, so it clears nothing and has no need to wait: it becomes the
-command in place.
+It opened nothing, so it clears nothing.  With no supervision asked for it has
+no need to wait either, and becomes the command in place.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import stat
+from collections.abc import Mapping
 
 from bwrun.cli import Options
 from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import find_client_id
-from bwrun.environment import added_by_python, command_environment
+from bwrun.envfiles import AUTOMATIC
+from bwrun.environment import as_inherited, command_environment
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.session.outer import Mark, find_outer
 
+SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
 
-def run_nested(options: Options, console: Console) -> None:
+
+def run_in_place(options: Options, console: Console) -> None:
     """
-    Become the command if an outer session can be reused; return if a session of its own is needed.
+    Become the command if an outer session can be reused; return if a process of its own has to look closer.
 
     Raises BwrunError: a setting, an env file or the command is not usable.
     """
-    mark = find_outer(os.environ)
-    if mark is None:
+    environment = as_inherited(os.environ, initial_environment())
+    if find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
-    config = load_config(options, os.environ)
-    if not _fits(mark, config):
+    config = load_config(options, environment)
+    session = outer_session(config)
+    if session is None or config.supervision:
         return
-    for warning in config.warnings:
-        console.warn(warning.text, *warning.hints)
-    console.verbose = config.verbose
-    session = {name: os.environ[name] for name in ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")}
-    environment = command_environment(
-        config.sources, config.passed, session, drop=added_by_python(os.environ, initial_environment())
-    )
-    file = find_command(config.command[0], environment.get(b"PATH"))
+    console.show(config.verbose, config.warnings)
+    variables = command_environment(config.sources, config.passed, session)
+    file = find_command(config.command[0], variables.get(b"PATH"))
     console.step("using the session of the bwrun around this one")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
-    become(file, config.command, environment)
+    become(file, config.command, variables)
+
+
+def outer_session(config: Config) -> dict[str, str] | None:
+    """
+    Return the variables of the outer session if this run can use it, None if it needs its own.
+
+    Raises CredentialError: the client id that is given is none.
+    """
+    environment = config.sources.environment
+    mark = find_outer(environment)
+    if mark is None or not _fits(mark, config):
+        return None
+    return {name: environment[name] for name in SESSION_VARIABLES}
 
 
 def _fits(mark: Mark, config: Config) -> bool:
@@ -53,3 +67,15 @@ def _fits(mark: Mark, config: Config) -> bool:
     if config.server_given and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
     return mark.has_api_key or not config.session_api_key
+
+
+def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
+    """Return whether a look at the settings would use up what can be read only once."""
+    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or AUTOMATIC]
+    for path in (*named, environment.get("BW_CLIENTID_FILE")):
+        try:
+            if path and not stat.S_ISREG(os.stat(path).st_mode) and not stat.S_ISDIR(os.stat(path).st_mode):
+                return True
+        except (OSError, ValueError):
+            pass  # it is named as missing where it is read
+    return False

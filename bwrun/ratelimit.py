@@ -11,7 +11,6 @@ import random
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 
 UNTOLD_WAIT = 5.0  # seconds, doubled at each try: Vaultwarden's burst refills by one a minute
 FAILURE_WAIT = 0.3  # seconds, doubled at each try
@@ -52,6 +51,8 @@ def jitter() -> float:
 def _moment(text: str) -> datetime | None:
     if not text:
         return None
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (10 ms, and few runs wait)
+
     try:
         found = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):

@@ -102,6 +102,18 @@ def _url(text: str, setting: str) -> str:
     return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
 
 
+def origin(url: str) -> str:
+    """Return scheme, host and port of `url`, for a message; empty if it has none."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return ""
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}{port}" if parts.scheme and host else ""
+
+
 def is_loopback(host: str) -> bool:
     """Return whether `host` names this very machine: localhost, 127.0.0.0/8 or ::1."""
     if host.lower() in ("localhost", "::1"):

@@ -14,8 +14,9 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from bwrun.auth import HTTP_OK, Login, device_id, login_form, read_login
-from bwrun.client import Answer, Client
+from bwrun.answer import HTTP_OK, Answer
+from bwrun.auth import Login, device_id, login_form, read_login
+from bwrun.client import Client
 from bwrun.config import Config
 from bwrun.console import Console
 from bwrun.credentials import Credentials
@@ -23,8 +24,10 @@ from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.keys import Argon2id, Kdf, unwrap_user_key
 from bwrun.deadline import Deadline
 from bwrun.errors import AuthenticationError, ServerError, WrongMasterPasswordError
+from bwrun.servers import origin
 
 T = TypeVar("T")
+CONFIG_PATIENCE = 1.0  # seconds after everything else
 
 
 @dataclass(frozen=True)
@@ -39,9 +42,9 @@ class Unlocked:
     device: str
 
 
-def unlock_vault(config: Config, credentials: Credentials, console: Console) -> Unlocked:
+def unlock_vault(config: Config, credentials: Credentials, console: Console, meanwhile: Callable[[], None]) -> Unlocked:
     """
-    Log in, sync and unlock.
+    Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
 
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
@@ -61,7 +64,7 @@ def unlock_vault(config: Config, credentials: Credentials, console: Console) -> 
 
     server_config = run(client.get_server_config)
     form = login_form(credentials.api_key, device)
-    answer = wait(run(client.post_token, form, credentials.api_key.client_secret), config.server.identity)
+    answer = wait(run(client.post_token, form, credentials.api_key.client_secret), origin(config.server.identity))
     login = read_login(answer, credentials, config.server)
     console.step(f"logged in at {config.server.name}")
     if login.force_password_reset:
@@ -69,22 +72,31 @@ def unlock_vault(config: Config, credentials: Credentials, console: Console) -> 
 
     sync = run(client.get, "sync?excludeDomains=true", login.access_token)
     key = run(unwrap_user_key, login.unlock, credentials.master_password)
+    meanwhile()
     try:
         user_key = wait(key, f"the key derivation ({_cost(login.unlock.kdf)})")
     except WrongMasterPasswordError:
         raise WrongMasterPasswordError(*_password_hints(credentials)) from None
     console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
-    synced = wait(sync, config.server.api)
+    synced = wait(sync, origin(config.server.api))
     data = _read_sync(synced)
     console.step(f"synced from {config.server.api}")
     return Unlocked(
         login=login,
         sync=data,
         sync_date=synced.headers.get("date"),
-        server_config=wait(server_config, config.server.api),
+        server_config=_if_there(server_config),
         user_key=user_key,
         device=device,
     )
+
+
+def _if_there(server_config: Future[object]) -> object:
+    """Return the server's config, which was asked for long ago; a run does not wait for it."""
+    try:
+        return server_config.result(CONFIG_PATIENCE)
+    except FutureTimeoutError:
+        return None
 
 
 def _cost(kdf: Kdf) -> str:

@@ -34,7 +34,10 @@ class Wire:
 
     def text(self, name: str) -> str | None:
         """Return a text, None if it is missing or null. Raises ServerError: it is something else."""
-        return self._typed(name, str, "a text")
+        value = self._typed(name, str, "a text")
+        if value is not None and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
+            raise self._wrong(name, "a text")  # JSON can write half a character, UTF-8 cannot
+        return value
 
     def number(self, name: str) -> int | None:
         """Return a whole number, None if it is missing or null. Raises ServerError: it is something else."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import NoReturn, Protocol
+from typing import TYPE_CHECKING, NoReturn, Protocol
 
 from bwrun.channel import Channel
 from bwrun.cli import Options
@@ -16,13 +16,15 @@ from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import Credentials, read_credentials
-from bwrun.environment import added_by_python, command_environment
+from bwrun.environment import as_inherited, command_environment, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.hardening import close_memory, die_with_parent, outlive_parent
+from bwrun.nested import outer_session
 from bwrun.restoring import initial_environment, restore_signals
-from bwrun.session.data_file import SessionData
-from bwrun.session.opening import DATA_FILE, open_session
-from bwrun.unlock import Unlocked, unlock_vault
+
+if TYPE_CHECKING:
+    from bwrun.session.data_file import SessionData
+    from bwrun.unlock import Unlocked
 
 
 class Inherited(Protocol):
@@ -50,33 +52,47 @@ def main(options: Options, console: Console, channel: int, inherited: Inherited)
 
 def work(options: Options, console: Console, link: Channel, inherited: Inherited) -> NoReturn:
     """One run, from the settings to the command."""
-    initial = initial_environment()
+    inherited_environment = as_inherited(os.environ, initial_environment())
     _prepare(inherited)
-    config = load_config(options, os.environ)
-    console.verbose = config.verbose
-    for warning in config.warnings:
-        console.warn(warning.text, *warning.hints)
-    added = added_by_python(os.environ, initial)
-    sketch = command_environment(config.sources, config.passed, {}, drop=added)
+    config = load_config(options, inherited_environment)
+    console.show(config.verbose, config.warnings)
+    sketch = command_environment(config.sources, config.passed, {})
     file = find_command(config.command[0], sketch.get(b"PATH"))
     console.step(f"command: {os.fsdecode(file)}")
 
     directory = _wait_for_directory(link)
-    console.step(f"session directory: {directory}")
-    credentials = read_credentials(config, (link.descriptor,))
-    unlocked = unlock_vault(config, credentials, console)
-    data = session_data(config, credentials, unlocked)
-    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files)
-    environment = command_environment(config.sources, config.passed, session, drop=added)
+    session = outer_session(config) or _own_session(config, directory, console, link)
+    session |= socket_activation(inherited_environment, inherited.supervisor, os.getpid())
+    environment = command_environment(config.sources, config.passed, session)
     _instruct(link, config)
-    if config.renew:
-        _hand_over_renewal(link, config, credentials, unlocked, directory)
-    console.step("session written; starting the command")
+    console.step("starting the command")
 
     link.send(b"exec")
     outlive_parent()
     restore_signals(inherited.mask, ignores_child=inherited.ignores_child)
     become(file, config.command, environment)
+
+
+def _own_session(config: Config, directory: str, console: Console, link: Channel) -> dict[str, str]:
+    """Log in, unlock, and write a session; return its variables."""
+    credentials = read_credentials(config, (link.descriptor,))
+    from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
+
+    unlocked = unlock_vault(config, credentials, console, _import_the_rest)
+    from bwrun.session.opening import open_session  # noqa: PLC0415
+
+    data = session_data(config, credentials, unlocked)
+    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files)
+    console.step(f"session written to {directory}")
+    if config.renew:
+        _hand_over_renewal(link, config, credentials, unlocked, directory)
+    return session
+
+
+def _import_the_rest() -> None:
+    """Import what comes after the KDF while it runs: it needs a core, and not the interpreter."""
+    import bwrun.session.opening  # noqa: PLC0415
+    import bwrun.session.vault_state  # noqa: F401, PLC0415
 
 
 def _prepare(inherited: Inherited) -> None:
@@ -116,6 +132,7 @@ def _hand_over_renewal(
 ) -> None:
     """Give the supervisor what the next logins need: the API key, and never the master password."""
     from bwrun.renew import Order  # noqa: PLC0415  (only for --renew)
+    from bwrun.session.opening import DATA_FILE  # noqa: PLC0415
 
     order = Order(
         credentials.api_key,
@@ -130,6 +147,8 @@ def _hand_over_renewal(
 
 def session_data(config: Config, credentials: Credentials, unlocked: Unlocked) -> SessionData:
     """Return what the session is written from; the API key only if that was asked for."""
+    from bwrun.session.data_file import SessionData  # noqa: PLC0415
+
     api_key = (credentials.api_key.client_id, credentials.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,

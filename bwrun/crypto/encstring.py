@@ -75,12 +75,12 @@ class EncString:
 
         Raises MalformedEncStringError, or UnsupportedEncStringError: the type is another one.
         """
-        prefix, dot, rest = text.partition(".")
+        _, dot, rest = text.partition(".")
         if not dot:
             raise MalformedEncStringError("an encrypted value has no type in front")
-        if not (prefix.isascii() and prefix.isdigit() and len(prefix) < 4):
+        kind = kind_of(text)
+        if kind is None:
             raise MalformedEncStringError("an encrypted value's type is not a number")
-        kind = int(prefix)
         if kind not in (AES_256_CBC, AES_256_CBC_HMAC_SHA256):
             raise UnsupportedEncStringError(f"encryption type {kind} ({NAMES.get(kind, 'unknown')}) is not usable here")
         parts = [from_base64(part) for part in rest.split("|")]
@@ -110,7 +110,9 @@ class EncString:
 def kind_of(text: str) -> int | None:
     """Return the type that stands in front of an EncString, None if there is none."""
     prefix, dot, _ = text.partition(".")
-    return int(prefix) if dot and prefix.isascii() and prefix.isdigit() and len(prefix) < 4 else None
+    if not dot or not prefix.isascii() or not prefix.isdigit() or len(prefix) > 3:
+        return None
+    return int(prefix) if prefix == str(int(prefix)) else None
 
 
 def encrypt_to_buffer(plaintext: bytes, key: SymmetricKey) -> bytes:
@@ -139,6 +141,9 @@ def from_base64(part: str) -> bytes:
     Raises MalformedEncStringError.
     """
     try:
-        return base64.b64decode(part, validate=True)
+        data = base64.b64decode(part, validate=True)
     except (binascii.Error, ValueError):
         raise MalformedEncStringError("an encrypted value is not base64") from None
+    if base64.b64encode(data) != part.encode("ascii"):
+        raise MalformedEncStringError("an encrypted value is not base64 in its one right form")
+    return data

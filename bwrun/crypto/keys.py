@@ -111,6 +111,6 @@ def unwrap_user_key(unlock: UnlockData, master_password: Sensitive, *, testing_a
             key = wrapped.decrypt(stretch_master_key(master_key))
     except IntegrityError:
         raise WrongMasterPasswordError from None
-    if wrapped.kind == AES_256_CBC and len(key) != SymmetricKey.SIZE:
-        raise WrongMasterPasswordError
+    if wrapped.kind == AES_256_CBC and len(key) not in (SymmetricKey.SIZE, primitives.KEY_SIZE):
+        raise WrongMasterPasswordError  # padding that fits by chance: 1 in 256
     return SymmetricKey.from_bytes(key)

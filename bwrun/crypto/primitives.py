@@ -7,12 +7,10 @@ All sizes are in bytes, memory costs in MiB.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
-from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, hmac, padding, serialization
-from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives import hashes, hmac, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
@@ -21,7 +19,12 @@ from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from bwrun.errors import CryptoError, IntegrityError
 
-RsaPrivateKey = rsa.RSAPrivateKey
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    RsaPrivateKey = RSAPrivateKey
+
+# RSA, serialization and x509 cost 40 ms to import: where they are used, which is while the KDF runs or never.
 
 BLOCK = 16
 KEY_SIZE = 32
@@ -110,6 +113,9 @@ def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
 
     Raises CryptoError: it is something else.
     """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
     try:
         key = serialization.load_der_private_key(der, password=None, unsafe_skip_rsa_key_validation=True)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -121,6 +127,9 @@ def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
 
 def make_rsa_private_key(bits: int) -> bytes:
     """Return a new RSA key in PKCS#8."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import rsa  # noqa: PLC0415
+
     key = rsa.generate_private_key(public_exponent=65537, key_size=bits)
     form = serialization.PrivateFormat.PKCS8
     return key.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
@@ -132,6 +141,8 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
 
     Raises IntegrityError: it does not open.
     """
+    from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding  # noqa: PLC0415
+
     algorithm = hashes.SHA256() if sha256 else hashes.SHA1()  # noqa: S303  (Bitwarden's choice, protocol notes 2.2)
     try:
         return key.decrypt(ciphertext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
@@ -141,6 +152,8 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
 
 def certificate_issuer(der: bytes) -> str:
     """Return who issued a certificate, for a message; empty if it cannot be read."""
+    from cryptography import x509  # noqa: PLC0415
+
     try:
         return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
     except ValueError:

@@ -58,6 +58,13 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 
     Raises ServerError: the server's replies lack what a session needs.
     """
+    try:
+        return _write_data(data, session_key)
+    except RecursionError:
+        raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
+
+
+def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     sync = data.sync if "profile" in data.sync else camel_case(data.sync)
     if not isinstance(sync, dict):
         raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
@@ -87,7 +94,7 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         f"user_{user_id}_config_serverConfig": config,
     }
     state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
-    return json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass")
+    return json.dumps(state, separators=(",", ":")).encode("ascii")
 
 
 def _account_state(data: SessionData, private_key: str) -> Record:

@@ -40,7 +40,7 @@ def replace_access_token(path: str, token: Sensitive) -> None:
         if not isinstance(state, dict) or not state.get(name):
             raise SessionError("logged-out", "the command has logged out of its session")
         state[name] = token.reveal().decode("ascii")
-        _write(path, json.dumps(state, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"))
+        _write(path, json.dumps(state, separators=(",", ":")).encode("ascii"))
 
 
 def _write(path: str, data: bytes) -> None:

@@ -27,14 +27,23 @@ TYPE_MEMBERS = {
 ORGANIZATION_USER_TYPES = (0, 1, 2, 4)  # admin-console/enums/organization-user-type.enum.ts; 3 was a manager, once
 USER = CONFIRMED = 2
 POLICY_TYPES = range(23)
+SSH_KEY_NEEDS = ("privateKey", "publicKey", "keyFingerprint")
 FIDO2_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
 PLAIN = frozenset(("passwordRevisionDate", "lastUsedDate", "creationDate"))  # texts that are not encrypted
 
+_DATE = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,9})?(Z|[+-]\d\d:\d\d)?"
+)
 _ENCRYPTED = re.compile(
     r"2\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}\|[A-Za-z0-9+/]{43}="
     r"|0\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}"
     r"|7\.[A-Za-z0-9+/]+={0,2}"
 )
+
+
+def is_date(value: object) -> bool:
+    """Return whether `value` is a moment as servers write it; without one the CLI takes "now"."""
+    return isinstance(value, str) and _DATE.fullmatch(value) is not None
 
 
 def is_encrypted(value: object) -> bool:
@@ -53,8 +62,8 @@ def cipher(item: Record) -> Record | None:
     kept: Record = {
         "id": item["id"],
         "type": kind,
-        "organizationId": item.get("organizationId") or None,
-        "folderId": item.get("folderId") or None,
+        "organizationId": _id(item.get("organizationId")),
+        "folderId": _id(item.get("folderId")),
         "collectionIds": item.get("collectionIds") if isinstance(item.get("collectionIds"), list) else [],
         "name": _text(item.get("name")),
         "notes": _text(item.get("notes")),
@@ -67,8 +76,10 @@ def cipher(item: Record) -> Record | None:
         "reprompt": item.get("reprompt") or 0,
         member: _fields(item.get(member)),
     }
+    if member == "sshKey" and any(_fields(item.get(member)).get(name) is None for name in SSH_KEY_NEEDS):
+        return None
     for name in ("revisionDate", "creationDate", "deletedDate", "archivedDate"):
-        if item.get(name) is not None:
+        if is_date(item.get(name)):
             kept[name] = item[name]
     for name, clean in (("fields", _fields), ("attachments", _attachment), ("passwordHistory", _history)):
         entries = item.get(name)
@@ -78,6 +89,10 @@ def cipher(item: Record) -> Record | None:
     if isinstance(blob, str) and '"format_version"' in blob:
         kept["data"] = blob  # otherwise the server only repeats the item there
     return kept
+
+
+def _id(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
 def _permissions(value: object, *, edit: bool) -> Record:
@@ -103,7 +118,7 @@ def _fields(value: object) -> Record:
         elif name == "fido2Credentials" and isinstance(inner, list):
             found = [_fields(entry) for entry in inner]
             cleaned[name] = [one for one in found if all(one.get(need) is not None for need in FIDO2_NEEDS)]
-        elif name != "response":
+        elif inner is None or isinstance(inner, (bool, int, float)):
             cleaned[name] = inner
     return cleaned
 
@@ -127,7 +142,7 @@ def organization(one: Record, *, events: bool) -> Record:
     kind = one.get("type")
     return record | {
         "status": one["status"] if isinstance(one.get("status"), int) else CONFIRMED,
-        "type": kind if kind in ORGANIZATION_USER_TYPES else USER,
+        "type": kind if isinstance(kind, int) and kind in ORGANIZATION_USER_TYPES else USER,
         "enabled": one.get("enabled") is not False,
         "usePolicies": bool(one.get("usePolicies")),
         "useEvents": bool(one.get("useEvents")) and events,
@@ -139,7 +154,7 @@ def organization(one: Record, *, events: bool) -> Record:
 
 def policy(one: Record) -> Record | None:
     """Return a policy's record, None if the CLI cannot read it."""
-    if one.get("type") not in POLICY_TYPES or not one.get("organizationId"):
+    if not isinstance(one.get("type"), int) or one["type"] not in POLICY_TYPES or not _id(one.get("organizationId")):
         return None
     record = {name: one.get(name) for name in ("id", "organizationId", "type", "data", "revisionDate")}
     return record | {"enabled": bool(one.get("enabled"))}
@@ -147,7 +162,7 @@ def policy(one: Record) -> Record | None:
 
 def collection(one: Record) -> Record | None:
     """Return a collection's record, None if it has no name that can be opened."""
-    if not is_encrypted(one.get("name")) or not one.get("organizationId"):
+    if not is_encrypted(one.get("name")) or not _id(one.get("organizationId")):
         return None
     names = ("id", "organizationId", "name", "externalId", "defaultUserCollectionEmail")
     return {

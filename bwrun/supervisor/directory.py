@@ -99,9 +99,10 @@ def make(path: str) -> int:
         finally:
             os.umask(before)
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        if _lock(descriptor) and _same(path, descriptor):
+        _lock(descriptor, wait=True)  # a sweeper may be looking at it
+        if _same(path, descriptor):
             break
-        os.close(descriptor)  # a sweeper came between mkdir and the lock
+        os.close(descriptor)  # it removed it
     try:
         mark = os.open(OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=descriptor)
         try:
@@ -115,9 +116,10 @@ def make(path: str) -> int:
     return descriptor
 
 
-def _lock(descriptor: int) -> bool:
+def _lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Take the lock; return whether it was free."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError as error:
@@ -152,45 +154,51 @@ def remove(path: str) -> bool:
 
     Raises nothing: what cannot be removed now is tried again by the caller.
     """
+    parent, name = os.path.split(path)
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return not os.path.lexists(path)
-    try:
-        _empty(descriptor)
-        os.rmdir(path)
+        descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            _remove_tree(descriptor, name)
+        finally:
+            os.close(descriptor)
     except OSError:
         pass
-    finally:
-        os.close(descriptor)
     return not os.path.lexists(path)
 
 
-def _empty(directory: int) -> None:
-    for _ in range(3):  # what the command left running may still write
-        names = os.listdir(directory)
-        if not names:
-            return
-        for name in names:
-            try:
-                os.unlink(name, dir_fd=directory)
-            except (IsADirectoryError, PermissionError):
-                _remove_below(directory, name)
-            except FileNotFoundError:
-                pass
-
-
-def _remove_below(directory: int, name: str) -> None:
-    try:
-        descriptor = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=directory)
-    except FileNotFoundError:
-        return
+def _remove_tree(parent: int, name: str) -> None:
+    descriptor = _open_own(parent, name)
     try:
         os.fchmod(descriptor, 0o700)
-        _empty(descriptor)
-        os.rmdir(name, dir_fd=directory)
+        for _ in range(3):  # what the command left running may still write
+            names = os.listdir(descriptor)
+            for inner in names:
+                _remove_entry(descriptor, inner)
+            if not names:
+                break
+        os.rmdir(name, dir_fd=parent)
     finally:
         os.close(descriptor)
+
+
+def _remove_entry(directory: int, name: str) -> None:
+    try:
+        os.unlink(name, dir_fd=directory)
+    except (IsADirectoryError, PermissionError):
+        _remove_tree(directory, name)
+    except FileNotFoundError:
+        pass
+
+
+def _open_own(parent: int, name: str) -> int:
+    """Open a directory of ours, even if its mode forbids that to its owner."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        return os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            os.chmod(name, 0o700, dir_fd=parent)
+        return os.open(name, flags, dir_fd=parent)
 
 
 def sweep(base: str) -> int:
