@@ -32,7 +32,7 @@ DEVICE_TYPES = {"darwin": "24", "linux": "25"}
 RETRIES = 3  # after the first try
 MAX_REDIRECTS = 3
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
-_FAILING = frozenset((500, 502, 503, 504))
+_FINAL = frozenset((501, 505))  # failures of a server that do not pass
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
@@ -67,6 +67,7 @@ class Client:
             self._http = httpx.Client(
                 verify=make_context(ca_files),
                 trust_env=self._proxied,
+                event_hooks={"response": [_refuse_odd_redirect]},
                 headers={
                     "Accept": "application/json",
                     "User-Agent": f"bwrun/{__version__}",
@@ -76,7 +77,7 @@ class Client:
                 },
             )
         except (ValueError, httpx.InvalidURL):
-            raise NetworkError("proxy", "a proxy variable holds no usable address", "check https_proxy") from None
+            raise _odd_proxy() from None
 
     def post_token(self, form: Mapping[str, str], secret: Sensitive) -> Answer:
         """
@@ -113,7 +114,7 @@ class Client:
         answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
-        if answer.data is None and (answer.status == httpx.codes.OK or reply.body):
+        if answer.data is None and answer.status != httpx.codes.NOT_FOUND and (reply.body or not answer.status >= 400):
             raise not_json(answer, reply.body)
         return answer
 
@@ -130,9 +131,12 @@ class Client:
                 continue
             except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
                 raise self._network_error(error, url) from None
+            except (OverflowError, UnicodeError):
+                # A port or a name that the system cannot take; the server's own were checked.
+                raise _odd_proxy() from None
             if reply.status == httpx.codes.TOO_MANY_REQUESTS:
                 self._wait_for_turn(reply, url, attempt)
-            elif reply.status in _FAILING:
+            elif reply.status >= 500 and reply.status not in _FINAL:
                 self._wait_for_recovery(reply, url, attempt)
             else:
                 return reply
@@ -204,6 +208,10 @@ class Client:
             return NetworkError("proxy", f"the proxy does not let through to {host}", "check https_proxy and no_proxy")
         if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
             return NetworkError("url", f"`{url}` is no URL that can be asked", "check --server")
+        if self._proxied and isinstance(error, httpx.ConnectError) and _goes_by_proxy(url):
+            failed = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)
+            if not isinstance(failed, ssl.SSLError):
+                return NetworkError("proxy", f"cannot connect to the proxy in front of {host}", "check https_proxy")
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return self._untrusted(cause, url)
@@ -232,6 +240,30 @@ class Client:
             "tls-untrusted", f"the certificate of {origin(url)}{by} is not trusted: {cause.verify_message}",
             "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
         )  # fmt: skip
+
+
+def _refuse_odd_redirect(response: httpx.Response) -> None:
+    """Refuse a redirect to what is no address before httpx tries to make a request of it."""
+    if response.has_redirect_location:
+        location = response.headers["location"]
+        try:
+            target = response.url.join(location)
+        except (httpx.InvalidURL, ValueError):
+            raise redirected(str(response.url), "") from None
+        if target.scheme not in ("http", "https") or not target.host:
+            raise redirected(str(response.url), location)
+
+
+def _odd_proxy() -> NetworkError:
+    return NetworkError("proxy", "a proxy variable holds no usable address", "check https_proxy")
+
+
+def _goes_by_proxy(url: str) -> bool:
+    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  (only for an error's words)
+
+    target = httpx.URL(url)
+    proxies = getproxies()
+    return bool(proxies.get(target.scheme) or proxies.get("all")) and not proxy_bypass(target.host)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -19,6 +19,8 @@ from bwrun.servers import Server, find_server
 from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
 DEFAULT_TIMEOUT = 60.0  # seconds
+MAX_CA_FILE = 16 * 1024 * 1024  # bytes
+CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
 MAX_TIMEOUT = 24 * 3600.0  # seconds
 
 # Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
@@ -124,12 +126,20 @@ def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str,
     paths = [] if chosen is None else [(chosen.value, chosen.place)]
     paths += [(environment.get(name, ""), name) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")]
     for path, place in paths:
-        try:
-            if path:
-                os.close(os.open(path, os.O_RDONLY))
-        except OSError as error:
-            raise ConfigError("ca-file", f"{place}: cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+        if path:
+            _check_ca_file(path, place)
     return tuple(dict.fromkeys(os.path.abspath(path) for path, _ in paths if path))
+
+
+def _check_ca_file(path: str, place: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CA_FILE)
+    except (OSError, ValueError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
+        raise ConfigError("ca-file", f"{place}: cannot read `{path}`: {why}") from None
+    if b"-----BEGIN " not in data:
+        raise ConfigError("ca-file", f"{place}: `{path}` holds no certificate", CA_HINT)
 
 
 def _seconds(found: Found | None, what: str) -> float | None:

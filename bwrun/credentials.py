@@ -182,7 +182,8 @@ def _read_descriptor(number: str, own_descriptors: tuple[int, ...]) -> Sensitive
         raise CredentialError("unreadable", f"{where}: that descriptor is not open")
     data = b""
     try:
-        while len(data) <= MAX_SIZE and (part := os.read(int(number), MAX_SIZE)):
+        # Byte by byte to the end of a line: what comes after it on stdin is the command's.
+        while len(data) <= MAX_SIZE and not data.endswith(b"\n") and (part := os.read(int(number), 1)):
             data += part
         if int(number) > 2:
             os.close(int(number))  # the command has no business with what is left of it

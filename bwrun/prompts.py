@@ -60,14 +60,17 @@ class Prompter:
         before_stop = signal.getsignal(signal.SIGTSTP)
         if before_stop is not signal.SIG_IGN:
             signal.signal(signal.SIGTSTP, stop)
+        ended = False
         try:
             begin()
             line = self._read_line()
+            ended = line.endswith(b"\n")
         finally:
             termios.tcsetattr(self._terminal, termios.TCSAFLUSH, before)
             signal.signal(signal.SIGTSTP, before_stop)
-            if not echo:
+            if not (echo and ended):
                 os.write(self._terminal, b"\n")
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
         if not line:
             raise CredentialError("empty", f"nothing was typed for the {question}")
         return Sensitive(line)
@@ -79,4 +82,4 @@ class Prompter:
             if not data:
                 break
             line += data
-        return line.removesuffix(b"\n").removesuffix(b"\r")
+        return line

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 from collections.abc import Sequence
 
+from bwrun.config import CA_HINT
 from bwrun.crypto.primitives import certificate_issuer
 from bwrun.errors import ConfigError
 
@@ -20,14 +22,12 @@ def make_context(ca_files: Sequence[str]) -> ssl.SSLContext:
     """
     context = ssl.create_default_context()
     for path in ca_files:
+        if path == os.environ.get("SSL_CERT_FILE"):
+            continue  # OpenSSL has read it as the default
         try:
             context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError):
-            raise ConfigError(
-                "ca-file",
-                f"`{path}` holds no certificate that can be read",
-                "it must be PEM: -----BEGIN CERTIFICATE-----",
-            ) from None
+            raise ConfigError("ca-file", f"`{path}` holds no certificate that can be read", CA_HINT) from None
     return context
 
 

@@ -210,6 +210,7 @@ class Supervisor:
         if self._execs:
             return status
         self._terminal.restore()
+        self._seen |= signal.sigpending()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
             return status
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
