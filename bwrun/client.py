@@ -212,6 +212,12 @@ class Client:
             failed = next((cause for cause in _causes(error) if isinstance(cause, OSError)), None)
             if not isinstance(failed, ssl.SSLError):
                 return NetworkError("proxy", f"cannot connect to the proxy in front of {host}", "check https_proxy")
+        if isinstance(error, httpx.ConnectError):
+            return self._connect_error(error, url)
+        return NetworkError("interrupted", f"{host} broke off the connection, {RETRIES + 1} times", "try again later")
+
+    def _connect_error(self, error: httpx.ConnectError, url: str) -> NetworkError:
+        host = origin(url)
         for cause in _causes(error):
             if isinstance(cause, ssl.SSLCertVerificationError):
                 return self._untrusted(cause, url)
@@ -222,15 +228,10 @@ class Client:
                 )
             if isinstance(cause, socket.gaierror):
                 return NetworkError("dns", f"the name {host} cannot be found", "check --server and the name service")
-            if isinstance(cause, OSError) and cause.errno and isinstance(error, httpx.ConnectError):
-                return NetworkError(
-                    "unreachable",
-                    f"cannot connect to {host}: {os.strerror(cause.errno)}",
-                    "check --server and the network",
-                )
-        if isinstance(error, httpx.ConnectError):
-            return NetworkError("unreachable", f"cannot connect to {host}", "check --server and the network")
-        return NetworkError("interrupted", f"{host} broke off the connection, {RETRIES + 1} times", "try again later")
+            if isinstance(cause, OSError) and cause.errno:
+                why = os.strerror(cause.errno)
+                return NetworkError("unreachable", f"cannot connect to {host}: {why}", "check --server and the network")
+        return NetworkError("unreachable", f"cannot connect to {host}", "check --server and the network")
 
     def _untrusted(self, cause: ssl.SSLCertVerificationError, url: str) -> NetworkError:
         target = httpx.URL(url)

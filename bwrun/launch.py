@@ -14,7 +14,7 @@ import sys
 
 from bwrun import cli
 from bwrun.console import Console
-from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError
+from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -52,7 +52,11 @@ def launch(words: list[str], started: float) -> int:
         status = _try_nested(options, console)
         if status is not None:
             return status
-    return _split(options, console)
+    try:
+        return _split(options, console)
+    except OSError as error:
+        console.report(SessionError("no-process", f"cannot start: {os.strerror(error.errno or 0)}"))
+        return STATUS_FAILED
 
 
 def _try_nested(options: cli.Options, console: Console) -> int | None:

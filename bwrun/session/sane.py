@@ -29,8 +29,11 @@ USER = CONFIRMED = 2
 POLICY_TYPES = range(23)
 SSH_KEY_NEEDS = ("privateKey", "publicKey", "keyFingerprint")
 FIDO2_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
+LONG_AGO = "1970-01-01T00:00:00.000Z"
+NUMBERS = frozenset(("type", "linkedId", "match", "autofillOnPageLoad"))  # numbers and booleans, not encrypted
 PLAIN = frozenset(("passwordRevisionDate", "lastUsedDate", "creationDate"))  # texts that are not encrypted
 
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _DATE = re.compile(
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,9})?(Z|[+-]\d\d:\d\d)?"
 )
@@ -56,15 +59,18 @@ def cipher(item: Record) -> Record | None:
     kind = item.get("type")
     member = TYPE_MEMBERS.get(kind) if isinstance(kind, int) else None
     key = item.get("key")
-    if member is None or not isinstance(item.get("id"), str) or (key is not None and not is_encrypted(key)):
+    owner = item.get("organizationId") or None
+    if member is None or not is_id(item.get("id")) or (owner is not None and not is_id(owner)):
+        return None
+    if key is not None and not is_encrypted(key):
         return None
     edit = item.get("edit") is not False
     kept: Record = {
         "id": item["id"],
         "type": kind,
-        "organizationId": _id(item.get("organizationId")),
+        "organizationId": owner,
         "folderId": _id(item.get("folderId")),
-        "collectionIds": item.get("collectionIds") if isinstance(item.get("collectionIds"), list) else [],
+        "collectionIds": _ids(item.get("collectionIds")),
         "name": _text(item.get("name")),
         "notes": _text(item.get("notes")),
         "key": key,
@@ -73,7 +79,7 @@ def cipher(item: Record) -> Record | None:
         "viewPassword": item.get("viewPassword") is not False,
         "permissions": _permissions(item.get("permissions"), edit=edit),
         "organizationUseTotp": bool(item.get("organizationUseTotp")),
-        "reprompt": item.get("reprompt") or 0,
+        "reprompt": int(item.get("reprompt") in (1, True)),
         member: _fields(item.get(member)),
     }
     if member == "sshKey" and any(_fields(item.get(member)).get(name) is None for name in SSH_KEY_NEEDS):
@@ -81,6 +87,8 @@ def cipher(item: Record) -> Record | None:
     for name in ("revisionDate", "creationDate", "deletedDate", "archivedDate"):
         if is_date(item.get(name)):
             kept[name] = item[name]
+    if item.get("deletedDate") and "deletedDate" not in kept:
+        kept["deletedDate"] = LONG_AGO  # whenever it was, it is in the trash
     for name, clean in (("fields", _fields), ("attachments", _attachment), ("passwordHistory", _history)):
         entries = item.get(name)
         if isinstance(entries, list):
@@ -91,8 +99,17 @@ def cipher(item: Record) -> Record | None:
     return kept
 
 
-def _id(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+def is_id(value: object) -> bool:
+    """Return whether `value` is a UUID, as every id is."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def _id(value: object) -> object:
+    return value if is_id(value) else None
+
+
+def _ids(value: object) -> list[object]:
+    return [entry for entry in value if is_id(entry)] if isinstance(value, list) else []
 
 
 def _permissions(value: object, *, edit: bool) -> Record:
@@ -118,7 +135,7 @@ def _fields(value: object) -> Record:
         elif name == "fido2Credentials" and isinstance(inner, list):
             found = [_fields(entry) for entry in inner]
             cleaned[name] = [one for one in found if all(one.get(need) is not None for need in FIDO2_NEEDS)]
-        elif inner is None or isinstance(inner, (bool, int, float)):
+        elif inner is None or (name in NUMBERS and isinstance(inner, int)):
             cleaned[name] = inner
     return cleaned
 
@@ -126,14 +143,22 @@ def _fields(value: object) -> Record:
 def _attachment(value: object) -> Record | None:
     if not isinstance(value, dict) or not is_encrypted(value.get("fileName")):
         return None
-    record = {name: value.get(name) for name in ("id", "url", "fileName", "sizeName")}
-    return record | {"key": _text(value.get("key")), "size": str(value.get("size") or 0)}
+    record = {name: value[name] if isinstance(value.get(name), str) else None for name in ("id", "url", "sizeName")}
+    if record["id"] is None:
+        return None
+    size = value.get("size")
+    return record | {
+        "fileName": value["fileName"],
+        "key": _text(value.get("key")),
+        "size": str(size) if isinstance(size, (int, str)) and str(size).isdigit() else "0",
+    }
 
 
 def _history(value: object) -> Record | None:
     if not isinstance(value, dict) or not is_encrypted(value.get("password")):
         return None
-    return {"password": value["password"], "lastUsedDate": value.get("lastUsedDate")}
+    used = value.get("lastUsedDate")
+    return {"password": value["password"], "lastUsedDate": used if is_date(used) else LONG_AGO}
 
 
 def organization(one: Record, *, events: bool) -> Record:
@@ -154,15 +179,18 @@ def organization(one: Record, *, events: bool) -> Record:
 
 def policy(one: Record) -> Record | None:
     """Return a policy's record, None if the CLI cannot read it."""
-    if not isinstance(one.get("type"), int) or one["type"] not in POLICY_TYPES or not _id(one.get("organizationId")):
+    if not isinstance(one.get("type"), int) or one["type"] not in POLICY_TYPES:
         return None
-    record = {name: one.get(name) for name in ("id", "organizationId", "type", "data", "revisionDate")}
-    return record | {"enabled": bool(one.get("enabled"))}
+    if not is_id(one.get("id")) or not is_id(one.get("organizationId")):
+        return None
+    record = {name: one.get(name) for name in ("id", "organizationId", "type", "data")}
+    date = one.get("revisionDate")
+    return record | {"enabled": bool(one.get("enabled")), "revisionDate": date if is_date(date) else None}
 
 
 def collection(one: Record) -> Record | None:
     """Return a collection's record, None if it has no name that can be opened."""
-    if not is_encrypted(one.get("name")) or not _id(one.get("organizationId")):
+    if not is_encrypted(one.get("name")) or not is_id(one.get("organizationId")):
         return None
     names = ("id", "organizationId", "name", "externalId", "defaultUserCollectionEmail")
     return {

@@ -44,7 +44,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
     keys = {
         str(one["id"]): {"type": "organization", "key": one["key"]}
         for one in organizations
-        if isinstance(one.get("id"), str) and private_key is not None and private_key.opens(one.get("key"))
+        if sane.is_id(one.get("id")) and private_key is not None and private_key.opens(one.get("key"))
     }
     ciphers = _by_id(sane.cipher(one) for one in _objects(sync.get("ciphers"), "ciphers"))
     collections = _by_id(sane.collection(one) for one in _objects(sync.get("collections"), "collections"))
@@ -99,7 +99,7 @@ def _policies(policies: object) -> Record:
 
 
 def _by_id(records: Iterable[Record | None]) -> Record:
-    return {str(one["id"]): one for one in records if one is not None and isinstance(one.get("id"), str)}
+    return {str(one["id"]): one for one in records if one is not None and sane.is_id(one.get("id"))}
 
 
 def _objects(value: object, name: str) -> list[Record]:
