@@ -50,6 +50,7 @@ def _write(directory: str, name: str, data: bytes) -> None:
     try:
         descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]

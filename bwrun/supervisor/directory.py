@@ -106,6 +106,7 @@ def make(path: str) -> int:
     try:
         mark = os.open(OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=descriptor)
         try:
+            os.fchmod(mark, 0o600)  # whatever the umask
             os.write(mark, f"{os.getpid()} {proc.start_time(os.getpid())}\n".encode())
         finally:
             os.close(mark)
@@ -138,14 +139,16 @@ def _same(path: str, descriptor: int) -> bool:
 def owner_lives(directory: int) -> bool | None:
     """Return whether the process in the owner's mark of the open `directory` runs; None: there is no mark."""
     try:
-        descriptor = os.open(OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=directory)
+        descriptor = os.open(OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:
         return None
     try:
         pid, _, started = os.read(descriptor, 100).decode("ascii", "replace").strip().partition(" ")
+    except OSError:
+        return None
     finally:
         os.close(descriptor)
-    return proc.alive(int(pid), started) if pid.isascii() and pid.isdigit() else None
+    return proc.alive(int(pid), started) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
 
 
 def remove(path: str) -> bool:
@@ -156,49 +159,86 @@ def remove(path: str) -> bool:
     """
     parent, name = os.path.split(path)
     try:
-        descriptor = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return not os.path.lexists(path)
+    try:
+        root = _open_own(above, name)
         try:
-            _remove_tree(descriptor, name)
+            _empty(root)
         finally:
-            os.close(descriptor)
+            os.close(root)
+        os.rmdir(name, dir_fd=above)
     except OSError:
         pass
+    finally:
+        os.close(above)
     return not os.path.lexists(path)
 
 
-def _remove_tree(parent: int, name: str) -> None:
-    descriptor = _open_own(parent, name)
+def _empty(root: int) -> None:
+    """
+    Remove what is in the open directory `root`, as far as that can be.
+
+    Directories that are not empty are emptied into `root` first, so that no
+    depth needs a stack or many descriptors.
+    """
+    progress = True
+    while progress:
+        progress = False
+        for name in os.listdir(root):
+            progress |= _unlink(root, name) or _dissolve(root, name)
+
+
+def _unlink(directory: int, name: str) -> bool:
+    for remove_one in (os.unlink, os.rmdir):
+        try:
+            remove_one(name, dir_fd=directory)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def _dissolve(root: int, name: str) -> bool:
+    """Move what is in the directory `name` up into `root`; return whether anything came of it."""
     try:
-        os.fchmod(descriptor, 0o700)
-        for _ in range(3):  # what the command left running may still write
-            names = os.listdir(descriptor)
-            for inner in names:
-                _remove_entry(descriptor, inner)
-            if not names:
-                break
-        os.rmdir(name, dir_fd=parent)
+        inner = _open_own(root, name)
+    except OSError:
+        return False
+    done = False
+    try:
+        for entry in os.listdir(inner):
+            done |= _unlink(inner, entry) or _move(inner, entry, root)
     finally:
-        os.close(descriptor)
+        os.close(inner)
+    return _unlink(root, name) or done
 
 
-def _remove_entry(directory: int, name: str) -> None:
+def _move(source: int, name: str, target: int) -> bool:
     try:
-        os.unlink(name, dir_fd=directory)
-    except (IsADirectoryError, PermissionError):
-        _remove_tree(directory, name)
-    except FileNotFoundError:
-        pass
+        os.close(_open_own(source, name))  # a directory has to be writable to be moved
+        os.rename(name, f"{PREFIX}-{os.urandom(RANDOM_SIZE).hex()}", src_dir_fd=source, dst_dir_fd=target)
+    except OSError:
+        return False
+    return True
 
 
 def _open_own(parent: int, name: str) -> int:
-    """Open a directory of ours, even if its mode forbids that to its owner."""
+    """Open a directory, even if its mode forbids that to its owner, and make it writable if it is ours."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
-        return os.open(name, flags, dir_fd=parent)
+        descriptor = os.open(name, flags, dir_fd=parent)
     except PermissionError:
-        if stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            os.chmod(name, 0o700, dir_fd=parent)
+        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
+            raise
+        os.chmod(name, 0o700, dir_fd=parent)
         return os.open(name, flags, dir_fd=parent)
+    try:
+        os.fchmod(descriptor, 0o700)
+    except OSError:
+        pass  # another user's: what can be removed is removed
+    return descriptor
 
 
 def sweep(base: str) -> int:
