@@ -45,6 +45,9 @@ test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
 test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
 	$(PYTEST) -n logical --maxprocesses 4 --dist worksteal -m "not official_cli" $(ARGS)
 
+bench: $(VENV)/.ready  ## Measure what a run costs, in time and memory
+	$(BIN)/python -m tests.bench $(ARGS)
+
 smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
@@ -86,4 +89,4 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-fast bench smoke lock clean

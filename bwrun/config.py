@@ -138,7 +138,7 @@ def _check_ca_file(path: str, place: str) -> None:
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
         raise ConfigError("ca-file", f"{place}: cannot read `{path}`: {why}") from None
-    if b"-----BEGIN " not in data:
+    if b"CERTIFICATE-----" not in data:
         raise ConfigError("ca-file", f"{place}: `{path}` holds no certificate", CA_HINT)
 
 
