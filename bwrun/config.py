@@ -18,6 +18,7 @@ from bwrun.errors import ConfigError, UsageError
 from bwrun.servers import Server, find_server
 from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
+RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
@@ -213,16 +214,17 @@ def _warnings(sources: Sources) -> list[Warn]:
         for file in sources.files
         if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
     ]
-    mistrusted = sources.mistrusted()
-    for name in mistrusted:
+    for name in sources.mistrusted():
+        if name == RUNTIME_DIR:
+            continue
         if name in SERVER_SETTINGS:
             hint = "a server's address in it counts only with BW_CLIENTSECRET beside it, and none in the environment"
         else:
             hint = "name the file with `--env-file .env` to trust it"
         warnings.append(Warn(f"{name} in `.env` does not count: that file was found, not named", (hint,)))
     warnings += [
-        Warn(f"BWRUN_RUNTIME_DIR in `{file.path}` does not count: set it in the environment")
+        Warn(f"{RUNTIME_DIR} in `{file.path}` does not count: set it in the environment")
         for file in sources.files
-        if "BWRUN_RUNTIME_DIR" in file.values and "BWRUN_RUNTIME_DIR" not in mistrusted
+        if RUNTIME_DIR in file.values
     ]
     return warnings

@@ -128,8 +128,9 @@ def _fields(value: object) -> Record:
         return {}
     cleaned: Record = {}
     for name, inner in value.items():
-        if isinstance(inner, str) and name not in PLAIN:
-            cleaned[name] = _text(inner)
+        if isinstance(inner, str):
+            kept = is_date(inner) if name in PLAIN else is_encrypted(inner)
+            cleaned[name] = inner if kept else None
         elif name == "uris" and isinstance(inner, list):
             cleaned[name] = [_fields(entry) for entry in inner]
         elif name == "fido2Credentials" and isinstance(inner, list):

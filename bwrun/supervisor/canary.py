@@ -78,7 +78,10 @@ class Canary:
 
     def end(self) -> None:
         """End and reap the canary."""
-        os.close(self._life)
+        for descriptor in (self._life, self._events):
+            if descriptor is not None:
+                os.close(descriptor)
+        self._events = None
         try:
             os.kill(self.pid, signal.SIGKILL)
             os.waitpid(self.pid, 0)

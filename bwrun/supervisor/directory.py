@@ -183,11 +183,20 @@ def _empty(root: int) -> None:
     Directories that are not empty are emptied into `root` first, so that no
     depth needs a stack or many descriptors.
     """
+    _empty_but_owner(root)
+    if os.listdir(root) == [OWNER_FILE]:
+        # The last: as long as something is left, a sweep has to see that its owner is gone.
+        while not _unlink(root, OWNER_FILE) and _dissolve(root, OWNER_FILE):
+            _empty_but_owner(root)
+
+
+def _empty_but_owner(root: int) -> None:
     progress = True
     while progress:
         progress = False
         for name in os.listdir(root):
-            progress |= _unlink(root, name) or _dissolve(root, name)
+            if name != OWNER_FILE:
+                progress |= _unlink(root, name) or _dissolve(root, name)
 
 
 def _unlink(directory: int, name: str) -> bool:

@@ -229,11 +229,12 @@ class Supervisor:
         """Remove the session, then let the helpers go; return whether nothing is left."""
         if self._renewal is not None:
             self._renewal.stop()
+        self._channel.close()
+        if self._canary is not None:
+            self._canary.end()  # first: its descriptors may be the last that the limit allows
         cleared = self._path is None or self._remove(self._path)
         if b"kill-leftovers" in self._settings and self._execs:
             self._end_leftovers()
-        if self._canary is not None:
-            self._canary.end()
         if self._janitor is not None:
             self._janitor.release(cleared=cleared)
         if not cleared:
@@ -251,7 +252,7 @@ class Supervisor:
 
     def _end_leftovers(self) -> None:
         """Have a helper end all that the command left running; orphans come to this process and are reaped."""
-        own = [one.pid for one in (self._janitor, self._canary) if one is not None]
+        own = [] if self._janitor is None else [self._janitor.pid]
         try:
             helper = Helper.start("bwrun.leftovers", [str(os.getpid()), *map(str, own)])
         except OSError as error:
