@@ -41,6 +41,14 @@ def end_by_signal(number: int) -> NoReturn:
     os._exit(128 + number)
 
 
+def stop_by_signal(number: int) -> None:
+    """Stop this process by the signal that stopped the command; return when it was continued."""
+    os.kill(os.getpid(), number)
+    if number != signal.SIGSTOP:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here it stops
+        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+
+
 class Terminal:
     """The controlling terminal's modes, to be put back when the worker died in a prompt."""
 

@@ -199,8 +199,8 @@ class Supervisor:
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
-                # Stop as the command did, so that the shell sees it; SIGCONT wakes bwrun and is then passed on.
-                os.kill(os.getpid(), signal.SIGSTOP)
+                # So that the shell sees it; SIGCONT wakes bwrun and is then passed on.
+                ending.stop_by_signal(os.WSTOPSIG(status))
 
     def _judge(self, status: int) -> int:
         """Return the status to end with: the command's, or that of a worker that never became it."""
