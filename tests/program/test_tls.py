@@ -171,7 +171,6 @@ NO_CERTIFICATE = "{way}: `{path}` holds no certificate"
         ("--ca-file", "loop", "--ca-file: cannot read `{path}`: Too many levels of symbolic links"),
         ("--ca-file", "empty", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "empty", NO_CERTIFICATE),
-        # BUG: network.md 18
         ("--ca-file", "key", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "key", NO_CERTIFICATE),
         ("--ca-file", "folder", "--ca-file: cannot read `{path}`: Is a directory"),

@@ -461,6 +461,36 @@ def test_removes_what_is_very_deep(base: Path, depth: int) -> None:
     assert said == "True\n"
 
 
+def test_whoever_goes_on_writing_cannot_hold_it_up(base: Path) -> None:
+    """What the command left running may write faster than is removed: an end is made, and it is tried again later."""
+    made = left_behind(base, mark="x")
+    write = """
+number = 0
+while True:
+    number += 1
+    try:
+        os.mkdir(f"{sys.argv[1]}/{os.getpid()}-{number}")
+    except OSError:
+        time.sleep(0.001)
+"""
+    writers = [start(write, made) for _ in range(4)]
+    try:
+        while len(list(made.iterdir())) < 10:
+            time.sleep(0.01)
+        with start("directory.remove(sys.argv[1])", made) as process:
+            try:
+                ended = process.wait(5) == 0
+            except subprocess.TimeoutExpired:
+                ended = False
+                process.kill()
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+
+    assert ended
+
+
 # Where
 
 
