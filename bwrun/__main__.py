@@ -20,9 +20,15 @@ def isolate() -> None:
     The entry that bwrun itself was imported from stays.
     """
     root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    foreign = set(os.environ.get("PYTHONPATH", "").split(os.pathsep)) | {"", "."}
-    # No abspath(): the working directory may be gone.
-    sys.path[:] = [path for path in sys.path if path not in foreign or os.path.realpath(path or "/") == root]
+    foreign = {_full(path) for path in (*os.environ.get("PYTHONPATH", "").split(os.pathsep), "")}
+    sys.path[:] = [path for path in sys.path if _full(path) not in foreign or _full(path) == root]
+
+
+def _full(path: str) -> str:
+    try:
+        return os.path.realpath(path or ".")
+    except OSError:
+        return path  # the working directory is gone, and nothing is imported from there
 
 
 def main() -> int:

@@ -81,7 +81,8 @@ class Shell(Line):
                 yield terminal
             finally:
                 if terminal.process.poll() is None:
-                    jobs = psutil.Process(terminal.process.pid).children(recursive=True)
+                    found = psutil.Process(terminal.process.pid).children(recursive=True)
+                    jobs = [job for job in found if job.name() != "session-janitor"]  # who clears after the others
                 for job in jobs:
                     job.kill()
         wait_until(lambda: surroundings.left() == [])
