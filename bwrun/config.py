@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from bwrun.cli import Options
 from bwrun.envfiles import find_env_file, read_env_file
 from bwrun.errors import ConfigError, UsageError
-from bwrun.servers import Server, find_server
+from bwrun.servers import CA_HINT, Server, find_server
 from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
-CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
 MAX_TIMEOUT = 24 * 3600.0  # seconds
 
 # Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and

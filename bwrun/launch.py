@@ -1,9 +1,9 @@
 """
 The first process: fork the worker, become the supervisor.
 
-Before the fork nothing secret is read, so that the supervisor's copy of this
-process holds nothing; its execve gives it a fresh address space and an
-environment without credentials all the same.
+Before the fork nothing secret is read (but where there is an outer session to
+compare with); the supervisor's execve gives it a fresh address space and an
+environment without credentials in any case.
 """
 
 from __future__ import annotations

@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 
 from bwrun.errors import ConfigError
 
+CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
+
 
 @dataclass(frozen=True)
 class Server:

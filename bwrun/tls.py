@@ -7,9 +7,9 @@ import socket
 import ssl
 from collections.abc import Sequence
 
-from bwrun.config import CA_HINT
 from bwrun.crypto.primitives import certificate_issuer
 from bwrun.errors import ConfigError
+from bwrun.servers import CA_HINT
 
 PEEK_TIMEOUT = 3.0  # seconds
 

@@ -13,7 +13,7 @@ import select
 import signal
 import time
 
-from bwrun.supervisor import proc
+from bwrun.supervisor import kernel, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -92,6 +92,7 @@ class Canary:
 def _sing(events: int, life: int) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     proc.rename("signal-canary", command_line=True)
+    kernel.close_memory()
     proc.close_all_but(events, life)
     proc.to_null(0, 1, 2)
     os.chdir("/")

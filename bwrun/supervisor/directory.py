@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 OWNER_FILE = "owner"
 PREFIX = "bwrun"
 RANDOM_SIZE = 8  # bytes
+REMOVE_TIME = 2.0  # seconds: what the command left running may write faster than this can remove
 UNMARKED_AGE = 600  # seconds after which a directory without an owner's mark is nobody's
 
 
@@ -191,10 +192,13 @@ def _empty(root: int) -> None:
 
 
 def _empty_but_owner(root: int) -> None:
+    end = time.monotonic() + REMOVE_TIME
     progress = True
     while progress:
         progress = False
         for name in os.listdir(root):
+            if time.monotonic() > end:
+                return
             if name != OWNER_FILE:
                 progress |= _unlink(root, name) or _dissolve(root, name)
 

@@ -15,7 +15,7 @@ import os
 import select
 import signal
 
-from bwrun.supervisor import directory, proc
+from bwrun.supervisor import directory, kernel, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int
     os.setsid()
     os.chdir("/")
     proc.rename("session-janitor", command_line=True)
+    kernel.close_memory()  # after it: renaming needs /proc/self/mem
     proc.close_all_but(pipe, ready)
     proc.to_null(0, 1, 2)
     try:

@@ -269,7 +269,7 @@ def test_texts_that_are_not_encrypted_are_left_out() -> None:
     odd = cipher(
         ODD, name="plain", login={"username": "plain", "password": NAME, "passwordRevisionDate": "2026-01-01T00:00:00Z"}
     )
-    kept = user(written(sync=sync(odd)), "ciphers_ciphers")[ODD]  # BUG: sane._fields drops passwordRevisionDate
+    kept = user(written(sync=sync(odd)), "ciphers_ciphers")[ODD]
 
     assert kept["name"] is None
     assert kept["login"] == {"username": None, "password": NAME, "passwordRevisionDate": "2026-01-01T00:00:00Z"}
@@ -388,17 +388,22 @@ def test_each_session_has_a_key_of_its_own(tmp_path: Path) -> None:
     assert len(keys) == 2
 
 
-def test_opening_takes_no_file_that_is_there(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_opening_takes_no_file_that_is_there(tmp_path: Path, kind: str) -> None:
     """A file or a link that somebody put into the directory first is not written through."""
     target = tmp_path / "target"
+    target.write_text("as it was")
     session = tmp_path / "session"
     session.mkdir()
-    (session / "data.json").symlink_to(target)
+    if kind == "link":
+        (session / "data.json").symlink_to(target)
+    else:
+        (session / "data.json").hardlink_to(target)
 
     with pytest.raises(SessionError) as caught:
         open_session(str(session), DATA, "user.x", ())
     assert caught.value.code == "session.write"
-    assert not target.exists()
+    assert target.read_text() == "as it was"
 
 
 def test_ca_files_are_handed_on(tmp_path: Path) -> None:
