@@ -16,7 +16,6 @@ from bwrun.client import Client
 from bwrun.credentials import ApiKey
 from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError
-from bwrun.hardening import close_memory, die_with_parent
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
 from bwrun.session.rewriting import replace_access_token
@@ -70,8 +69,6 @@ class Order:
 
 def main(_words: list[str]) -> None:
     """Do it; print the new token's life in seconds, or what went wrong (never a secret)."""
-    close_memory()
-    die_with_parent()
     try:
         said = str(renew(Order.from_words(decode(sys.stdin.buffer.read().rstrip(b"\n")))))
     except BwrunError as error:

@@ -59,7 +59,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "leftovers": (set(), {"psutil"}),
     "renew": (
         {
-            "auth", "channel", "client", "credentials", "deadline", "errors", "hardening", "sensitive", "servers",
+            "auth", "channel", "client", "credentials", "deadline", "errors", "sensitive", "servers",
             "session.rewriting",
         },
         set(),

@@ -193,13 +193,14 @@ def collection(one: Record) -> Record | None:
     """Return a collection's record, None if it has no name that can be opened."""
     if not is_encrypted(one.get("name")) or not is_id(one.get("organizationId")):
         return None
-    names = ("id", "organizationId", "name", "externalId", "defaultUserCollectionEmail")
+    texts = ("externalId", "defaultUserCollectionEmail")
     return {
-        **{name: one.get(name) for name in names},
+        **{name: one.get(name) for name in ("id", "organizationId", "name")},
+        **{name: one[name] if isinstance(one.get(name), str) else None for name in texts},
         "readOnly": bool(one.get("readOnly")),
         "manage": bool(one.get("manage")),
         "hidePasswords": bool(one.get("hidePasswords")),
-        "type": one.get("type") or 0,
+        "type": 1 if one.get("type") == 1 else 0,
     }
 
 

@@ -5,7 +5,16 @@ from __future__ import annotations
 import os
 import sys
 
-_START = "import sys; sys.path.append(sys.argv[1]); from {module} import main; main(sys.argv[2:])"
+# Before anything that takes time: closed to others, and gone when the supervisor is.
+_START = """
+import sys
+sys.path.append(sys.argv[1])
+from bwrun.supervisor import kernel
+kernel.close_memory()
+kernel.die_with(int(sys.argv[2]))
+from {module} import main
+main(sys.argv[3:])
+"""
 
 
 class Helper:
@@ -26,7 +35,7 @@ class Helper:
         Raises OSError.
         """
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        argv = [sys.executable, "-I", "-c", _START.format(module=module), root, *words]
+        argv = [sys.executable, "-I", "-c", _START.format(module=module), root, str(os.getpid()), *words]
         input_read, input_write = os.pipe()
         output_read, output_write = os.pipe()
         pid = os.fork()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
+import signal
 import sys
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_DUMPABLE = 4
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -17,6 +20,13 @@ def _prctl(option: int, value: int) -> None:
 def close_memory() -> None:
     """Forbid core files, ptrace and /proc/PID/{mem,environ} to processes of the same user."""
     _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent is gone; end at once if it is gone already."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

@@ -262,7 +262,6 @@ def test_runtime_directory_is_not_an_env_files(ready: Surroundings, tmp_path: Pa
 
     done = ready.run("--", "sh", "-c", 'dirname "$BITWARDENCLI_APPDATA_DIR"')
 
-    # BUG 12b: a hint that does not help: no env file reaches the supervisor.
     assert done == Ended(
         0,
         f"{ready.runtime}\n",

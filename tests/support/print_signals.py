@@ -23,7 +23,9 @@ def main(log: Path) -> None:
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_read, False)
     os.set_blocking(wake_write, False)
-    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)  # a byte each time, where a Python handler may merge two
+    signal.set_wakeup_fd(
+        wake_write, warn_on_full_buffer=False
+    )  # a byte each time, where a Python handler may merge two
     for number in signal.valid_signals() - UNCAUGHT:
         signal.signal(number, lambda *_: None)
     with log.open("wb", buffering=0) as file:

@@ -8,7 +8,7 @@ import socket
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.channel import Channel, decode, encode
@@ -29,6 +29,7 @@ def ends() -> Iterator[tuple[Channel, Channel]]:
             pass  # a test closed it
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(WORDS)
 @example([b""])
 @example([b"", b"", b""])
@@ -42,6 +43,7 @@ def test_round_trip(words: list[bytes]) -> None:
     assert decode(line[:-1]) == words
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(WORDS)
 def test_a_message_is_one_plain_line(words: list[bytes]) -> None:
     """A line is printable ASCII and has one newline, at its end, and one space less than words."""

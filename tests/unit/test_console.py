@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.console import Console, place_of, printable
@@ -22,6 +22,7 @@ def console(*, verbose: bool = False) -> Console:
     return Console(verbose=verbose, started=time.monotonic())
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(ANY_TEXT)
 @example("\x1b[2J\x07\r\n\x9b2J")
 @example("\udcc2\udc9b2J")  # bytes that are no text, and together are U+009B: JSON can say that
@@ -33,6 +34,7 @@ def test_text_cannot_move_the_cursor(text: str) -> None:
     assert printable(text).encode("utf-8").decode("utf-8").isprintable()
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(ANY_TEXT)
 def test_readable_text_stays(text: str) -> None:
     """The printable characters of a text stay in their order, whatever stands between them."""

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bwrun.envfiles import EnvFile
@@ -80,6 +80,7 @@ def test_a_mistrusted_setting_is_not_passed() -> None:
     assert made({}, {"BWRUN_PASSWORD_COMMAND": "x", "BWRUN_SERVER": "x"}, passed=passed, automatic=True) == SESSION
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.dictionaries(NAMES, VALUES), st.dictionaries(NAMES, VALUES), st.frozensets(st.sampled_from(OWN)))
 def test_own_variables_never_slip_through(
     environment: dict[str, str], values: dict[str, str], passed: frozenset[str]

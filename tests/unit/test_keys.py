@@ -113,7 +113,7 @@ def test_legacy_user_key_of_the_sdk(vectors: Path) -> None:
         unwrap_user_key(unlock, Sensitive(b"asdfasdfasde"))
 
 
-@settings(max_examples=20)
+@settings(deadline=None, max_examples=20)
 @given(st.binary(min_size=1, max_size=80), st.text(min_size=1, max_size=40).filter(str.strip), st.integers(1, 50))
 def test_pbkdf2_is_that_of_hashlib(password: bytes, salt: str, iterations: int) -> None:
     """Any password and salt give the master key that hashlib gives: the password's bytes are taken as they are."""

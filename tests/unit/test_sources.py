@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.envfiles import MAX_SIZE, EnvFile, find_env_file, read_env_file
@@ -118,6 +118,7 @@ def test_environment_is_trusted_beside_a_strange_env_file() -> None:
     assert value_of(sources, "BWRUN_SERVER") == "eu"
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.dictionaries(st.sampled_from(["BW_CLIENTSECRET", "BWRUN_SERVER", "PATH", "BWRUN_PASS"]), st.text(max_size=3)))
 def test_what_is_own_never_is_a_variable(values: dict[str, str]) -> None:
     """Each entry of a file is either the command's or bwrun's own, never both."""
@@ -205,6 +206,7 @@ def test_what_is_no_assignment_is_told_by_file_and_line(tmp_path: Path, lines: l
     assert "hunter2" not in caught.value.message
 
 
+@settings(deadline=None)  # a loaded machine is no failure
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe")
 @example(b"A=\xed\xa0\x80")
