@@ -18,9 +18,15 @@ CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are n
 CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up nowhere
 
 
+FUZZ = 25
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Known answers and recorded replies of others are not a part of this project: say where they are."""
+    """Add what a person may want more of; known answers of others are not a part of this project."""
     parser.addoption("--vectors", type=Path, default=None, help="folder with known answers and recorded replies")
+    parser.addoption("--thorough", action="store_true", help="all 256 exit codes, all signals, more random moments")
+    parser.addoption("--fuzz", type=int, default=FUZZ, help=f"random kills of each kind [{FUZZ}]")
+    parser.addoption("--fuzz-seed", type=int, default=None, help="seed of the random kills, to repeat a failure")
 
 
 @pytest.fixture(scope="session")
