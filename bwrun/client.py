@@ -67,6 +67,7 @@ class Client:
             self._http = httpx.Client(
                 verify=make_context(ca_files),
                 trust_env=self._proxied,
+                mounts={"http://": None},  # loopback: a proxy would see the API key
                 event_hooks={"response": [_refuse_odd_redirect]},
                 headers={
                     "Accept": "application/json",
@@ -78,6 +79,8 @@ class Client:
             )
         except (ValueError, httpx.InvalidURL):
             raise _odd_proxy() from None
+        except ImportError:
+            raise NetworkError("proxy", "a proxy variable names a SOCKS proxy", "pip install 'httpx[socks]'") from None
 
     def post_token(self, form: Mapping[str, str], secret: Sensitive) -> Answer:
         """

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 WAIT = 0.05  # seconds to wait for the canary's word; 0.03 ms is the median, but on a busy machine it can be late
-WINDOW = 0.1  # seconds within which the same signal counts as the same event
+WINDOW = 0.25  # seconds for which the canary's word counts
+WORD = 9  # bytes of it: the signal's number, and when it came in ns of the monotonic clock, which all processes share
 CHECK_LIFE = 60.0  # seconds
 
 
@@ -28,7 +29,7 @@ class Canary:
     """The supervisor's side."""
 
     def __init__(self, pid: int, events: int, life: int) -> None:
-        """`events`: one byte a signal comes here; `life`: closing it ends the canary."""
+        """`events`: a word for each signal comes here; `life`: closing it ends the canary."""
         self.pid = pid
         self._events: int | None = events
         self._life = life
@@ -56,12 +57,19 @@ class Canary:
         return cls(pid, events_read, life_write)
 
     def heard(self, number: int) -> bool:
-        """Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds."""
+        """
+        Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds.
+
+        Each word of the canary's stands for one signal: the next of the same
+        number, sent to bwrun alone, is not taken for it.
+        """
         end = time.monotonic() + WAIT
         while True:
             now = time.monotonic()
             self._seen = [(when, which) for when, which in self._seen if now - when < WINDOW]
-            if any(which == number for _, which in self._seen):
+            found = next((event for event in self._seen if event[1] == number), None)
+            if found is not None:
+                self._seen.remove(found)
                 return True
             if self._events is None or now >= end:
                 return False
@@ -71,10 +79,12 @@ class Canary:
                 self._take()
 
     def _take(self) -> None:
-        data = os.read(self._events, 256) if self._events is not None else b""
+        data = os.read(self._events, WORD * 64) if self._events is not None else b""
         if not data:
             self._events = None  # dead: forward everything from now on
-        self._seen.extend((time.monotonic(), number) for number in data)
+        for at in range(0, len(data) - WORD + 1, WORD):
+            number, *when = data[at : at + WORD]
+            self._seen.append((int.from_bytes(when) / 1e9, number))
 
     def end(self) -> None:
         """End and reap the canary."""
@@ -105,5 +115,6 @@ def _sing(events: int, life: int) -> NoReturn:
     while not poll.poll(0):
         info = signal.sigtimedwait(signal.valid_signals(), CHECK_LIFE)
         if info is not None and not (info.si_signo == signal.SIGIO and info.si_code > 0):
-            os.write(events, bytes((info.si_signo,)))
+            # When it came, not when it is read: an old word must not stand for a new signal.
+            os.write(events, bytes((info.si_signo,)) + time.monotonic_ns().to_bytes(WORD - 1))
     os._exit(0)

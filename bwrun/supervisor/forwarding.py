@@ -29,9 +29,8 @@ def reached_command(info: signal.struct_siginfo, command: int, canary: Canary | 
         shares_group = os.getpgid(command) == os.getpgrp()
     except OSError:
         shares_group = False
-    if shares_group and by_kernel and info.si_signo in FROM_TERMINAL:
-        return True
-    if shares_group and canary is not None and canary.heard(info.si_signo):
+    heard = shares_group and canary is not None and canary.heard(info.si_signo)
+    if heard or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL):
         return True
     return not by_kernel and _sent_by_command(info.si_pid, command)
 

@@ -73,6 +73,20 @@ def test_double_interrupt(bash: Shell, witness: Witness) -> None:
     assert let_end(bash) == f"<{EXIT_STATUS}>"
 
 
+@pytest.mark.parametrize("key", [CTRL_C, CTRL_BACKSLASH], ids=["^C", "^\\"])
+def test_key_and_then_kill(bash: Shell, witness: Witness, key: str) -> None:
+    """A signal sent to bwrun alone is not taken for the one that a key sent to the group before."""
+    number = signal.SIGINT if key == CTRL_C else signal.SIGQUIT
+    for count in (1, 3, 5):
+        bash.type(key)
+        witness.wait_for(count)
+        os.kill(witness.bwrun, number)
+        witness.wait_for(count + 1)
+
+    assert witness.settled() == [number] * 6
+    assert let_end(bash) == f"<{EXIT_STATUS}>"
+
+
 def test_command_handles_interrupt(bash: Shell) -> None:
     """A command that takes its time after Ctrl-C and ends with 0 is waited for, and bwrun ends with 0."""
     bash.type(
