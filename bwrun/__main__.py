@@ -20,8 +20,9 @@ def isolate() -> None:
     The entry that bwrun itself was imported from stays.
     """
     root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
+    own = {root, os.path.dirname(os.path.realpath(os.__file__))}  # ours, and the standard library
     foreign = {_full(path) for path in (*os.environ.get("PYTHONPATH", "").split(os.pathsep), "")}
-    sys.path[:] = [path for path in sys.path if _full(path) not in foreign or _full(path) == root]
+    sys.path[:] = [path for path in sys.path if _full(path) in own or _full(path) not in foreign]
 
 
 def _full(path: str) -> str:

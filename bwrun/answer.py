@@ -57,9 +57,14 @@ class Answer:
 def parse_json(body: bytes) -> object:
     """Return the JSON in `body`, None if it is none."""
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         return None
+
+
+def _no_constant(name: str) -> object:
+    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
+    raise ValueError(name)
 
 
 def redirected(url: str, location: str) -> ServerError:

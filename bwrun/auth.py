@@ -10,12 +10,11 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import sys
 import uuid
 from dataclasses import dataclass
 
 from bwrun.answer import HTTP_OK, Answer
-from bwrun.client import device_type
+from bwrun.client import DEVICE_TYPE
 from bwrun.credentials import KEY_HINT, ApiKey, Credentials
 from bwrun.crypto.encstring import COSE_ENCRYPT0, kind_of
 from bwrun.crypto.keys import Argon2id, Kdf, Pbkdf2, UnlockData
@@ -62,9 +61,9 @@ def login_form(api_key: ApiKey, device: str) -> dict[str, str]:
         "scope": "api",
         "client_id": api_key.client_id,
         "client_secret": api_key.client_secret.reveal().decode("utf-8", "replace"),
-        "deviceType": device_type(),
+        "deviceType": DEVICE_TYPE,
         "deviceIdentifier": device,
-        "deviceName": {"darwin": "macos"}.get(sys.platform, "linux"),
+        "deviceName": "linux",
     }
 
 
@@ -81,14 +80,14 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     token = _access_token(reply)
     _refuse_unsupported(reply)
     claims = _claims(token)
-    email = claims.get("email")
-    user_id = claims.get("sub")
+    email = _plain(claims.get("email"))
+    user_id = _plain(claims.get("sub"))
     return Login(
         access_token=Sensitive(token.encode()),
         lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
-        user_id=user_id if isinstance(user_id, str) else None,
-        email=email if isinstance(email, str) else None,
-        unlock=_unlock_data(reply, email if isinstance(email, str) else None),
+        user_id=user_id,
+        email=email,
+        unlock=_unlock_data(reply, email),
         private_key=_private_key(reply),
         force_password_reset=reply.flag("ForcePasswordReset") or False,
     )
@@ -180,6 +179,11 @@ def _claims(token: str) -> dict[str, object]:
     except (IndexError, ValueError, binascii.Error, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+def _plain(value: object) -> str | None:
+    """Return a text that UTF-8 can hold, None for anything else."""
+    return value if isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value) else None
 
 
 def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:

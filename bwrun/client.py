@@ -11,7 +11,6 @@ from __future__ import annotations
 import os
 import socket
 import ssl
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,19 +26,13 @@ from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
 from bwrun.tls import issuer_of, make_context
 
-# bitwarden/server:src/Core/Enums/DeviceType.cs: the official CLI's own types.
-DEVICE_TYPES = {"darwin": "24", "linux": "25"}
+DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
 RETRIES = 3  # after the first try
 MAX_REDIRECTS = 3
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
 _FINAL = frozenset((501, 505))  # failures of a server that do not pass
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
-
-
-def device_type() -> str:
-    """Return the number of this kind of device."""
-    return DEVICE_TYPES.get(sys.platform, "25")
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class Client:
                 headers={
                     "Accept": "application/json",
                     "User-Agent": f"bwrun/{__version__}",
-                    "Device-Type": device_type(),
+                    "Device-Type": DEVICE_TYPE,
                     "Bitwarden-Client-Name": "cli",
                     "Bitwarden-Client-Version": client_version,
                 },
@@ -217,7 +210,13 @@ class Client:
                 return NetworkError("proxy", f"cannot connect to the proxy in front of {host}", "check https_proxy")
         if isinstance(error, httpx.ConnectError):
             return self._connect_error(error, url)
-        return NetworkError("interrupted", f"{host} broke off the connection, {RETRIES + 1} times", "try again later")
+        if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
+            return NetworkError(
+                "interrupted", f"{host} broke off the connection, {RETRIES + 1} times", "try again later"
+            )
+        return NetworkError(
+            "interrupted", f"what {host} sends cannot be read ({type(error).__name__})", "try again later"
+        )
 
     def _connect_error(self, error: httpx.ConnectError, url: str) -> NetworkError:
         host = origin(url)

@@ -177,7 +177,7 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
     for name in names:
         if not is_own(name):
             raise UsageError(
-                "pass", f"--pass {name}: that variable is not taken away from the command",
+                "pass", "--pass names a variable that is not taken away from the command",
                 "--pass is for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return frozenset(names)

@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from dataclasses import dataclass
 
 from bwrun.config import Config, variable
-from bwrun.envfiles import EnvFile
+from bwrun.deadline import Deadline
+from bwrun.envfiles import PATIENCE, EnvFile
 from bwrun.errors import CredentialError
 from bwrun.prompts import Prompter
+from bwrun.reading import read_file, read_line
 from bwrun.sensitive import Sensitive
 from bwrun.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
 
@@ -60,30 +63,33 @@ def find_client_id(sources: Sources) -> str | None:
 
     Raises CredentialError: its file cannot be read, or it is malformed.
     """
-    found = _find("BW_CLIENTID", sources)
+    found = _find("BW_CLIENTID", sources, Deadline(PATIENCE))
     return None if found is None else _checked_client_id(found)
 
 
-def read_credentials(config: Config, own_descriptors: tuple[int, ...]) -> Credentials:
+def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Credentials:
     """
     Collect all three, asking for what is missing if there is a terminal.
 
-    `own_descriptors` are bwrun's, which --password-fd cannot mean.
+    `own_descriptors` are bwrun's, which --password-fd cannot mean.  The time of
+    prompts and of a password command is excused from the `deadline`.
 
-    Raises CredentialError: something is missing, malformed or unreadable.
+    Raises CredentialError: something is missing, malformed or unreadable; NetworkError: the deadline.
     """
-    client_id = _find("BW_CLIENTID", config.sources)
-    client_secret = _find("BW_CLIENTSECRET", config.sources)
+    client_id = _find("BW_CLIENTID", config.sources, deadline)
+    client_secret = _find("BW_CLIENTSECRET", config.sources, deadline)
     if client_id is not None:
         _checked_client_id(client_id)
     if client_secret is not None:
         client_secret = _checked_client_secret(client_secret)
-    master_password = _find_password(config, own_descriptors)
+    master_password = _find_password(config, own_descriptors, deadline)
 
     found = dict(zip(CREDENTIALS, (client_id, client_secret, master_password), strict=True))
     missing = [name for name, secret in found.items() if secret is None]
     if missing:
+        start = time.monotonic()
         found.update(_ask(missing, config.sources))
+        deadline.excuse(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
     return Credentials(
         api_key=ApiKey(
@@ -96,22 +102,22 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...]) -> Creden
     )
 
 
-def _find(name: str, sources: Sources) -> Secret | None:
+def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
     """Look through the environment, then the env files from the last; in each NAME and NAME_FILE."""
-    found = _one_of(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"))
+    found = _one_of(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"), deadline)
     for file in reversed(sources.files):
         if found is None:
-            found = _one_of(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"))
+            found = _one_of(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"), deadline)
     return found
 
 
-def _one_of(name: str, direct: Found | None, path: Found | None) -> Secret | None:
+def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadline) -> Secret | None:
     if direct is not None and path is not None:
         raise CredentialError("conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "keep one of them")
     if direct is not None:
         return Secret(_bytes(direct), direct.place)
     if path is not None:
-        return Secret(_read_file(path.value, f"{name}_FILE"), f"`{path.value}`")
+        return Secret(_read_file(path.value, f"{name}_FILE", deadline), f"`{path.value}`")
     return None
 
 
@@ -123,10 +129,10 @@ def _bytes(found: Found) -> Sensitive:
     return Sensitive(os.fsencode(found.value) if found.file is None else found.value.encode("utf-8", "surrogateescape"))
 
 
-def _find_password(config: Config, own_descriptors: tuple[int, ...]) -> Secret | None:
+def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret | None:
     """The options first; then each level's BW_PASSWORD, BW_PASSWORD_FILE, BWRUN_PASSWORD_FILE, -FD and -COMMAND."""
     for option, value in config.password_options.items():
-        return _from_way(option, value, config, own_descriptors)
+        return _from_way(option, value, config, own_descriptors, deadline)
     levels: list[EnvFile | None] = [None, *reversed(config.sources.files)]
     for file in levels:
         ways = {}
@@ -145,46 +151,47 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...]) -> Secret |
             if name == "BW_PASSWORD":
                 return Secret(_bytes(found), found.place)
             if name == "BW_PASSWORD_FILE":
-                return Secret(_read_file(found.value, name), f"`{found.value}`")
+                return Secret(_read_file(found.value, name, deadline), f"`{found.value}`")
             option = name.removeprefix("BWRUN_").lower().replace("_", "-")
-            return _from_way(option, found.value, config, own_descriptors)
+            return _from_way(option, found.value, config, own_descriptors, deadline)
     return None
 
 
 _WAYS = ("password-file", "password-fd", "password-command")
 
 
-def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...]) -> Secret:
+def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
-        return Secret(_read_file(value, "--password-file"), f"`{value}`")
+        return Secret(_read_file(value, "--password-file", deadline), f"`{value}`")
     if option == "password-fd":
-        return Secret(_read_descriptor(value, own_descriptors), f"descriptor {value}")
+        return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
     from bwrun.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
 
-    return Secret(run_password_command(value, config.sources.environment), "the password command")
+    start = time.monotonic()
+    password = run_password_command(value, config.sources.environment)
+    deadline.excuse(time.monotonic() - start)
+    return Secret(password, "the password command")
 
 
-def _read_file(path: str, setting: str) -> Sensitive:
+def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
     try:
-        with open(path, "rb") as file:
-            data = file.read(MAX_SIZE + 1)
+        data = read_file(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
-        raise CredentialError("unreadable", f"{setting}: cannot read `{path}`: {why}") from None
+        # What holds no slash and is no file may be the secret itself, put in the wrong variable.
+        shown = f"`{path}`" if "/" in path or os.path.exists(path) else "the file it names"
+        raise CredentialError("unreadable", f"{setting}: cannot read {shown}: {why}") from None
     return _one_secret(data, f"{setting}: `{path}`")
 
 
-def _read_descriptor(number: str, own_descriptors: tuple[int, ...]) -> Sensitive:
+def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: Deadline) -> Sensitive:
     where = f"--password-fd {number}"
     if not (number.isascii() and number.isdigit()) or len(number) > 9:
         raise CredentialError("bad-fd", "--password-fd takes the number of an open descriptor")
     if int(number) in own_descriptors:
         raise CredentialError("unreadable", f"{where}: that descriptor is not open")
-    data = b""
     try:
-        # Byte by byte to the end of a line: what comes after it on stdin is the command's.
-        while len(data) <= MAX_SIZE and not data.endswith(b"\n") and (part := os.read(int(number), 1)):
-            data += part
+        data = read_line(int(number), MAX_SIZE + 1, deadline)
         if int(number) > 2:
             os.close(int(number))  # the command has no business with what is left of it
     except OSError as error:

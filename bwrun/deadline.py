@@ -15,6 +15,10 @@ class Deadline:
         self.seconds = seconds
         self._end = time.monotonic() + seconds
 
+    def excuse(self, seconds: float) -> None:
+        """Add time that does not count: a person was asked, or a command of theirs ran."""
+        self._end += seconds
+
     def left(self) -> float:
         """Return the seconds that are left, 0 or less when it is over."""
         return self._end - time.monotonic()

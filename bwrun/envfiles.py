@@ -13,9 +13,12 @@ import os
 import stat
 from dataclasses import dataclass, field
 
+from bwrun.deadline import Deadline
 from bwrun.errors import ConfigError
+from bwrun.reading import read_file
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
+PATIENCE = 60.0  # seconds for an env file that is a pipe
 AUTOMATIC = ".env"
 
 
@@ -54,7 +57,8 @@ def find_env_file() -> EnvFile | None:
         if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
             return None
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE):
+        # EACCES is the directory's: there is no `.env` that this user could see.
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
             return None
     data, mode = _read(AUTOMATIC)
     return _parse(AUTOMATIC, data, mode, automatic=True)
@@ -62,9 +66,8 @@ def find_env_file() -> EnvFile | None:
 
 def _read(path: str) -> tuple[bytes, int]:
     try:
-        with open(path, "rb") as file:
-            mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
-            data = file.read(MAX_SIZE + 1)
+        mode = stat.S_IMODE(os.stat(path).st_mode)
+        data = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
     except OSError as error:
         raise ConfigError("env-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
     except ValueError:

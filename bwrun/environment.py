@@ -25,7 +25,8 @@ def command_environment(sources: Sources, passed: AbstractSet[str], session: Map
     # A file's text is UTF-8 whatever the locale; the environment's is what os.environ decoded.
     result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
     for name, value in sources.environment.items():
-        if not is_own(name) or name in passed:
+        # (A variable without a name is legal in a process and refused by execve's caller.)
+        if name and (not is_own(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
     return result | {os.fsencode(name): os.fsencode(value) for name, value in session.items()}
 
@@ -35,8 +36,13 @@ def _file_bytes(text: str) -> bytes:
 
 
 def socket_activation(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:
-    """Return LISTEN_PID with the command's pid if it names bwrun: the sockets are the command's (sd_listen_fds(3))."""
-    return {"LISTEN_PID": str(command)} if environment.get("LISTEN_PID") == str(bwrun) else {}
+    """
+    Return systemd's variables that name a pid with the command's, where they name bwrun's.
+
+    The sockets and the watchdog are the command's (sd_listen_fds(3), sd_watchdog_enabled(3)).
+    """
+    names = ("LISTEN_PID", "WATCHDOG_PID")
+    return {name: str(command) for name in names if environment.get(name) == str(bwrun)}
 
 
 def as_inherited(environment: Mapping[str, str], initial: bytes | None) -> dict[str, str]:

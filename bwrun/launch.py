@@ -47,7 +47,6 @@ def launch(words: list[str], started: float) -> int:
         return _show(options.show)
     if options.clean:
         return _clean(console)
-    console.verbose = "verbose" in options.flags or bool(os.environ.get("BWRUN_VERBOSE"))
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
         if status is not None:
@@ -99,10 +98,15 @@ def _split(options: cli.Options, console: Console) -> int:
     supervisor_end, worker_end = _socketpair()
     pid = os.fork()
     if pid == 0:
-        os.close(supervisor_end)
-        from bwrun import worker  # noqa: PLC0415  (the supervisor must never import it)
+        try:
+            os.close(supervisor_end)
+            from bwrun import worker  # noqa: PLC0415  (the supervisor must never import it)
 
-        worker.main(options, console, worker_end, inherited)
+            worker.main(options, console, worker_end, inherited)
+        except BaseException as error:  # noqa: BLE001  (an import that fails: this process must not go on as the caller's)
+            console.report_internal(error)
+        finally:
+            os._exit(STATUS_FAILED)
     os.close(worker_end)
     _become_supervisor(pid, supervisor_end)
 

@@ -35,6 +35,8 @@ def run_in_place(options: Options, console: Console) -> None:
     if find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
     config = load_config(options, environment)
+    if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
+        return
     session = outer_session(config)
     if session is None or config.supervision:
         return
@@ -66,16 +68,18 @@ def _fits(mark: Mark, config: Config) -> bool:
         return False
     if config.server_given and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
-    return mark.has_api_key or not config.session_api_key
+    return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
 
 
 def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
     """Return whether a look at the settings would use up what can be read only once."""
     named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or AUTOMATIC]
-    for path in (*named, environment.get("BW_CLIENTID_FILE")):
-        try:
-            if path and not stat.S_ISREG(os.stat(path).st_mode) and not stat.S_ISDIR(os.stat(path).st_mode):
-                return True
-        except (OSError, ValueError):
-            pass  # it is named as missing where it is read
-    return False
+    return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
+
+
+def _is_pipe(path: str | None) -> bool:
+    try:
+        mode = os.stat(path).st_mode if path else stat.S_IFREG
+    except (OSError, ValueError):
+        return False  # it is named as missing where it is read
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

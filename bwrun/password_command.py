@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Mapping
 
 from bwrun.errors import CredentialError
-from bwrun.hardening import die_with_parent
+from bwrun.kernel import die_with
 from bwrun.sensitive import Sensitive
 from bwrun.sources import is_own
 
@@ -23,25 +24,28 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
     Raises CredentialError: it cannot be run, fails, or prints nothing.
     """
     clean = {name: value for name, value in environment.items() if not is_own(name)}
+    worker = os.getpid()
     try:
-        done = subprocess.run(  # noqa: S602  (a shell line is what the option takes)
+        process = subprocess.Popen(  # noqa: S602  (a shell line is what the option takes)
             command,
             shell=True,
-            check=False,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=die_with_parent,
+            preexec_fn=lambda: die_with(worker),  # noqa: PLW1509  (this process has one thread here)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
-        raise CredentialError(
-            "password-command", f"the password command cannot be run: {type(error).__name__}"
-        ) from None
-    if done.returncode != 0:
-        how = f"signal {-done.returncode}" if done.returncode < 0 else f"status {done.returncode}"
+        how = type(error).__name__
+        raise CredentialError("password-command", f"the password command cannot be run: {how}") from None
+    with process:
+        output = b"" if process.stdout is None else process.stdout.read(MAX_SIZE + 1)
+        if len(output) > MAX_SIZE:
+            process.kill()
+            raise CredentialError("password-command", f"the password command printed more than {MAX_SIZE >> 10} KiB")
+    if process.returncode != 0:
+        how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
         raise CredentialError("password-command", f"the password command ended with {how}", "run it by hand to see why")
-    secret = done.stdout.removesuffix(b"\n").removesuffix(b"\r")
-    if not secret or len(secret) > MAX_SIZE:
-        what = "nothing" if not secret else f"more than {MAX_SIZE >> 10} KiB"
-        raise CredentialError("password-command", f"the password command printed {what}")
+    secret = output.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise CredentialError("password-command", "the password command printed nothing")
     return Sensitive(secret)

@@ -42,8 +42,14 @@ class Prompter:
         """
         Ask for one line; without `echo` nothing of it is shown.
 
-        Raises CredentialError: the line is empty or ended by Ctrl-D.
+        Raises CredentialError: the line is empty or ended by Ctrl-D, or the terminal is gone.
         """
+        try:
+            return self._ask(question, echo=echo)
+        except (OSError, termios.error):
+            raise CredentialError("terminal", f"the terminal is gone while the {question} is asked for") from None
+
+    def _ask(self, question: str, *, echo: bool) -> Sensitive:
         before = termios.tcgetattr(self._terminal)
         asking = list(before)
         asking[3] = (before[3] | termios.ICANON | termios.ISIG) & ~(0 if echo else termios.ECHO)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from bwrun.auth import access_token_of, login_form
 from bwrun.channel import decode, encode
 from bwrun.client import Client
+from bwrun.console import printable
 from bwrun.credentials import ApiKey
 from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError
@@ -75,7 +76,7 @@ def main(_words: list[str]) -> None:
         said = f"{error.message} [{error.code}]"
     except BaseException as error:  # noqa: BLE001  (its text could quote the key)
         said = f"{type(error).__name__} [internal]"
-    os.write(1, said.encode("utf-8", "backslashreplace")[:2000])
+    os.write(1, printable(said)[:1000].encode())
     os._exit(0)
 
 

@@ -23,7 +23,7 @@ from bwrun.credentials import Credentials
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.keys import Argon2id, Kdf, unwrap_user_key
 from bwrun.deadline import Deadline
-from bwrun.errors import AuthenticationError, ServerError, WrongMasterPasswordError
+from bwrun.errors import AuthenticationError, ServerError, SessionError, WrongMasterPasswordError
 from bwrun.servers import origin
 
 T = TypeVar("T")
@@ -42,19 +42,23 @@ class Unlocked:
     device: str
 
 
-def unlock_vault(config: Config, credentials: Credentials, console: Console, meanwhile: Callable[[], None]) -> Unlocked:
+def unlock_vault(
+    config: Config, credentials: Credentials, console: Console, deadline: Deadline, meanwhile: Callable[[], None]
+) -> Unlocked:
     """
     Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
 
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
-    deadline = Deadline(config.timeout)
     device = device_id(credentials.api_key.client_id, config.device_id)
     client = Client(config.server, config.ca_files, config.client_version, deadline)
     pool = ThreadPoolExecutor(4, thread_name_prefix="unlock")
 
     def run(function: Callable[..., T], *arguments: object, **named: object) -> Future[T]:
-        return pool.submit(function, *arguments, **named)
+        try:
+            return pool.submit(function, *arguments, **named)
+        except RuntimeError:
+            raise SessionError("no-process", "no thread can be started: is RLIMIT_NPROC too low?") from None
 
     def wait(future: Future[T], who: str) -> T:
         try:

@@ -16,9 +16,10 @@ from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import Credentials, read_credentials
+from bwrun.deadline import Deadline
 from bwrun.environment import as_inherited, command_environment, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
-from bwrun.hardening import close_memory, die_with_parent, outlive_parent
+from bwrun.kernel import close_memory, die_with, outlive_parent
 from bwrun.nested import outer_session
 from bwrun.restoring import initial_environment, restore_signals
 
@@ -75,14 +76,15 @@ def work(options: Options, console: Console, link: Channel, inherited: Inherited
 
 def _own_session(config: Config, directory: str, console: Console, link: Channel) -> dict[str, str]:
     """Log in, unlock, and write a session; return its variables."""
-    credentials = read_credentials(config, (link.descriptor,))
+    deadline = Deadline(config.timeout)
+    credentials = read_credentials(config, (link.descriptor,), deadline)
     from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
 
-    unlocked = unlock_vault(config, credentials, console, _import_the_rest)
+    unlocked = unlock_vault(config, credentials, console, deadline, _import_the_rest)
     from bwrun.session.opening import open_session  # noqa: PLC0415
 
     data = session_data(config, credentials, unlocked)
-    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files)
+    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files, renews=config.renew)
     console.step(f"session written to {directory}")
     if config.renew:
         _hand_over_renewal(link, config, credentials, unlocked, directory)
@@ -98,9 +100,7 @@ def _import_the_rest() -> None:
 def _prepare(inherited: Inherited) -> None:
     """Take the caller's signals, and what the kernel offers a process with secrets."""
     close_memory()
-    die_with_parent()
-    if os.getppid() != inherited.supervisor:
-        os._exit(STATUS_FAILED)  # it was gone before that took hold
+    die_with(inherited.supervisor)
     signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
 
 

@@ -28,7 +28,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "sensitive": (set(), set()),
     "deadline": ({"errors"}, set()),
     "ratelimit": (set(), set()),
-    "hardening": (set(), set()),
+    "kernel": (set(), set()),
+    "reading": ({"deadline"}, set()),
     "restoring": (set(), set()),
     # the launcher: no third-party package, no secret (`worker` and `nested` are imported where they are needed)
     "__main__": ({"launch"}, set()),
@@ -41,38 +42,41 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "supervisor.__main__": ({"supervisor.main"}, set()),
     "supervisor.main": (
         {
-            "channel", "supervisor.canary", "supervisor.directory", "supervisor.ending", "supervisor.forwarding",
-            "supervisor.helper", "supervisor.janitor", "supervisor.kernel", "supervisor.proc", "supervisor.renewal",
+            "channel", "errors", "kernel", "supervisor.canary", "supervisor.directory", "supervisor.ending",
+            "supervisor.forwarding", "supervisor.helper", "supervisor.janitor", "supervisor.proc",
+            "supervisor.renewal",
         },
         set(),
     ),
-    "supervisor.canary": ({"supervisor.kernel", "supervisor.proc"}, set()),
+    "supervisor.canary": ({"kernel", "supervisor.proc"}, set()),
     "supervisor.directory": ({"supervisor.proc"}, set()),
     "supervisor.ending": (set(), set()),
     "supervisor.forwarding": ({"supervisor.canary", "supervisor.proc"}, set()),
     "supervisor.helper": (set(), set()),
-    "supervisor.janitor": ({"supervisor.directory", "supervisor.kernel", "supervisor.proc"}, set()),
-    "supervisor.kernel": (set(), set()),
+    "supervisor.janitor": ({"kernel", "supervisor.directory", "supervisor.proc"}, set()),
     "supervisor.proc": (set(), set()),
     "supervisor.renewal": ({"channel", "supervisor.helper"}, set()),
     # the supervisor's helpers, processes of their own
     "leftovers": (set(), {"psutil"}),
     "renew": (
         {
-            "auth", "channel", "client", "credentials", "deadline", "errors", "sensitive", "servers",
+            "auth", "channel", "client", "console", "credentials", "deadline", "errors", "sensitive", "servers",
             "session.rewriting",
         },
         set(),
     ),
     # settings and credentials: no HTTP, no crypto
-    "envfiles": ({"errors"}, {"dotenv"}),
+    "envfiles": ({"deadline", "errors", "reading"}, {"dotenv"}),
     "sources": ({"envfiles"}, set()),
     "servers": ({"errors"}, set()),
     "config": ({"cli", "envfiles", "errors", "servers", "sources"}, set()),
     "prompts": ({"errors", "sensitive"}, set()),
-    "password_command": ({"errors", "hardening", "sensitive", "sources"}, set()),
+    "password_command": ({"errors", "kernel", "sensitive", "sources"}, set()),
     "credentials": (
-        {"config", "envfiles", "errors", "password_command", "prompts", "sensitive", "sources"},
+        {
+            "config", "deadline", "envfiles", "errors", "password_command", "prompts", "reading", "sensitive",
+            "sources",
+        },
         set(),
     ),
     "command": ({"errors"}, set()),
@@ -111,8 +115,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "worker": (
         {
-            "channel", "command", "console", "credentials", "environment", "errors", "hardening", "nested", "renew",
-            "restoring",
+            "channel", "command", "console", "credentials", "deadline", "environment", "errors", "kernel", "nested",
+            "renew", "restoring",
             "session.data_file", "session.opening", "session.vault_state", "unlock",
         } | OPTIONS,
         set(),
@@ -121,7 +125,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "renew",
+    "__main__", "launch", "worker", "renew", "kernel",
     "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
 # 4 ms and more each (`python -X importtime`), and none is needed by who only waits or forks.

@@ -18,7 +18,6 @@ from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEnc
 
 AES_256_CBC = 0  # not authenticated
 AES_256_CBC_HMAC_SHA256 = 2
-RSA_TYPES = (3, 4, 5, 6)
 COSE_ENCRYPT0 = 7
 
 IV_SIZE = 16

@@ -15,7 +15,9 @@ DATA_FILE = "data.json"
 CA_FILE = "ca.pem"
 
 
-def open_session(directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...]) -> dict[str, str]:
+def open_session(
+    directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...], *, renews: bool
+) -> dict[str, str]:
     """
     Write the session's files (0600) and return its variables.
 
@@ -24,7 +26,12 @@ def open_session(directory: str, data: SessionData, client_id: str, ca_files: tu
     session_key = SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE))
     bw_session = base64.b64encode(session_key.to_bytes()).decode("ascii")
     mark = Mark(
-        fingerprint(bw_session), client_id, data.server.identity, data.server.api, has_api_key=data.api_key is not None
+        fingerprint(bw_session),
+        client_id,
+        data.server.identity,
+        data.server.api,
+        has_api_key=data.api_key is not None,
+        renews=renews,
     )
     _write(directory, DATA_FILE, write_data(data, session_key))
     _write(directory, MARK_FILE, mark.to_bytes())
@@ -40,8 +47,11 @@ def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
         return ca_files[0]
     parts = []
     for path in ca_files:
-        with open(path, "rb") as file:
-            parts.append(file.read())
+        try:
+            with open(path, "rb") as file:
+                parts.append(file.read())
+        except OSError as error:
+            raise SessionError("ca-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
     _write(directory, CA_FILE, b"\n".join(parts))
     return os.path.join(directory, CA_FILE)
 

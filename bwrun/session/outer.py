@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import stat
 
 from bwrun.supervisor import directory
 
@@ -25,26 +24,30 @@ MARK_FILE = "session"
 class Mark:
     """What a session says of itself: whose it is, and which BW_SESSION opens it."""
 
-    def __init__(self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool) -> None:
+    def __init__(  # noqa: PLR0913  (six facts, no fewer)
+        self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool, renews: bool
+    ) -> None:
         """`fingerprint` is that of BW_SESSION."""
         self.fingerprint = fingerprint
         self.client_id = client_id
         self.identity = identity
         self.api = api
         self.has_api_key = has_api_key
+        self.renews = renews
 
     def to_bytes(self) -> bytes:
-        """Return the mark as it is written: five lines."""
-        lines = (self.fingerprint, self.client_id, self.identity, self.api, "key" if self.has_api_key else "-")
+        """Return the mark as it is written: six lines."""
+        flags = ("key" if self.has_api_key else "-", "renew" if self.renews else "-")
+        lines = (self.fingerprint, self.client_id, self.identity, self.api, *flags)
         return "".join(f"{line}\n" for line in lines).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mark | None:
         """Read a mark; None if it is none."""
         lines = data.decode("utf-8", "replace").split("\n")
-        if len(lines) != 6:
+        if len(lines) != 7:
             return None
-        return cls(*lines[:4], has_api_key=lines[4] == "key")
+        return cls(*lines[:4], has_api_key=lines[4] == "key", renews=lines[5] == "renew")
 
 
 def fingerprint(bw_session: str) -> str:
@@ -64,7 +67,7 @@ def find_outer(environment: Mapping[str, str]) -> Mark | None:
         return None
     try:
         status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) != 0o700:
+        if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
             return None
         if not directory.owner_lives(descriptor):
             return None

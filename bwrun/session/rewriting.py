@@ -32,7 +32,7 @@ def replace_access_token(path: str, token: Sensitive) -> None:
         try:
             with open(path, "rb") as file:
                 state = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             raise SessionError("gone", "the session's file cannot be read") from None
         name = (
             f"user_{state.get('global_account_activeAccountId')}_token_accessToken" if isinstance(state, dict) else ""
@@ -49,6 +49,7 @@ def _write(path: str, data: bytes) -> None:
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)  # whatever the umask
             file.write(data)
         os.replace(new, path)
     except OSError as error:

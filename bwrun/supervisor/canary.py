@@ -13,7 +13,8 @@ import select
 import signal
 import time
 
-from bwrun.supervisor import kernel, proc
+from bwrun import kernel
+from bwrun.supervisor import proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -93,8 +94,10 @@ class Canary:
                 os.close(descriptor)
         self._events = None
         try:
-            os.kill(self.pid, signal.SIGKILL)
-            os.waitpid(self.pid, 0)
+            # It may have died alone and been reaped: its pid may be a stranger's by now.
+            if os.waitpid(self.pid, os.WNOHANG)[0] == 0:
+                os.kill(self.pid, signal.SIGKILL)
+                os.waitpid(self.pid, 0)
         except OSError:
             pass
 

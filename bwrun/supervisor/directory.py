@@ -99,8 +99,12 @@ def make(path: str) -> int:
             os.mkdir(path, 0o700)
         finally:
             os.umask(before)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-        _lock(descriptor, wait=True)  # a sweeper may be looking at it
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            _lock(descriptor, wait=True)  # a sweeper may be looking at it
+        except OSError:
+            remove(path)
+            raise
         if _same(path, descriptor):
             break
         os.close(descriptor)  # it removed it
@@ -256,14 +260,19 @@ def _open_own(parent: int, name: str) -> int:
 
 def sweep(base: str) -> int:
     """Remove the directories in `base` whose owner is gone; return how many."""
+    return sum(sweep_one(path) for path in sessions(base))
+
+
+def sessions(base: str) -> list[str]:
+    """Return the paths in `base` that have a session's name."""
     try:
-        names = [name for name in os.listdir(base) if is_session_name(name)]
+        return [os.path.join(base, name) for name in os.listdir(base) if is_session_name(name)]
     except OSError:
-        return 0
-    return sum(_sweep_one(os.path.join(base, name)) for name in names)
+        return []
 
 
-def _sweep_one(path: str) -> bool:
+def sweep_one(path: str) -> bool:
+    """Remove the directory if its owner is gone; return whether it was removed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:

@@ -43,6 +43,8 @@ def end_by_signal(number: int) -> NoReturn:
 
 def stop_by_signal(number: int) -> None:
     """Stop this process by the signal that stopped the command; return when it was continued."""
+    if signal.SIGCONT in signal.sigpending():
+        return  # it goes on already
     os.kill(os.getpid(), number)
     if number != signal.SIGSTOP:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here it stops
@@ -71,8 +73,9 @@ class Terminal:
         if tty is None or self._modes is None:
             return
         try:
-            termios.tcsetattr(tty, termios.TCSADRAIN, self._modes)
-        except termios.error:
+            if os.tcgetpgrp(tty) == os.getpgrp():  # in the background the terminal is another's
+                termios.tcsetattr(tty, termios.TCSADRAIN, self._modes)
+        except (OSError, termios.error):
             pass
         finally:
             os.close(tty)

@@ -25,14 +25,14 @@ FROM_TERMINAL = {
 def reached_command(info: signal.struct_siginfo, command: int, canary: Canary | None) -> bool:
     """Return whether the command got this signal without bwrun's help, or sent it itself."""
     by_kernel = info.si_code > 0
+    if not by_kernel and _sent_by_command(info.si_pid, command):  # at once: a `kill` does not live long
+        return True
     try:
         shares_group = os.getpgid(command) == os.getpgrp()
     except OSError:
         shares_group = False
     heard = shares_group and canary is not None and canary.heard(info.si_signo)
-    if heard or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL):
-        return True
-    return not by_kernel and _sent_by_command(info.si_pid, command)
+    return heard or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL)
 
 
 def _sent_by_command(sender: int, command: int) -> bool:

@@ -9,7 +9,7 @@ import sys
 _START = """
 import sys
 sys.path.append(sys.argv[1])
-from bwrun.supervisor import kernel
+from bwrun import kernel
 kernel.close_memory()
 kernel.die_with(int(sys.argv[2]))
 from {module} import main
@@ -28,7 +28,7 @@ class Helper:
     @classmethod
     def start(cls, module: str, words: list[str], data: bytes = b"") -> Helper:
         """
-        Start it and hand over `data` (at most what a pipe holds, 64 KiB) on its stdin: nothing secret is in argv.
+        Start it and hand over `data` (what a pipe holds, 64 KiB as a rule) on its stdin: nothing secret is in argv.
 
         It has all signals blocked, as the supervisor, and an environment without credentials.
 
@@ -38,7 +38,12 @@ class Helper:
         argv = [sys.executable, "-I", "-c", _START.format(module=module), root, str(os.getpid()), *words]
         input_read, input_write = os.pipe()
         output_read, output_write = os.pipe()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError:
+            for descriptor in (input_read, input_write, output_read, output_write):
+                os.close(descriptor)
+            raise
         if pid == 0:
             try:
                 os.dup2(input_read, 0)
@@ -50,7 +55,7 @@ class Helper:
         os.close(output_write)
         os.set_blocking(input_write, False)
         try:
-            os.write(input_write, data)
+            os.write(input_write, data)  # what does not fit the pipe is missing: the helper then says so
         except OSError:
             pass  # it died: its end says so
         os.close(input_write)

@@ -2,7 +2,7 @@
 The janitor: a process that exists for the supervisor's `kill -9`.
 
 It lives in a session of its own, under another name, and holds nothing but the
-read end of a pipe and the command's pidfd.
+read end of a pipe, the command's pidfd and the paths where the session may be.
 
     pipe ends without DONE     the supervisor is gone: TERM and CONT to the command, 5 s, KILL; remove the directory
     command ended, no DONE     after 0.2 s CONT to the supervisor (it may be stopped); after 5 s remove the directory
@@ -15,7 +15,8 @@ import os
 import select
 import signal
 
-from bwrun.supervisor import directory, kernel, proc
+from bwrun import kernel
+from bwrun.supervisor import directory, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:

@@ -13,8 +13,10 @@ import os
 import signal
 import time
 
+from bwrun import kernel
 from bwrun.channel import Channel
-from bwrun.supervisor import directory, ending, forwarding, kernel, proc
+from bwrun.errors import STATUS_FAILED
+from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
@@ -24,18 +26,18 @@ TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
     from typing import NoReturn
 
-STATUS_FAILED = 125
 CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
 ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # what starts the time of --kill-after
 CLEAR_TRIES = 3
 CLEAR_PAUSE = 0.05  # seconds
-LEFTOVERS_TIME = 30.0  # seconds until the helper that ends them is given up
+LEFTOVERS_TIME = 60.0  # seconds until the helper that ends them is given up
 
 
 def main(channel: int, worker: int) -> NoReturn:
     """Supervise the process `worker`, which talks over the descriptor `channel`, and end as it ended."""
     supervisor = Supervisor(channel, worker)
     try:
+        supervisor.take_over()
         supervisor.prepare()
         status = supervisor.wait()
     except OSError as error:
@@ -63,20 +65,12 @@ class Supervisor:
     """One run: the worker that becomes the command, and what stands by while it lives."""
 
     def __init__(self, channel: int, worker: int) -> None:
-        """Block all signals, drop what is the caller's, save the terminal's modes."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-        os.set_inheritable(channel, False)
-        os.set_blocking(channel, False)
-        proc.close_all_but(channel)
-        proc.to_null(0, 1)
-        if not _is_open(2):
-            proc.to_null(2)
-        proc.rename("bwrun")
-        ending.no_core()
+        """Know the worker and the channel to it; nothing is done yet."""
         self.worker = worker
         self.ends_by_code = False
         self._channel = Channel(channel)
-        self._terminal = ending.Terminal()
+        self._terminal: ending.Terminal | None = None
+        self._stale: list[str] = []
         self._janitor: Janitor | None = None
         self._canary: Canary | None = None
         self._lock: int | None = None
@@ -87,6 +81,20 @@ class Supervisor:
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
         self._kill_at: float | None = None
+
+    def take_over(self) -> None:
+        """Block all signals, drop what is the caller's, save the terminal's modes."""
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        channel = self._channel.descriptor
+        os.set_inheritable(channel, False)
+        os.set_blocking(channel, False)
+        proc.close_all_but(channel)
+        proc.to_null(0, 1)
+        if not _is_open(2):
+            proc.to_null(2)
+        proc.rename("bwrun")
+        ending.no_core()
+        self._terminal = ending.Terminal()
 
     def prepare(self) -> None:
         """Start janitor and canary, make the directory, let the worker go; then sweep what others left."""
@@ -111,8 +119,7 @@ class Supervisor:
             return
         self._channel.send(b"go", os.fsencode(self._path))
         os.chdir("/")
-        for base in bases:
-            directory.sweep(base)
+        self._stale = [path for base in bases for path in directory.sessions(base)]
 
     def _make_directory(self, paths: list[str]) -> None:
         problem = "there is no directory that could hold it"
@@ -129,31 +136,34 @@ class Supervisor:
     def wait(self) -> int:
         """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
         while True:
-            info = signal.sigtimedwait(CATCHABLE, self._until_next_timer())
+            info = signal.sigtimedwait(CATCHABLE, 0 if self._stale else self._until_next_timer())
             self._run_timers()
+            self._listen()
             if info is None:
+                if self._stale:
+                    directory.sweep_one(self._stale.pop())  # between signals, one at a time
                 continue
             number = info.si_signo
             if number == signal.SIGCHLD:
                 status = self._reap()
                 if status is not None:
                     return self._judge(status)
-            elif number == signal.SIGIO and info.si_code > 0:
-                self._listen()
-            else:
+            elif number != signal.SIGIO or info.si_code <= 0:  # the kernel's says that the worker wrote
                 self._pass_on(info)
 
     def _until_next_timer(self) -> float:
-        times = [self._kill_at, None if self._renewal is None else self._renewal.due]
-        # (A day stands for "no timer": sigtimedwait takes no infinity.)
-        return max(0.0, min([at - time.monotonic() for at in times if at is not None] + [86400.0]))
+        waits = [86400.0]  # a day stands for "no timer": sigtimedwait takes no infinity
+        if self._kill_at is not None:
+            waits.append(max(0.0, self._kill_at - time.monotonic()))
+        if self._renewal is not None:
+            waits.append(self._renewal.wait())
+        return min(waits)
 
     def _run_timers(self) -> None:
-        now = time.monotonic()
-        if self._kill_at is not None and now >= self._kill_at:
+        if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
             forwarding.forward(signal.SIGKILL, self.worker)
-        if self._renewal is not None and now >= self._renewal.due:
+        if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
     def _pass_on(self, info: signal.struct_siginfo) -> None:
@@ -162,7 +172,8 @@ class Supervisor:
         if not forwarding.reached_command(info, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
-        if kill_after is not None and number in ENDING and self._kill_at is None:
+        ignored = signal.getsignal(number) is signal.SIG_IGN  # by the caller (nohup), and so by the command
+        if kill_after is not None and number in ENDING and not ignored and self._kill_at is None:
             self._kill_at = time.monotonic() + float(kill_after)
 
     def _listen(self) -> None:
@@ -209,7 +220,8 @@ class Supervisor:
             return self._failed << 8
         if self._execs:
             return status
-        self._terminal.restore()
+        if self._terminal is not None:
+            self._terminal.restore()
         self._seen |= signal.sigpending()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
             return status
@@ -237,6 +249,8 @@ class Supervisor:
             self._end_leftovers()
         if self._janitor is not None:
             self._janitor.release(cleared=cleared)
+        for path in self._stale:
+            directory.sweep_one(path)
         if not cleared:
             say(f"error: the session at `{self._path}` could not be removed [session.not-cleared]")
             say("hint: the next run tries again; its contents open nothing without BW_SESSION")
@@ -258,7 +272,7 @@ class Supervisor:
         except OSError as error:
             say(f"warning: what the command left running goes on: {os.strerror(error.errno or 0)}")
             return
-        end = time.monotonic() + LEFTOVERS_TIME
+        end = time.monotonic() + LEFTOVERS_TIME  # the helper's own limits end it before
         ended = False
         while not ended and time.monotonic() < end:
             signal.sigtimedwait({signal.SIGCHLD}, 1.0)

@@ -29,8 +29,7 @@ def alive(pid: int, started: str) -> bool:
     fields = _stat(pid)
     if fields:
         return fields[0] not in (b"Z", b"X") and fields[19].decode() == started
-    if os.path.isdir("/proc/self"):
-        return False
+    # No /proc, or one that hides other processes (hidepid): what is not known to be dead lives.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -78,7 +77,12 @@ def close_all_but(*keep: int) -> None:
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except (OSError, ValueError):
-        numbers = list(range(3, 256))
+        lowest = 3
+        for descriptor in sorted(keep):
+            os.closerange(lowest, descriptor)
+            lowest = descriptor + 1
+        os.closerange(lowest, os.sysconf("SC_OPEN_MAX"))
+        return
     for number in numbers:
         if number > 2 and number not in keep:
             try:

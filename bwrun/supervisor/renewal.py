@@ -18,7 +18,14 @@ from bwrun.supervisor.helper import Helper
 EARLY = 600.0  # seconds before its end at which a token is renewed; the CLI wants five minutes of life in it
 SHARE = 0.75  # of its life, for tokens that live shorter than that
 RETRY = 60.0  # seconds until the next try after a failure
+HELPER_TIME = 150.0  # seconds until a helper is given up
 SHORTEST = 1.0  # seconds
+LOOK = 60.0  # seconds: sigtimedwait's own clock stands still while the machine sleeps
+
+
+def _now() -> float:
+    """Return the seconds of the clock that goes on while the machine sleeps: tokens end by it."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Renewal:
@@ -29,19 +36,31 @@ class Renewal:
         self._words = words
         self._helper: Helper | None = None
         self._warned = False
-        self.due = 0.0
+        self._due = 0.0
         self._plan(lifetime)
 
     def _plan(self, lifetime: float) -> None:
-        self.due = time.monotonic() + max(SHORTEST, lifetime * SHARE, lifetime - EARLY)
+        self._due = _now() + max(SHORTEST, lifetime * SHARE, lifetime - EARLY)
+
+    def wait(self) -> float:
+        """Return the seconds until `start()` has something to do, or until it is time to look at the clock again."""
+        return min(LOOK, max(0.0, self._due - _now()))
+
+    def is_due(self) -> bool:
+        """Return whether it is time for `start()`."""
+        return _now() >= self._due
 
     def start(self) -> None:
-        """Start the helper; the next time is set when it has ended."""
-        self.due = float("inf")
+        """Start the helper, or end one that takes too long; the next time is set when it has ended."""
+        if self._helper is not None:
+            os.kill(self._helper.pid, signal.SIGKILL)
+            self._due = _now() + RETRY
+            return
+        self._due = _now() + HELPER_TIME
         try:
             self._helper = Helper.start("bwrun.renew", [], encode(self._words))
         except OSError:
-            self.due = time.monotonic() + RETRY
+            self._due = _now() + RETRY
 
     def ended(self, pid: int) -> str | None:
         """Take note that child `pid` has ended; return a warning if it was the helper and failed, once."""
@@ -53,7 +72,7 @@ class Renewal:
             self._plan(float(said))
             self._warned = False
             return None
-        self.due = time.monotonic() + RETRY
+        self._due = _now() + RETRY
         if self._warned:
             return None
         self._warned = True

@@ -455,9 +455,9 @@ def test_kill_of_many(ready: Surroundings, who: str) -> None:
                 if os.getsid(one.pid) == process.pid:
                     one.kill()
         else:
-            for one in run:
-                if "bwrun" in one.name() or "bwrun" in " ".join(one.cmdline()):
-                    one.kill()
+            # All are chosen before the first is killed, as pkill does.
+            for one in [one for one in run if "bwrun" in one.name() or "bwrun" in " ".join(one.cmdline())]:
+                one.kill()
         end_of(process, command.pid, ready)
 
 

@@ -1,4 +1,4 @@
-"""What Linux offers the supervisor beyond the `os` module; nothing happens elsewhere."""
+"""What Linux offers a process beyond the `os` module: no core, no ptrace, death with a parent, adoption."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ def _prctl(option: int, value: int) -> None:
 
 
 def close_memory() -> None:
-    """Forbid core files, ptrace and /proc/PID/{mem,environ} to processes of the same user."""
+    """
+    Forbid core files, ptrace and /proc/PID/{mem,environ} to processes of the same user.
+
+    The kernel opens them again at the next execve (prctl(2), PR_SET_DUMPABLE).
+    """
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
@@ -27,6 +31,11 @@ def die_with(parent: int) -> None:
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+
+
+def outlive_parent() -> None:
+    """Undo `die_with()`: it would be inherited through execve."""
+    _prctl(_PR_SET_PDEATHSIG, 0)
 
 
 def adopt_orphans() -> None:

@@ -1,0 +1,235 @@
+"""
+Clearing, whatever happens: runs that are on, and what they are made of.
+
+A run's processes are found by parentage (`keeper` in conftest.py sees to it that nothing of a run goes on), its
+session by what lies in the runtime directory of its surroundings.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+from tests.support.program import BWRUN, Ended, Surroundings
+from tests.support.terminal import wait_until
+
+GONE = 60  # seconds: for all that should take one, on a machine with better things to do
+PYTHON = (sys.executable, "-I", "-S", "-c")
+JANITOR = "session-janitor"
+CANARY = "signal-canary"
+
+# Commands. Each says "ready", and then waits to be ended.
+SLEEP = ("sh", "-c", "echo ready; exec sleep 1000")
+DEAF = ("sh", "-c", 'trap "" TERM; echo ready; exec sleep 1000')
+RECORDER = """\
+import os, signal, sys, time
+heard = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD}
+signal.pthread_sigmask(signal.SIG_BLOCK, heard)
+os.write(1, b"ready\\n")
+while True:
+    number = signal.sigwaitinfo(heard).si_signo
+    os.write(1, f"{number}\\n".encode())
+    if number in (signal.SIGTERM, signal.SIGHUP):
+        break
+end = time.monotonic() + float(sys.argv[1])  # for a second one
+while (info := signal.sigtimedwait(heard, max(0.0, end - time.monotonic()))) is not None:
+    os.write(1, f"{info.si_signo}\\n".encode())
+os._exit(7)
+"""
+RECORDS = (*PYTHON, RECORDER, "0.3")
+
+
+class Run:
+    """A run of bwrun that is on."""
+
+    def __init__(self, process: subprocess.Popen[bytes], output: IO[bytes], errors: IO[bytes]) -> None:
+        """Use `start`."""
+        self.process = process
+        self.pid = process.pid
+        self._output = output
+        self._errors = errors
+
+    @classmethod
+    @contextmanager
+    def start(
+        cls,
+        surroundings: Surroundings,
+        *words: str | Path,
+        env: Mapping[str, str | None] | None = None,
+        before: Sequence[str] = (),
+        stdin: int = subprocess.DEVNULL,
+        cwd: Path | None = None,
+    ) -> Iterator[Run]:
+        """Start `BEFORE… bwrun WORDS…` in a process session of its own; at the block's end it is no more."""
+        with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
+            process = subprocess.Popen(
+                [*before, BWRUN, *words],
+                env=surroundings.full_environment(env or {}),
+                cwd=cwd or surroundings.work,
+                stdin=stdin,
+                stdout=output,
+                stderr=errors,
+                start_new_session=True,
+            )
+            try:
+                yield cls(process, output, errors)
+            finally:
+                process.kill()
+                process.wait()
+                if process.stdin is not None:
+                    process.stdin.close()
+
+    @property
+    def stdout(self) -> str:
+        """Return what the command has printed so far."""
+        return _read(self._output)
+
+    @property
+    def stderr(self) -> str:
+        """Return what was said on stderr so far."""
+        return _read(self._errors)
+
+    def wait_ready(self) -> None:
+        """Wait until the command runs and has said so."""
+        wait_until(lambda: self.stdout.startswith("ready\n") or self.process.poll() is not None, GONE)
+
+        assert self.stdout.startswith("ready\n"), self.stderr
+
+    def wait(self, timeout: float = GONE) -> Ended:
+        """Wait for the end."""
+        status = self.process.wait(timeout)
+        return Ended(status, self.stdout, self.stderr)
+
+    def members(self) -> list[psutil.Process]:
+        """Return the run's processes, bwrun itself first."""
+        try:
+            supervisor = psutil.Process(self.pid)
+            return [supervisor, *supervisor.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def named(self, name: str) -> psutil.Process:
+        """Wait until a child of bwrun's has that name; return it."""
+        return self._child(lambda process: process.name() == name)
+
+    def first(self) -> psutil.Process:
+        """Wait until bwrun has a child; return its oldest: the worker, or the command that it became."""
+        return self._child(lambda process: process.name() not in (JANITOR, CANARY))
+
+    def _child(self, fits: object) -> psutil.Process:
+        assert callable(fits)
+        found: list[psutil.Process] = []
+
+        def look() -> bool:
+            try:
+                children = psutil.Process(self.pid).children()
+                found[:] = [child for child in sorted(children, key=psutil.Process.create_time) if fits(child)]
+            except psutil.NoSuchProcess:
+                return False
+            return bool(found)
+
+        wait_until(look, GONE)
+        return found[0]
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal to bwrun's pid."""
+        self.process.send_signal(number)
+
+    def kill_group(self, number: int = signal.SIGKILL) -> None:
+        """Send a signal to bwrun's process group."""
+        if self.process.poll() is None or group_lives(self.pid):
+            os.killpg(self.pid, number)
+
+
+def _read(file: IO[bytes]) -> str:
+    return os.pread(file.fileno(), 1 << 24, 0).decode("utf-8", "replace")
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Return whether it runs; a zombie does not."""
+    try:
+        return process.is_running() and process.status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def group_lives(group: int) -> bool:
+    """Return whether a process is in the group."""
+    try:
+        os.killpg(group, 0)
+    except OSError:
+        return False
+    return True
+
+
+def wait_dead(*processes: psutil.Process) -> None:
+    """Wait until none of them runs."""
+    wait_until(lambda: not any(is_alive(process) for process in processes), GONE)
+
+
+def wait_cleared(surroundings: Surroundings) -> None:
+    """Wait until no session is left."""
+    wait_until(lambda: surroundings.left() == [], GONE)
+
+
+def session_of(surroundings: Surroundings) -> Path:
+    """Return the directory of the only session that is open."""
+    (name,) = surroundings.left()
+    return surroundings.runtime / name
+
+
+def end(process: psutil.Process, number: int = signal.SIGKILL) -> None:
+    """Send a signal to a process of the test's own, if it is still there."""
+    try:
+        process.send_signal(number)
+    except psutil.NoSuchProcess:
+        pass
+
+
+# Other users ----------------------------------------------------------------------------------------------------------
+
+ANOTHER_USER = 12345
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+
+# Where the way to Python is closed to other users (root's pyenv), it is opened in a mount namespace.
+OPEN_THE_WAY = """\
+set -e
+python=$1 closed=$2
+shift 2
+if test -n "$closed"; then
+    mount --bind "$python" /mnt
+    mount -t tmpfs -o mode=755 none "$closed"
+    mkdir -p "$python"
+    mount --move /mnt "$python"
+fi
+exec "$@"
+"""
+
+
+def as_user(surroundings: Surroundings, user: int) -> list[str]:
+    """Give the surroundings to a user (only root can); return the words before a program that runs as that user."""
+    root = surroundings.home.parent
+    certificate = surroundings.environment.get("SSL_CERT_FILE")
+    if certificate is not None:
+        copy = root / "ca.pem"
+        copy.write_bytes(Path(certificate).read_bytes())
+        surroundings.environment["SSL_CERT_FILE"] = str(copy)
+    for path in (root, *root.rglob("*")):
+        os.chown(path, user, user, follow_symlinks=False)
+    for parent in root.parents:
+        if parent.name.startswith(("pytest-", "popen-")):
+            parent.chmod(parent.stat().st_mode | 0o011)
+    python = Path(sys.base_prefix).resolve()
+    closed = [parent for parent in (python, *python.parents) if not parent.stat().st_mode & 0o001]
+    way = ["unshare", "-m", "sh", "-c", OPEN_THE_WAY, "sh", str(python), str(closed[-1]) if closed else ""]
+    return [*way, "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
