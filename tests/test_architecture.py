@@ -262,7 +262,7 @@ def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
     own = {name for name in MODULES if name.partition(".")[0] == "supervisor"}
 
-    assert closure("supervisor.__main__") | {"supervisor"} == own | {"channel"}
+    assert closure("supervisor.__main__") | {"supervisor"} == own | {"channel", "errors", "kernel"}
 
 
 @pytest.mark.parametrize("module", ["bwrun.supervisor.main", "bwrun.launch"])

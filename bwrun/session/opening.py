@@ -16,7 +16,7 @@ CA_FILE = "ca.pem"
 
 
 def open_session(
-    directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...], *, renews: bool
+    directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...], *, renews: bool = False
 ) -> dict[str, str]:
     """
     Write the session's files (0600) and return its variables.

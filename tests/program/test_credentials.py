@@ -176,7 +176,7 @@ def test_password_command_fails(keyed: Surroundings, server: BitwardenServer, co
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--password-file", "nope"], "--password-file: cannot read `nope`: No such file or directory [~.unreadable]"),
+        (["--password-file", "nope"], "--password-file: cannot read the file it names: No such file or directory [~.unreadable]"),
         (["--password-file", "."], "--password-file: cannot read `.`: Is a directory [~.unreadable]"),
         (["--password-file", "empty"], "--password-file: `empty` is empty [~.empty]"),
         (
@@ -338,7 +338,7 @@ def test_who_wins(ready: Surroundings, account: Account, prepare: Callable[[Path
         ),
         (
             [], {"BW_CLIENTID": None, "BW_CLIENTID_FILE": "nope"},
-            "BW_CLIENTID_FILE: cannot read `nope`: No such file or directory [~.unreadable]",
+            "BW_CLIENTID_FILE: cannot read the file it names: No such file or directory [~.unreadable]",
         ),
     ],
 )  # fmt: skip
