@@ -176,7 +176,10 @@ def test_password_command_fails(keyed: Surroundings, server: BitwardenServer, co
 @pytest.mark.parametrize(
     ("words", "error"),
     [
-        (["--password-file", "nope"], "--password-file: cannot read the file it names: No such file or directory [~.unreadable]"),
+        (
+            ["--password-file", "nope"],
+            "--password-file: cannot read the file it names: No such file or directory [~.unreadable]",
+        ),
         (["--password-file", "."], "--password-file: cannot read `.`: Is a directory [~.unreadable]"),
         (["--password-file", "empty"], "--password-file: `empty` is empty [~.empty]"),
         (
