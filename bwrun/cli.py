@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 HELP = """\
 Usage: bwrun [OPTIONS] -- COMMAND [ARG]...
+Run COMMAND with an unlocked Bitwarden session of its own, gone when it ends,
+and with the values of variables that hold references: NAME=bw://ITEM/FIELD.
 
-Run COMMAND with an unlocked Bitwarden session of its own, gone when it ends.
-
-Options:
+  -e, --env NAME=VALUE        Set a variable of COMMAND's (repeatable)
       --env-file FILE         Read FILE instead of .env (repeatable)
-      --server us|eu|URL      Bitwarden server [us]
-      --identity-url URL, --api-url URL   Services that have URLs of their own
+      --optional NAME         NAME's item or field may be missing (repeatable)
+      --allow-protected       Take items that ask for the master password again
+      --server us|eu|URL, --identity-url URL, --api-url URL      Server [us]
       --ca-file FILE          Trust the certificates in FILE (PEM) too
       --password-file FILE, --password-fd N, --password-command CMD
-                              Where the master password comes from
       --pass NAME             Let COMMAND see credential NAME (repeatable)
       --session-api-key       Put the API key into the session, for bw sync -f
       --renew                 Renew the session's access token in long jobs
@@ -37,8 +37,7 @@ Options:
       --kill-leftovers        End what COMMAND leaves running, daemons too
       --signal-exit 128       Exit 128+N where signal N ended COMMAND
       --clean                 Remove what killed runs left behind, and end
-  -v, --verbose               Say what is done, never a value
-  -V, --version; -h, --help   Print the version; print this help
+  -v, --verbose; -V, --version; -h, --help   Say what is done; version; help
 
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
@@ -57,8 +56,8 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass")
-FLAG_OPTIONS = ("session-api-key", "renew", "kill-leftovers", "verbose")
+LIST_OPTIONS = ("env-file", "pass", "optional")
+FLAG_OPTIONS = ("session-api-key", "renew", "kill-leftovers", "allow-protected", "verbose")
 
 
 class Options:
@@ -117,6 +116,7 @@ def _parse_options(words: list[str]) -> Options:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
+    parser.add_argument("-e", "--env", action="append", metavar="")
     parser.add_argument("--clean", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")
@@ -136,7 +136,7 @@ def _parse_options(words: list[str]) -> Options:
     elif rest or given["clean"]:
         raise _stray_words(rest, separated=end < len(words))
     options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
-    options.lists = {name: given[name] for name in LIST_OPTIONS if given[name]}
+    options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     return options
 

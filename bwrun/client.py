@@ -23,7 +23,7 @@ from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError, NetworkError, ServerError
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
-from bwrun.servers import Server, origin
+from bwrun.servers import Server, is_loopback, origin
 from bwrun.tls import issuer_of, make_context
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
@@ -92,6 +92,29 @@ class Client:
         Raises NetworkError, ServerError.
         """
         return self._answer("GET", f"{self._server.api}/{path}", token=token)
+
+    def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
+        """
+        Return an attachment's body, as it is stored.
+
+        The server tells where it is; no token goes there (protocol notes 2.4, item 7).
+
+        Raises NetworkError, ServerError.
+        """
+        answer = self.get(f"ciphers/{item}/attachment/{attachment}", token)
+        url = (
+            {str(name).lower(): value for name, value in answer.data.items()}.get("url")
+            if isinstance(answer.data, dict)
+            else None
+        )
+        if answer.status != httpx.codes.OK or not isinstance(url, str):
+            raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
+        if not url.startswith("https://") and not is_loopback(httpx.URL(url).host):
+            raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
+        reply = self._with_retries("GET", url, {}, None)
+        if reply.status != httpx.codes.OK:
+            raise ServerError("attachment", f"{origin(url)} does not give the file ({reply.status})")
+        return reply.body
 
     def get_server_config(self) -> object:
         """Return the server's config, None if it gives none: a run does without."""

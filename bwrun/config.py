@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bwrun.cli import Options
 from bwrun.envfiles import find_env_file, read_env_file
@@ -48,6 +48,9 @@ class Config:
     timeout: float  # seconds, for everything before the command but prompts and --password-command
     supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
     renew: bool
+    assignments: Mapping[str, str] = field(repr=False)  # -e: variables for the command, over the environment
+    optional: frozenset[str]  # variables whose reference may find nothing
+    allow_protected: bool
     passed: frozenset[str]  # variables of bwrun's own that the command may see
     session_api_key: bool
     verbose: bool
@@ -78,6 +81,9 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervision=_supervision(settings),
         renew=settings.flag("renew"),
+        assignments=_assignments(options),
+        optional=_names(options, sources, "optional"),
+        allow_protected=settings.flag("allow-protected"),
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
@@ -170,17 +176,34 @@ def _supervision(settings: _Settings) -> dict[str, str]:
     return given
 
 
+def _assignments(options: Options) -> dict[str, str]:
+    given = {}
+    for text in options.lists.get("env", []):
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError("env", "-e takes NAME=VALUE", "e.g. `-e DB_PASSWORD=bw://prod-db/password`")
+        if is_own(name):
+            raise UsageError("env", f"-e {name}: credentials and settings are not set for the command", "see --pass")
+        given[name] = value
+    return given
+
+
+def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
+    """Return the variables that a repeatable option names, or else its variable, between spaces or commas."""
+    found = sources.find(variable(option))
+    text = found.value.strip(" ,") if found is not None else ""
+    return frozenset(options.lists.get(option) or (re.split(r"[\s,]+", text) if text else []))
+
+
 def _passed(options: Options, sources: Sources) -> frozenset[str]:
-    names = list(options.lists.get("pass", []))
-    found = sources.find("BWRUN_PASS")
-    names += re.split(r"[\s,]+", found.value.strip(" ,")) if found is not None and not names else []
+    names = _names(options, sources, "pass")
     for name in names:
         if not is_own(name):
             raise UsageError(
                 "pass", "--pass names a variable that is not taken away from the command",
                 "--pass is for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
-    return frozenset(names)
+    return names
 
 
 def _device_id(found: Found | None) -> str | None:

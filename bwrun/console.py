@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun.errors import BwrunError
+from bwrun.errors import BwrunError, UnresolvedReferencesError
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -47,11 +47,9 @@ class Console:
         self._write(f"bwrun: warning: {text}", *(f"bwrun: hint: {hint}" for hint in hints))
 
     def report(self, error: BwrunError) -> None:
-        """Print an error: what, which, what next."""
-        self._write(
-            f"bwrun: error: {error.message} [{error.code}]",
-            *(f"bwrun: hint: {hint}" for hint in error.hints),
-        )
+        """Print an error: what, which, what next; of an error that is several, each."""
+        for one in error.failures if isinstance(error, UnresolvedReferencesError) else (error,):
+            self._write(f"bwrun: error: {one.message} [{one.code}]", *(f"bwrun: hint: {hint}" for hint in one.hints))
 
     def report_internal(self, error: BaseException) -> None:
         """Print the type and the place of an exception nobody expected, never its text: it may quote a secret."""

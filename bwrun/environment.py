@@ -13,12 +13,15 @@ from collections.abc import Set as AbstractSet
 from bwrun.sources import Sources, is_own
 
 
-def command_environment(sources: Sources, passed: AbstractSet[str], session: Mapping[str, str]) -> dict[bytes, bytes]:
+def command_environment(
+    sources: Sources, passed: AbstractSet[str], assignments: Mapping[str, str], session: Mapping[str, str]
+) -> dict[bytes, bytes]:
     """
     Return the environment the command gets.
 
     What is bwrun's own is taken away unless `passed` names it; the env files'
-    other entries come in where the environment has none of that name; the
+    other entries come in where the environment has none of that name;
+    `assignments` (-e) win over both, and the
     session's variables win over all.
     """
     files = sources.variables() | {name: value for name, value in sources.own().items() if name in passed}
@@ -28,11 +31,16 @@ def command_environment(sources: Sources, passed: AbstractSet[str], session: Map
         # (A variable without a name is legal in a process and refused by execve's caller.)
         if name and (not is_own(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
-    return result | {os.fsencode(name): os.fsencode(value) for name, value in session.items()}
+    return result | {os.fsencode(name): os.fsencode(value) for name, value in {**assignments, **session}.items()}
 
 
 def _file_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
+
+
+def may_hold_references(environment: Mapping[bytes, bytes]) -> bool:
+    """Return whether a variable looks like a reference (`bw://…`), right or wrong."""
+    return any(value[:6].lower().lstrip(b"@").startswith(b"bw://") for value in environment.values())
 
 
 def socket_activation(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:

@@ -16,6 +16,15 @@ Neither ever holds a secret: whoever raises passes names, places and sizes.
     │  ├─ UnsupportedEncStringError
     │  ├─ IntegrityError
     │  └─ WrongMasterPasswordError   only crypto.keys may say this
+    ├─ SecretError                   reference.*    a `bw://` reference, or what it names
+    │  ├─ InvalidReferenceError
+    │  ├─ SecretNotFoundError        what an optional reference may be
+    │  ├─ AmbiguousReferenceError
+    │  ├─ UnavailableItemError       in the trash, its organization disabled or without a key
+    │  ├─ ProtectedItemError
+    │  ├─ InvalidTotpError
+    │  ├─ FailedReferenceError       any of the above and more, with the variable's name
+    │  └─ UnresolvedReferencesError  all that failed in a run
     ├─ SessionError                  session.*      the session's directory and files
     └─ CommandError                  command.*
        ├─ CommandNotExecutableError  126
@@ -106,9 +115,9 @@ class UnsupportedEncStringError(CryptoError):
 class IntegrityError(CryptoError):
     """A MAC or a padding does not match: wrong key, or changed data."""
 
-    def __init__(self, message: str) -> None:
-        """`message` says what does not match."""
-        super().__init__("integrity", message)
+    def __init__(self, message: str, *hints: str) -> None:
+        """`message` says what does not match; hints come from whoever knows what it belongs to."""
+        super().__init__("integrity", message, *hints)
 
 
 class WrongMasterPasswordError(CryptoError):
@@ -117,6 +126,76 @@ class WrongMasterPasswordError(CryptoError):
     def __init__(self, *hints: str) -> None:
         """Hints come from whoever knows where the master password was read."""
         super().__init__("wrong-master-password", "wrong master password", *hints)
+
+
+class SecretError(BwrunError):
+    """A reference is malformed, or what it names cannot be had."""
+
+    family = "reference"
+
+
+class InvalidReferenceError(SecretError):
+    """A text is no reference."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        """`message` says what is wrong with the form; hints what to write instead."""
+        super().__init__("invalid", message, *hints)
+
+
+class SecretNotFoundError(SecretError):
+    """There is no such item or field: what an optional reference may be."""
+
+
+class AmbiguousReferenceError(SecretError):
+    """A name means more than one thing."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        """Hints name each of them so that it can be told from the others."""
+        super().__init__("ambiguous", message, *hints)
+
+
+class UnavailableItemError(SecretError):
+    """The item is there and may not or cannot be opened: trash, a disabled organization, no organization key."""
+
+
+class ProtectedItemError(SecretError):
+    """The item asks for the master password again, or hides its password from this user."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        """`message` says which of the two."""
+        super().__init__("protected", message, *hints)
+
+
+class InvalidTotpError(SecretError):
+    """An authenticator key is none."""
+
+    def __init__(self, message: str, *hints: str) -> None:
+        """`message` says what is wrong with the form, never the key itself."""
+        super().__init__("totp", message, *hints)
+
+
+class FailedReferenceError(SecretError):
+    """What one variable's reference failed with, under that failure's own code."""
+
+    def __init__(self, name: str, failure: BwrunError) -> None:
+        """`name` is the variable's."""
+        super().__init__("failed", f"{name}: {failure.message}", *failure.hints)
+        self.name = name
+        self.code = failure.code
+
+
+class UnresolvedReferencesError(SecretError):
+    """Some references cannot be resolved: `failures` has each of them, for who prints line by line."""
+
+    def __init__(self, failures: list[FailedReferenceError]) -> None:
+        """`failures`: at least one."""
+        one = len(failures) == 1
+        head = "" if one else f"{len(failures)} references cannot be resolved: "
+        hints = [hint if one else f"{failure.name}: {hint}" for failure in failures for hint in failure.hints]
+        super().__init__("unresolved", head + "; ".join(failure.message for failure in failures), *hints)
+        if one:
+            self.code = failures[0].code
+        self.failures = tuple(failures)
 
 
 class SessionError(BwrunError):

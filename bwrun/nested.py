@@ -18,7 +18,7 @@ from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import find_client_id
 from bwrun.envfiles import AUTOMATIC
-from bwrun.environment import as_inherited, command_environment
+from bwrun.environment import as_inherited, command_environment, may_hold_references
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.session.outer import Mark, find_outer
 
@@ -40,8 +40,10 @@ def run_in_place(options: Options, console: Console) -> None:
     session = outer_session(config)
     if session is None or config.supervision:
         return
+    variables = command_environment(config.sources, config.passed, config.assignments, session)
+    if may_hold_references(variables):
+        return  # references want a vault, which the outer session does not lend
     console.show(config.verbose, config.warnings)
-    variables = command_environment(config.sources, config.passed, session)
     file = find_command(config.command[0], variables.get(b"PATH"))
     console.step("using the session of the bwrun around this one")
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())

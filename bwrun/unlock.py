@@ -40,6 +40,7 @@ class Unlocked:
     server_config: object = field(repr=False)
     user_key: SymmetricKey
     device: str
+    client: Client
 
 
 def unlock_vault(
@@ -92,6 +93,7 @@ def unlock_vault(
         server_config=_if_there(server_config),
         user_key=user_key,
         device=device,
+        client=client,
     )
 
 

@@ -17,13 +17,16 @@ from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import Credentials, read_credentials
 from bwrun.deadline import Deadline
-from bwrun.environment import as_inherited, command_environment, socket_activation
+from bwrun.environment import as_inherited, command_environment, may_hold_references, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.kernel import close_memory, die_with, outlive_parent
 from bwrun.nested import outer_session
 from bwrun.restoring import initial_environment, restore_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bwrun.references import Reference
     from bwrun.session.data_file import SessionData
     from bwrun.unlock import Unlocked
 
@@ -57,14 +60,20 @@ def work(options: Options, console: Console, link: Channel, inherited: Inherited
     _prepare(inherited)
     config = load_config(options, inherited_environment)
     console.show(config.verbose, config.warnings)
-    sketch = command_environment(config.sources, config.passed, {})
+    sketch = command_environment(config.sources, config.passed, config.assignments, {})
+    references = _find_references(sketch)
     file = find_command(config.command[0], sketch.get(b"PATH"))
     console.step(f"command: {os.fsdecode(file)}")
 
     directory = _wait_for_directory(link)
-    session = outer_session(config) or _own_session(config, directory, console, link)
+    reused = None if references else outer_session(config)
+    session, secrets = (reused, {}) if reused else _own_session(config, references, directory, console, link)
     session |= socket_activation(inherited_environment, inherited.supervisor, os.getpid())
-    environment = command_environment(config.sources, config.passed, session)
+    environment = command_environment(config.sources, config.passed, config.assignments, session)
+    for name, value in secrets.items():
+        environment.pop(name)
+        if value is not None:
+            environment[name] = value
     _instruct(link, config)
     console.step("starting the command")
 
@@ -74,8 +83,18 @@ def work(options: Options, console: Console, link: Channel, inherited: Inherited
     become(file, config.command, environment)
 
 
-def _own_session(config: Config, directory: str, console: Console, link: Channel) -> dict[str, str]:
-    """Log in, unlock, and write a session; return its variables."""
+def _find_references(environment: Mapping[bytes, bytes]) -> dict[str, Reference]:
+    if not may_hold_references(environment):
+        return {}
+    from bwrun.resolving import find_references  # noqa: PLC0415  (only where there are references)
+
+    return find_references(environment)
+
+
+def _own_session(
+    config: Config, references: dict[str, Reference], directory: str, console: Console, link: Channel
+) -> tuple[dict[str, str], dict[bytes, bytes | None]]:
+    """Log in, unlock, resolve, and write a session; return its variables and the references' values."""
     deadline = Deadline(config.timeout)
     credentials = read_credentials(config, (link.descriptor,), deadline)
     from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
@@ -83,12 +102,20 @@ def _own_session(config: Config, directory: str, console: Console, link: Channel
     unlocked = unlock_vault(config, credentials, console, deadline, _import_the_rest)
     from bwrun.session.opening import open_session  # noqa: PLC0415
 
+    secrets: dict[bytes, bytes | None] = {}
+    if references:
+        from bwrun.resolving import resolve_variables  # noqa: PLC0415
+
+        secrets = resolve_variables(
+            references, unlocked, optional=config.optional, allow_protected=config.allow_protected
+        )
+        console.step(f"resolved {len(references)} reference(s)")
     data = session_data(config, credentials, unlocked)
     session = open_session(directory, data, credentials.api_key.client_id, config.ca_files, renews=config.renew)
     console.step(f"session written to {directory}")
     if config.renew:
         _hand_over_renewal(link, config, credentials, unlocked, directory)
-    return session
+    return session, secrets
 
 
 def _import_the_rest() -> None:

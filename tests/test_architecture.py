@@ -87,6 +87,42 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "crypto.encstring": ({"crypto.primitives", "errors"}, set()),
     "crypto.keys": ({"crypto.encstring", "crypto.primitives", "errors", "sensitive"}, set()),
     "crypto.asymmetric": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
+    # V2 accounts
+    "crypto.cbor": ({"errors"}, set()),
+    "crypto.aead": ({"crypto.primitives", "errors"}, set()),
+    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.primitives", "errors"}, set()),
+    "crypto.vault_key": (
+        {"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.primitives", "errors"},
+        set(),
+    ),
+    "crypto.blob": ({"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.vault_key", "errors"}, set()),
+    "crypto.account_keys": (
+        {
+            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
+            "crypto.vault_key", "errors",
+        },
+        set(),
+    ),
+    # references and the vault: no HTTP, no environment
+    "fields": (set(), set()),
+    "totp": ({"errors"}, set()),
+    "references": ({"errors", "fields", "sensitive"}, set()),
+    "decryption": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
+    "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
+    "item_json": ({"decryption", "fields", "items"}, set()),
+    "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
+    "places": ({"crypto.asymmetric", "decryption", "errors", "references"}, set()),
+    "vault": (
+        {
+            "crypto.asymmetric", "decryption", "errors", "field_values", "fields", "items", "places", "references",
+            "sensitive",
+        },
+        set(),
+    ),
+    "resolving": (
+        {"crypto.asymmetric", "errors", "items", "references", "session.data_file", "unlock", "vault"},
+        set(),
+    ),
     # the network: no key
     "tls": ({"crypto.primitives", "errors", "servers"}, set()),
     "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "tls"}, {"httpx"}),
@@ -116,7 +152,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "worker": (
         {
             "channel", "command", "console", "credentials", "deadline", "environment", "errors", "kernel", "nested",
-            "renew", "restoring",
+            "references", "renew", "resolving", "restoring",
             "session.data_file", "session.opening", "session.vault_state", "unlock",
         } | OPTIONS,
         set(),

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, hmac, padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+from cryptography.hazmat.primitives.cmac import CMAC
 from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
@@ -158,3 +160,75 @@ def certificate_issuer(der: bytes) -> str:
         return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
     except ValueError:
         return ""
+
+
+def chacha20_block(key: bytes, counter_and_nonce: bytes) -> bytes:
+    """Return one block of 64 bytes of ChaCha20's key stream (RFC 8439 2.3); counter and nonce are 16 bytes."""
+    return Cipher(algorithms.ChaCha20(key, counter_and_nonce), mode=None).encryptor().update(bytes(64))
+
+
+def chacha20_poly1305_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+    """Verify and decrypt (RFC 8439); the tag is the last 16 bytes. Raises IntegrityError."""
+    return _open(ChaCha20Poly1305(key), nonce, ciphertext, associated)
+
+
+def aes_256_gcm_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+    """Verify and decrypt (NIST SP 800-38D); the tag is the last 16 bytes. Raises IntegrityError."""
+    return _open(AESGCM(key), nonce, ciphertext, associated)
+
+
+def _open(cipher: ChaCha20Poly1305 | AESGCM, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+    try:
+        return cipher.decrypt(nonce, ciphertext, associated)
+    except InvalidTag:
+        raise IntegrityError("the authentication tag does not match") from None
+
+
+def aes_256_cmac(key: bytes, data: bytes) -> bytes:
+    """Return CMAC with AES-256 (NIST SP 800-38B) of `data`, 16 bytes."""
+    mac = CMAC(algorithms.AES256(key))
+    mac.update(data)
+    return mac.finalize()
+
+
+def ed25519_verify(seed: bytes, signature: bytes, message: bytes) -> None:
+    """Verify an Ed25519 signature (RFC 8032) of the key that `seed` (32 bytes) makes. Raises IntegrityError."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey  # noqa: PLC0415
+
+    try:
+        Ed25519PrivateKey.from_private_bytes(seed).public_key().verify(signature, message)
+    except InvalidSignature:
+        raise IntegrityError("the signature does not match") from None
+
+
+def has_ml_dsa_44() -> bool:
+    """Return whether the installed library knows ML-DSA: from version 48 on, with OpenSSL 3.5."""
+    try:
+        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey  # noqa: PLC0415
+
+        MLDSA44PrivateKey.from_seed_bytes(bytes(KEY_SIZE))
+    except (ImportError, UnsupportedAlgorithm):
+        return False
+    return True
+
+
+def ml_dsa_44_verify(seed: bytes, signature: bytes, message: bytes) -> None:
+    """
+    Verify an ML-DSA-44 signature (FIPS 204, empty context) of the key that `seed` (32 bytes) makes.
+
+    Raises IntegrityError. Only where `has_ml_dsa_44()`.
+    """
+    from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey  # noqa: PLC0415
+
+    try:
+        MLDSA44PrivateKey.from_seed_bytes(seed).public_key().verify(signature, message)
+    except InvalidSignature:
+        raise IntegrityError("the signature does not match") from None
+
+
+def rsa_public_key_der(key: RsaPrivateKey) -> bytes:
+    """Return the public half as SubjectPublicKeyInfo."""
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    return key.public_key().public_bytes(serialization.Encoding.DER, form)

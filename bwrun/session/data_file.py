@@ -65,11 +65,9 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 
 
 def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
-    sync = data.sync if "profile" in data.sync else camel_case(data.sync)
-    if not isinstance(sync, dict):
-        raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
+    sync = sync_of(data.sync)
     profile = profile_of(sync)
-    wrapped = data.private_key or _private_key(profile)
+    wrapped = wrapped_private_key(data.private_key, sync)
     private_key = find_private_key(wrapped, data.user_key)
     if wrapped is None or private_key is None:
         # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
@@ -166,11 +164,30 @@ def _kdf(kdf: Kdf) -> Record:
     return {"kdfType": 0, "iterations": kdf.iterations}
 
 
-def _private_key(profile: Mapping[str, object]) -> str | None:
+def sync_of(reply: Record) -> Record:
+    """
+    Return a sync's reply with its names in camelCase.
+
+    Raises ServerError: it is nested too deeply.
+    """
+    try:
+        sync = reply if "profile" in reply else camel_case(reply)
+    except RecursionError:
+        raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
+    return sync if isinstance(sync, dict) else {}
+
+
+def wrapped_private_key(from_login: str | None, sync: Mapping[str, object]) -> str | None:
+    """
+    Return the account's wrapped private key: the login's, else the profile's; None if it has none.
+
+    Raises ServerError: the sync has no profile.
+    """
+    profile = profile_of(sync)
     keys = profile.get("accountKeys")
     pair = keys.get("publicKeyEncryptionKeyPair") if isinstance(keys, dict) else None
     wrapped = pair.get("wrappedPrivateKey") if isinstance(pair, dict) else None
-    key = wrapped or profile.get("privateKey")
+    key = from_login or wrapped or profile.get("privateKey")
     return key if isinstance(key, str) else None
 
 

@@ -15,7 +15,8 @@ import time
 from bwrun.channel import encode
 from bwrun.supervisor.helper import Helper
 
-EARLY = 600.0  # seconds before its end at which a token is renewed; the CLI wants five minutes of life in it
+EARLY = 600.0  # seconds before its end at which a token is renewed
+MARGIN = 300.0  # seconds before its end from which the CLI takes a token for ended
 SHARE = 0.75  # of its life, for tokens that live shorter than that
 RETRY = 60.0  # seconds until the next try after a failure
 HELPER_TIME = 150.0  # seconds until a helper is given up
@@ -40,7 +41,13 @@ class Renewal:
         self._plan(lifetime)
 
     def _plan(self, lifetime: float) -> None:
-        self._due = _now() + max(SHORTEST, lifetime * SHARE, lifetime - EARLY)
+        if lifetime >= 2 * EARLY:
+            wait = lifetime - EARLY
+        elif lifetime > MARGIN:
+            wait = (lifetime - MARGIN) / 2
+        else:
+            wait = lifetime * SHARE  # for the CLI it is over from the start
+        self._due = _now() + max(SHORTEST, wait)
 
     def wait(self) -> float:
         """Return the seconds until `start()` has something to do, or until it is time to look at the clock again."""

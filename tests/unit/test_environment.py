@@ -32,7 +32,7 @@ def made(
 ) -> dict[str, str]:
     """Return the command's environment as text."""
     sources = Sources(environment, [env_file(values, automatic=automatic) for values in files])
-    result = command_environment(sources, passed, SESSION)
+    result = command_environment(sources, passed, {}, SESSION)
     return {os.fsdecode(name): os.fsdecode(value) for name, value in result.items()}
 
 

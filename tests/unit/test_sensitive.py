@@ -32,7 +32,7 @@ SHOWN = {
     "Login": {"user_id", "email", "private_key"},
     "Answer": {"url"},
     "Config": {
-        "command", "ca_files", "supervision", "passed", "device_id", "client_version", "password_options",
+        "command", "ca_files", "supervision", "passed", "device_id", "client_version", "password_options", "optional",
     },
     "Warn": {"text", "hints"},
     "ApiKey": {"client_id"},
@@ -48,6 +48,15 @@ SHOWN = {
     },
     "Found": {"place"},
     "Unlocked": {"sync_date", "device"},
+    "WrappedAccountKeys": {"private_key", "signing_key", "signed_public_key", "security_state"},
+    "CoseKey": {"kid"},
+    "Encrypt0": {"nonce", "protected"},
+    "SigningKey": {"kid"},
+    "CustomField": {"name"},
+    "Attachment": {"item_id", "id", "file_name", "url"},
+    "Field": {"name"},
+    "Reference": {"item", "folder", "collection", "organization"},
+    "ListedItem": {"id", "name", "type", "folder", "organization", "reference", "problem"},
 }  # fmt: skip
 
 FORMATS: dict[str, Callable[[Sensitive], str]] = {

@@ -1,0 +1,81 @@
+"""
+Blob items: a whole item in one encrypted envelope, in place of one EncString per field.
+
+Facts: bitwarden/sdk-internal:crates/bitwarden-vault/src/cipher/blob/{mod,sealed,v1}.rs,
+crates/bitwarden-crypto/src/safe/{data_envelope,data_envelope_namespace}.rs; protocol notes 2.7.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from bwrun.crypto import cbor, cose
+from bwrun.crypto.cose import Encrypt0
+from bwrun.crypto.encstring import from_base64
+from bwrun.crypto.vault_key import MAX_TEXT, AeadKey, VaultKey
+from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+
+FORMAT_VERSION = 1
+CONTENT_VERSION = "1"
+DATA_ENVELOPE = 2  # the kind of object
+VAULT_ITEM = 1  # what it is an envelope of
+
+
+@dataclass(frozen=True)
+class Blob:
+    """An item as its `data` has it: the envelope, and the key of this envelope alone."""
+
+    wrapped_key: str = field(repr=False)
+    envelope: str = field(repr=False)
+
+    def open(self, cipher_key: VaultKey) -> dict[str, cbor.Value]:
+        """
+        Return the item's content: `name`, `notes`, `typeData`, `fields`, `passwordHistory`, in clear.
+
+        Raises MalformedEncStringError, IntegrityError; UnsupportedEncStringError: newer than this program.
+        """
+        key = cipher_key.unwrap_key(self.wrapped_key)
+        if not isinstance(key, AeadKey):
+            raise UnsupportedEncStringError("the item's content has a key without an id, which is a downgrade")
+        message = Encrypt0.parse(from_base64(self.envelope))
+        if message.content_type != cose.PADDED_CBOR:
+            raise UnsupportedEncStringError("what is encrypted is of another kind than belongs in this place")
+        for label, namespace in (cose.SAFE_OBJECT_NAMESPACE, DATA_ENVELOPE), (cose.SAFE_CONTENT_NAMESPACE, VAULT_ITEM):
+            found = message.header.get(label)
+            if found != namespace or isinstance(found, bool):
+                raise IntegrityError("it was encrypted for another purpose than an item")
+        return _content(cbor.decode_map(cose.unpad(message.open(key.cose_key))))
+
+
+def find_blob(data: object) -> Blob | None:
+    """
+    Return the blob that a cipher's `data` is; None if it is anything else, such as the fields of old, in JSON.
+
+    Raises MalformedEncStringError: a blob that lacks its parts; UnsupportedEncStringError: a newer one.
+    """
+    if not isinstance(data, str) or "format_version" not in data:
+        return None
+    if len(data) > MAX_TEXT:
+        raise MalformedEncStringError(f"an item's data has {len(data)} characters, too many to read")
+    try:
+        parts = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(parts, dict) or "format_version" not in parts:
+        return None
+    version, wrapped_key, envelope = (parts.get(name) for name in ("format_version", "wrapped_cek", "envelope"))
+    if isinstance(version, bool) or version != FORMAT_VERSION:
+        raise UnsupportedEncStringError("the item's format is too new for this program")
+    if not isinstance(wrapped_key, str) or not isinstance(envelope, str):
+        raise MalformedEncStringError("an item's data lacks its key or its envelope")
+    return Blob(wrapped_key, envelope)
+
+
+def _content(envelope: dict[int | str, cbor.Value]) -> dict[str, cbor.Value]:
+    if envelope.get("version") != CONTENT_VERSION:
+        raise UnsupportedEncStringError("the item's content is too new for this program")
+    content = envelope.get("content")
+    if not isinstance(content, dict):
+        raise MalformedEncStringError("an item's content is not a map")
+    return {name: value for name, value in content.items() if isinstance(name, str)}

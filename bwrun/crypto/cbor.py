@@ -1,0 +1,151 @@
+"""
+CBOR (RFC 8949), as much as COSE keys, messages and items need; strict and small.
+
+Integers, byte and text strings, arrays, maps, true, false and null, each in its one shortest form (RFC 8949 4.2.1:
+preferred serialization, definite lengths), which is what the SDK's writer makes.  Tags, floats, indefinite lengths,
+other simple values and a key twice in a map are refused: whoever sends them is not the SDK.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from bwrun.errors import MalformedEncStringError
+
+Value = int | bytes | str | bool | list["Value"] | dict[int | str, "Value"] | None
+Encodable = int | bytes | str | Sequence["Encodable"] | Mapping[int | str, "Encodable"] | None
+
+MAX_SIZE = 16 * 1024 * 1024  # an item has 500 kB at most on the official server
+MAX_DEPTH = 16  # an item has 5 levels
+MAX_VALUES = 100_000  # a value of one byte takes 60 bytes of memory
+
+UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, _, SIMPLE = range(8)  # the one between is a tag
+SIMPLE_VALUES: dict[int, bool | None] = {20: False, 21: True, 22: None}
+
+
+class CborError(MalformedEncStringError):
+    """Bytes are no CBOR, or not of the kind that is used here. The message never holds the content."""
+
+
+def decode(data: bytes, *, max_size: int = MAX_SIZE) -> Value:
+    """
+    Read one value that takes all of `data`.
+
+    Raises CborError.
+    """
+    if len(data) > max_size:
+        raise CborError(f"CBOR of {len(data)} bytes, and {max_size} are the most that is read")
+    reader = _Reader(data)
+    value = reader.value(MAX_DEPTH)
+    if reader.place != len(data):
+        raise CborError("CBOR with something behind its end")
+    return value
+
+
+def decode_map(data: bytes, *, max_size: int = MAX_SIZE) -> dict[int | str, Value]:
+    """Read one map. Raises CborError: it is something else."""
+    value = decode(data, max_size=max_size)
+    if not isinstance(value, dict):
+        raise CborError("CBOR that is not a map")
+    return value
+
+
+class _Reader:
+    """A place in CBOR bytes."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+        self.place = 0
+        self.values = 0
+
+    def take(self, size: int) -> bytes:
+        """Return the next `size` bytes; what is announced must be there, before anything is made of it."""
+        if size > len(self.data) - self.place:
+            raise CborError("CBOR that ends too early")
+        self.place += size
+        return self.data[self.place - size : self.place]
+
+    def head(self) -> tuple[int, int]:
+        """Return the major type and the argument (RFC 8949 section 3)."""
+        first = self.data[self.place] if self.place < len(self.data) else self.take(1)[0]
+        self.place += 1
+        info = first & 31
+        if info < 24:
+            return first >> 5, info
+        if info > 27:
+            raise CborError("CBOR of indefinite length, or of a kind that does not exist")
+        size = 1 << (info - 24)
+        argument = int.from_bytes(self.take(size), "big")
+        if argument < (24 if size == 1 else 1 << 4 * size):
+            raise CborError("CBOR with a number that is not in its shortest form")
+        return first >> 5, argument
+
+    def value(self, depth: int) -> Value:
+        """Return the next value; `depth` is how many levels it may have."""
+        self.values += 1
+        if depth == 0 or self.values > MAX_VALUES:
+            raise CborError("CBOR with too many values, or too many levels")
+        major, argument = self.head()
+        if major == TEXT:
+            return self.text(argument)
+        if major == UNSIGNED:
+            return argument
+        if major == NEGATIVE:
+            return -1 - argument
+        if major == BYTES:
+            return self.take(argument)
+        if major == MAP:
+            return self.map(argument, depth - 1)
+        if major == ARRAY:
+            return [self.value(depth - 1) for _ in range(self.count(argument))]
+        if major == SIMPLE and argument in SIMPLE_VALUES:
+            return SIMPLE_VALUES[argument]
+        raise CborError("CBOR with a tag, a float or a simple value of another kind")
+
+    def count(self, announced: int) -> int:
+        """Return how many values follow: each takes a byte at least, so no more than there are bytes."""
+        if announced > len(self.data) - self.place:
+            raise CborError("CBOR that ends too early")
+        return announced
+
+    def text(self, size: int) -> str:
+        """Return the next `size` bytes as text."""
+        try:
+            return self.take(size).decode()
+        except UnicodeDecodeError:
+            raise CborError("CBOR with a text that is not UTF-8") from None
+
+    def map(self, announced: int, depth: int) -> dict[int | str, Value]:
+        """Return a map of `announced` pairs."""
+        found: dict[int | str, Value] = {}
+        for _ in range(self.count(announced)):
+            key = self.value(depth)
+            if type(key) not in (int, str) or not isinstance(key, (int, str)):  # True is an int, and no key
+                raise CborError("CBOR with a map's key that is neither a number nor a text")
+            if key in found:
+                raise CborError("CBOR with a key twice in one map")
+            found[key] = self.value(depth)
+        return found
+
+
+def encode(value: Encodable) -> bytes:
+    """Return `value` in CBOR; a map keeps its order. Only for values made here: integers have 64 bits."""
+    if value is None or isinstance(value, bool):
+        simple = {known: number for number, known in SIMPLE_VALUES.items()}
+        return _head(SIMPLE, simple[value])
+    if isinstance(value, int):
+        return _head(UNSIGNED, value) if value >= 0 else _head(NEGATIVE, -1 - value)
+    if isinstance(value, bytes):
+        return _head(BYTES, len(value)) + value
+    if isinstance(value, str):
+        return _head(TEXT, len(value.encode())) + value.encode()
+    if isinstance(value, Mapping):
+        return _head(MAP, len(value)) + b"".join(encode(key) + encode(inner) for key, inner in value.items())
+    return _head(ARRAY, len(value)) + b"".join(encode(inner) for inner in value)
+
+
+def _head(major: int, argument: int) -> bytes:
+    if argument < 24:
+        return bytes((major << 5 | argument,))
+    size = next(size for size in (1, 2, 4, 8) if argument < 1 << 8 * size)
+    return bytes((major << 5 | 23 + size.bit_length(),)) + argument.to_bytes(size, "big")

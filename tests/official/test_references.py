@@ -1,0 +1,55 @@
+"""References beside the official CLI: for the same items, both say the same."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.official import Bw, Runner
+from tests.official.test_reading import RICH
+from tests.server.control import BitwardenServer
+from tests.server.json_types import Json
+
+pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+
+UNCERTAIN = ("passwordHistory", "revisionDate", "creationDate")  # dates' fractions are written in two ways
+
+
+def both(bw: Bw) -> Json:
+    """Inside: the vault as `bw` lists it, and what the references brought."""
+    items = bw.json("list", "items")
+    brought = {name: value for name, value in os.environ.items() if name.startswith(("JSON_", "PASSWORD_"))}
+    return {"items": items, "brought": brought}
+
+
+def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
+    """`bw://ID/json` is what `bw get item ID` prints, and `bw://ID/password` its password, for every kind of item."""
+    account = server.add_account(replace(RICH, email="both@example.com"))
+    ids = {item_id: str(number) for number, item_id in enumerate(account.item_ids.values())}
+    specs = {account.item_ids[item.name]: item for item in RICH.items if item.name in account.item_ids}
+    usable = {item_id for item_id, item in specs.items() if not item.trashed}
+    options = ["--allow-protected"]
+    for item_id in usable:
+        options += ["-e", f"JSON_{ids[item_id]}=bw://{item_id}/json"]
+        options += ["--optional", f"PASSWORD_{ids[item_id]}", "-e", f"PASSWORD_{ids[item_id]}=bw://{item_id}/password"]
+    found = Runner.make(tmp_path, official_bw, server, account).run(both, options=tuple(options)).value
+    assert isinstance(found, dict)
+    listed = {item["id"]: item for item in found["items"]}
+    compared = [item_id for item_id in usable if item_id in listed]
+
+    assert len(compared) > 8
+    for item_id in compared:
+        ours = json.loads(found["brought"][f"JSON_{ids[item_id]}"])
+        assert comparable(ours) == comparable(listed[item_id]), item_id
+        password = (listed[item_id].get("login") or {}).get("password")
+        if specs[item_id].view_password and password:
+            assert found["brought"][f"PASSWORD_{ids[item_id]}"] == password
+
+
+def comparable(item: Json) -> Json:
+    """Return an item without what the two may write in different ways."""
+    return {name: value for name, value in item.items() if name not in UNCERTAIN}
