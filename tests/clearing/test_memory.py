@@ -189,7 +189,7 @@ def test_memory_with_renewal(secretive: tuple[Surroundings, Account], server: Bi
     """With --renew supervisor and helper hold the client secret, nothing else; the other processes nothing."""
     surroundings, account = secretive
     secrets = secrets_of(account)
-    server.change_spec(account, token_lifetime=2)
+    server.change_spec(account, token_lifetime=4)
     server.set_fault(Fault(TOKEN, Hang(), skip=1))
     with Run.start(surroundings, "--renew", "--", "sleep", "1000") as run:
         command = wait_for_sleep(run)
@@ -240,8 +240,8 @@ def test_nothing_in_words(secretive: tuple[Surroundings, Account], server: Bitwa
     """At no time of a run, renewals included, is a secret in the words or the name of one of its processes."""
     surroundings, account = secretive
     secrets = secrets_of(account)
-    server.change_spec(account, token_lifetime=1)
-    script = 'n=0; while [ $n -lt 40 ]; do sleep 0.1; n=$((n+1)); done; printf %s "$BW_SESSION"'
+    server.change_spec(account, token_lifetime=4)
+    script = 'n=0; while [ $n -lt 80 ]; do sleep 0.1; n=$((n+1)); done; printf %s "$BW_SESSION"'
     seen: set[tuple[str, ...]] = set()
     with Run.start(surroundings, "--renew", "--", "sh", "-c", script) as run:
         while run.process.poll() is None:
@@ -333,7 +333,7 @@ def test_worker_is_closed_to_the_same_user(ready: Surroundings, server: Bitwarde
 def test_helper_is_closed_to_the_same_user(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
     """The helper that renews the token is as closed as the worker was."""
     before = ordinary_user(ready)
-    short = server.add_account(AccountSpec("helper@example.com", "correct horse", KDF, token_lifetime=1))
+    short = server.add_account(AccountSpec("helper@example.com", "correct horse", KDF, token_lifetime=4))
     ready.environment |= {
         "BW_CLIENTID": short.client_id,
         "BW_CLIENTSECRET": short.client_secret,

@@ -37,6 +37,7 @@ from tests.support.terminal import wait_until
 pytestmark = pytest.mark.timeout(300)
 
 TOKEN = "/connect/token"
+SHORT = 4  # seconds: a token that lives so long is renewed after three, and still good at the sync of a slow login
 RETRY = 60  # seconds after which a renewal that failed is tried again
 SPEC = AccountSpec("renew@example.com", "correct horse", Pbkdf2(5_000), items=(ItemSpec("db", Login("u", "p4ss")),))
 
@@ -114,7 +115,7 @@ def test_renewed_before_its_end(renewing: Renewing, style: str) -> None:
 
 def test_not_without_the_option(renewing: Renewing) -> None:
     """Without --renew nobody logs in a second time, and the token stays."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--", *SLEEP) as run:
         run.wait_ready()
         token = token_in(session_of(renewing.surroundings))
@@ -127,7 +128,7 @@ def test_not_without_the_option(renewing: Renewing) -> None:
 
 def test_by_a_variable(renewing: Renewing) -> None:
     """BWRUN_RENEW=1 is --renew."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--", *SLEEP, env={"BWRUN_RENEW": "1"}) as run:
         run.wait_ready()
         directory = session_of(renewing.surroundings)
@@ -138,7 +139,7 @@ def test_by_a_variable(renewing: Renewing) -> None:
 
 def test_same_device(renewing: Renewing) -> None:
     """A renewal is the same login once more: same client, same device, and no request but that one."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
         wait_until(lambda: renewing.logins() >= 3, GONE)
@@ -194,8 +195,8 @@ json.dump({"written": written, "counter": state["counter"], "kept": kept, "token
 @pytest.mark.parametrize("how", ["in place", "replaced"])
 def test_loses_no_update(renewing: Renewing, how: str) -> None:
     """What the command wrote into data.json under the CLI's lock stays, however many renewals happen meanwhile."""
-    renewing.account(lifetime=1)
-    done = renewing.surroundings.run("--renew", "--", *PYTHON, WRITER, "15", how)
+    renewing.account(lifetime=SHORT)
+    done = renewing.surroundings.run("--renew", "--", *PYTHON, WRITER, "20", how)
     found = json.loads(done.stdout)
 
     assert (done.status, done.stderr) == (0, "")
@@ -206,7 +207,7 @@ def test_loses_no_update(renewing: Renewing, how: str) -> None:
 
 def test_only_the_token_changes(renewing: Renewing) -> None:
     """A renewal changes the token and not one other value of data.json, and leaves no other file and no lock."""
-    renewing.account(lifetime=4)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
         directory = session_of(renewing.surroundings)
@@ -227,7 +228,7 @@ def test_only_the_token_changes(renewing: Renewing) -> None:
 
 def test_waits_for_a_held_lock(renewing: Renewing) -> None:
     """While somebody holds the CLI's lock, and keeps it fresh, the file is left alone; then it is renewed."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
         directory = session_of(renewing.surroundings)
@@ -264,7 +265,7 @@ def take(lock: Path) -> None:
 
 def test_takes_over_a_stale_lock(renewing: Renewing) -> None:
     """A lock whose holder died does not keep the token from being renewed, and is gone afterwards."""
-    renewing.account(lifetime=2)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
         directory = session_of(renewing.surroundings)
@@ -282,10 +283,10 @@ def test_failures_are_told_once_and_tried_again(renewing: Renewing, tmp_path: Pa
     """A renewal that fails is told once, the command goes on, and a minute later the next try may succeed."""
     (tmp_path / "other").mkdir()
     other = Surroundings.make(tmp_path / "other")
-    refused = renewing.account(lifetime=2, style="vaultwarden")
+    refused = renewing.account(lifetime=SHORT, style="vaultwarden")
     with Run.start(renewing.surroundings, "--renew", "--", *RECORDS) as run:
         run.wait_ready()
-        first = renewing.account(lifetime=2, style="vaultwarden")
+        first = renewing.account(lifetime=SHORT, style="vaultwarden")
         other.environment |= {name: renewing.surroundings.environment[name] for name in SETTINGS}
         with Run.start(other, "--renew", "--", *RECORDS) as lucky:
             lucky.wait_ready()
@@ -320,8 +321,8 @@ SETTINGS = ("BWRUN_SERVER", "SSL_CERT_FILE", "BW_CLIENTID", "BW_CLIENTSECRET", "
 
 def test_key_stays_with_bwrun(renewing: Renewing) -> None:
     """The API key and the password are neither in a file of the session nor in the command's environment."""
-    account = renewing.account(lifetime=1)
-    script = 'n=0; while [ $n -lt 40 ]; do sleep 0.1; cat "$BITWARDENCLI_APPDATA_DIR"/*; n=$((n+1)); done 2>&1; env'
+    account = renewing.account(lifetime=SHORT)
+    script = 'n=0; while [ $n -lt 80 ]; do sleep 0.1; cat "$BITWARDENCLI_APPDATA_DIR"/*; n=$((n+1)); done 2>&1; env'
     done = renewing.surroundings.run("--renew", "--", "sh", "-c", script)
 
     assert (done.status, done.stderr) == (0, "")
@@ -335,7 +336,7 @@ def test_key_stays_with_bwrun(renewing: Renewing) -> None:
 
 def test_helper_ends_with_the_run(renewing: Renewing) -> None:
     """A helper at work does not hold up a run whose command ends, and is gone with it."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     renewing.server.set_fault(Fault(TOKEN, Hang(), skip=1))
     with Run.start(renewing.surroundings, "--renew", "--", *RECORDS) as run:
         run.wait_ready()
@@ -351,7 +352,7 @@ def test_helper_ends_with_the_run(renewing: Renewing) -> None:
 
 def test_helper_dies_with_bwrun(renewing: Renewing) -> None:
     """SIGKILL of bwrun: a helper at work dies, too, and the session is cleared."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     renewing.server.set_fault(Fault(TOKEN, Hang(), skip=1))
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
@@ -367,7 +368,7 @@ def test_helper_dies_with_bwrun(renewing: Renewing) -> None:
 @pytest.mark.parametrize("delay", [0.0, 0.02, 0.05, 0.1, 0.2])
 def test_starting_helper_dies_with_bwrun(renewing: Renewing, delay: float) -> None:
     """SIGKILL of bwrun at any moment of a helper's start: the helper does not stay, and logs in for nobody."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
         run.wait_ready()
         renewing.server.set_fault(Fault(TOKEN, Hang()))
@@ -385,7 +386,7 @@ def test_starting_helper_dies_with_bwrun(renewing: Renewing, delay: float) -> No
 
 def test_killed_helper(renewing: Renewing) -> None:
     """A helper that is killed is a renewal that failed: one warning, and the command goes on."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     renewing.server.set_fault(Fault(TOKEN, Hang(), skip=1))
     with Run.start(renewing.surroundings, "--renew", "--", *RECORDS) as run:
         run.wait_ready()
@@ -399,7 +400,7 @@ def test_killed_helper(renewing: Renewing) -> None:
 
 def test_logged_out(renewing: Renewing) -> None:
     """When the command has logged out of its session, nobody logs it in again."""
-    renewing.account(lifetime=1)
+    renewing.account(lifetime=SHORT)
     script = """\
 import json, os, sys, time
 path = os.environ["BITWARDENCLI_APPDATA_DIR"] + "/data.json"
