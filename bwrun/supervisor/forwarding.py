@@ -3,8 +3,7 @@ Which signals are passed on to the command, so that each arrives exactly once.
 
 The command shares bwrun's process group and terminal.  What the kernel or a
 `kill` sent to the whole group has reached it already; what was sent to bwrun
-alone has not.  (Rules and measurements: processes.md 3 of the design notes;
-sudo's rule for what the command itself sends.)
+alone has not.  What the command itself sent is not sent back to it: sudo's rule.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """
 Supervision: under `bwrun --` the command behaves as without it. Real processes, real signals, real terminals.
 
-The rows of the case table in the design notes are the tests' list.
+The list of cases comes from what init wrappers, timeout(1) and sudo do, and from what their users reported.
 """
 
 from __future__ import annotations
