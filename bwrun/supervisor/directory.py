@@ -279,8 +279,8 @@ def sweep_one(path: str) -> bool:
         return False
     try:
         status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or not _lock(descriptor):
-            return False
+        if status.st_uid != os.geteuid() or not _lock(descriptor) or not _same(path, descriptor):
+            return False  # another's, live, or just removed by another sweeper
         lives = owner_lives(descriptor)
         if lives or (lives is None and time.time() - status.st_mtime < UNMARKED_AGE):
             return False

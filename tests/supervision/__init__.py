@@ -175,7 +175,14 @@ def helpers(pid: int) -> dict[str, psutil.Process]:
 
 def wait_for_end(process: psutil.Process) -> None:
     """Wait until a process runs no more; it may be a zombie that its parent has not reaped."""
-    wait_until(lambda: is_gone(process) or process.status() == psutil.STATUS_ZOMBIE)
+
+    def ended() -> bool:
+        try:
+            return is_gone(process) or process.status() == psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return True  # reaped between the two looks
+
+    wait_until(ended)
 
 
 def is_gone(process: psutil.Process) -> bool:

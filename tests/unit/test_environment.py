@@ -104,7 +104,7 @@ import json, os, sys
 from bwrun.envfiles import read_env_file
 from bwrun.environment import command_environment
 from bwrun.sources import Sources
-made = command_environment(Sources(os.environ, [read_env_file(sys.argv[1])]), set(), {})
+made = command_environment(Sources(os.environ, [read_env_file(sys.argv[1])]), set(), {}, {})
 json.dump([made[name].hex() for name in (b"FROM_FILE", b"INHERITED")], sys.stdout)
 """
     environment = {
