@@ -40,10 +40,10 @@ docs: $(VENV)/.ready  ## Check that what the README says is so
 	$(PYTEST) -q tests/test_docs.py
 
 test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
-	$(PYTEST) -n logical --maxprocesses 4 --dist worksteal $(ARGS)
+	$(PYTEST) -n 3 --dist worksteal $(ARGS)
 
 test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
-	$(PYTEST) -n logical --maxprocesses 4 --dist worksteal -m "not official_cli" $(ARGS)
+	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
 
 bench: $(VENV)/.ready  ## Measure what a run costs, in time and memory
 	$(BIN)/python -m tests.bench $(ARGS)
