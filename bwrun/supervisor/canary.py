@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 WAIT = 0.05  # seconds to wait for the canary's word; 0.03 ms is the median, but on a busy machine it can be late
-WINDOW = 0.25  # seconds for which the canary's word counts
+WINDOW = 0.1  # seconds for which the canary's word counts
 WORD = 9  # bytes of it: the signal's number, and when it came in ns of the monotonic clock, which all processes share
 CHECK_LIFE = 60.0  # seconds
 
@@ -61,16 +61,14 @@ class Canary:
         """
         Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds.
 
-        Each word of the canary's stands for one signal: the next of the same
-        number, sent to bwrun alone, is not taken for it.
+        Within WINDOW seconds all signals of one number are one: timeout(1)
+        sends its signal to the pid and to the group, and that shall arrive once.
         """
         end = time.monotonic() + WAIT
         while True:
             now = time.monotonic()
             self._seen = [(when, which) for when, which in self._seen if now - when < WINDOW]
-            found = next((event for event in self._seen if event[1] == number), None)
-            if found is not None:
-                self._seen.remove(found)
+            if any(which == number for _, which in self._seen):
                 return True
             if self._events is None or now >= end:
                 return False

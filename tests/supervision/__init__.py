@@ -185,6 +185,14 @@ def wait_for_end(process: psutil.Process) -> None:
     wait_until(ended)
 
 
+def kill(process: psutil.Process) -> None:
+    """Send SIGKILL; a process that ended with another one before is as good as killed."""
+    try:
+        process.kill()
+    except psutil.NoSuchProcess:
+        pass
+
+
 def is_gone(process: psutil.Process) -> bool:
     """Return whether a process is there no more, not even as a zombie."""
     return not process.is_running()

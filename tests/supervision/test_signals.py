@@ -25,6 +25,7 @@ from tests.supervision import (
     in_python,
     in_shell,
     is_gone,
+    kill,
     let_end,
     output_of,
     started,
@@ -453,11 +454,11 @@ def test_kill_of_many(ready: Surroundings, who: str) -> None:
         elif who == "session":
             for one in run:
                 if os.getsid(one.pid) == process.pid:
-                    one.kill()
+                    kill(one)
         else:
             # All are chosen before the first is killed, as pkill does.
             for one in [one for one in run if "bwrun" in one.name() or "bwrun" in " ".join(one.cmdline())]:
-                one.kill()
+                kill(one)
         end_of(process, command.pid, ready)
 
 
@@ -496,7 +497,7 @@ def test_next_run_sweeps(ready: Surroundings) -> None:
         run = psutil.Process(process.pid)
         every = [helpers(process.pid)["session-janitor"], run, *run.children(recursive=True)]
         for one in every:
-            one.kill()
+            kill(one)
         for one in every:
             wait_for_end(one)
         process.wait(TIMEOUT)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from bwrun.supervisor.canary import WINDOW
 from tests.server.control import BitwardenServer
 from tests.server.faults import Delay, Fault, Hang
 from tests.supervision import EXIT_STATUS, TOKEN_PATH, Witness, helpers, state, wait_for_login
@@ -80,8 +82,10 @@ def test_key_and_then_kill(bash: Shell, witness: Witness, key: str) -> None:
     for count in (1, 3, 5):
         bash.type(key)
         witness.wait_for(count)
+        time.sleep(3 * WINDOW)  # within the window the two would be one event
         os.kill(witness.bwrun, number)
         witness.wait_for(count + 1)
+        time.sleep(3 * WINDOW)
 
     assert witness.settled() == [number] * 6
     assert let_end(bash) == f"<{EXIT_STATUS}>"

@@ -84,5 +84,6 @@ class Shell(Line):
                     found = psutil.Process(terminal.process.pid).children(recursive=True)
                     jobs = [job for job in found if job.name() != "session-janitor"]  # who clears after the others
                 for job in jobs:
-                    job.kill()
+                    if job.is_running():
+                        job.kill()
         wait_until(lambda: surroundings.left() == [])
