@@ -4,14 +4,17 @@ What worker and supervisor say to each other, over a socketpair.
 One message a line, words separated by spaces, percent-encoded.  Standard
 library only, and no json: the supervisor pays for each import with its start.
 
-    supervisor → worker   go PATH              the session's directory is made and marked
+    worker → supervisor   place                make the session's directory
+                          try                  see whether one could be made
+                          bare                 none is needed
+    supervisor → worker   go PATH              all stands that guards the worker; the directory (empty: none)
                           refused REASON TEXT  there is none: why
                           ready                the settings sent so far are in force
     worker → supervisor   set NAME VALUE       a setting the supervisor needs
                           ask                  say `ready`
                           renew SECONDS WORD…  keep these words; give them to a helper when the time has passed
                           exec                 the next thing is execve
-                          failed STATUS        bwrun failed, said so, and ends with STATUS
+                          end STATUS           bwrun has said all there is to say, and ends with STATUS
 
 The descriptors close on exec: the end of the worker's side after `exec` means
 that the worker is now the command.

@@ -40,7 +40,10 @@ class Warn:
 class Config:
     """One run, without its secrets."""
 
-    command: tuple[str, ...]
+    mode: str  # RUN, CHECK or LIST of bwrun.cli
+    json: bool
+    search: tuple[str, ...]  # the words of --list
+    command: tuple[str, ...]  # empty: only with --check or --list
     sources: Sources
     server: Server
     server_given: bool
@@ -49,6 +52,9 @@ class Config:
     supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
     renew: bool
     assignments: Mapping[str, str] = field(repr=False)  # -e: variables for the command, over the environment
+    items: tuple[str, ...]  # --item: as they were written
+    templates: tuple[str, ...]  # --template: as they were written
+    session: bool  # whether the command gets one
     optional: frozenset[str]  # variables whose reference may find nothing
     allow_protected: bool
     passed: frozenset[str]  # variables of bwrun's own that the command may see
@@ -72,7 +78,11 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     sources = Sources(environment, files)
     settings = _Settings(options, sources)
     given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
+    _refuse_useless(settings)
     return Config(
+        mode=options.mode,
+        json=options.json,
+        search=tuple(options.search),
         command=tuple(options.command),
         sources=sources,
         server=find_server(*given),
@@ -82,6 +92,9 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         supervision=_supervision(settings),
         renew=settings.flag("renew"),
         assignments=_assignments(options),
+        items=_texts(options, sources, "item"),
+        templates=_texts(options, sources, "template"),
+        session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         passed=_passed(options, sources),
@@ -186,6 +199,18 @@ def _assignments(options: Options) -> dict[str, str]:
             raise UsageError("env", f"-e {name}: credentials and settings are not set for the command", "see --pass")
         given[name] = value
     return given
+
+
+def _texts(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
+    """Return the values of a repeatable option, or else the one of its variable."""
+    found = sources.find(variable(option))
+    return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
+
+
+def _refuse_useless(settings: _Settings) -> None:
+    useless = [name for name in ("session-api-key", "renew") if settings.flag("no-session") and settings.flag(name)]
+    if useless:
+        raise UsageError("conflict", f"--no-session and --{useless[0]} contradict each other", "leave one of them away")
 
 
 def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:

@@ -12,7 +12,7 @@ import signal
 import stat
 from collections.abc import Mapping
 
-from bwrun.cli import Options
+from bwrun.cli import RUN, Options
 from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
@@ -21,8 +21,7 @@ from bwrun.envfiles import AUTOMATIC
 from bwrun.environment import as_inherited, command_environment, may_hold_references
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.session.outer import Mark, find_outer
-
-SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
+from bwrun.variable_names import SESSION_VARIABLES
 
 
 def run_in_place(options: Options, console: Console) -> None:
@@ -32,16 +31,16 @@ def run_in_place(options: Options, console: Console) -> None:
     Raises BwrunError: a setting, an env file or the command is not usable.
     """
     environment = as_inherited(os.environ, initial_environment())
-    if find_outer(environment) is None or _reads_a_pipe(options, environment):
+    if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
     config = load_config(options, environment)
     if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
         return
     session = outer_session(config)
-    if session is None or config.supervision:
+    if session is None or config.supervision or not config.session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if may_hold_references(variables):
+    if may_hold_references(variables) or config.items or config.templates:
         return  # references want a vault, which the outer session does not lend
     console.show(config.verbose, config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))

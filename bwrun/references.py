@@ -117,24 +117,6 @@ def parse(text: str) -> Reference:
     return Reference(name, _parse_field(field) if slash else None, **parameters)
 
 
-def parse_all(texts: Mapping[str, str]) -> dict[str, Reference]:
-    """
-    Read the references of several variables.
-
-    Raises UnresolvedReferencesError: with all that are wrong.
-    """
-    parsed: dict[str, Reference] = {}
-    failures = []
-    for name, text in texts.items():
-        try:
-            parsed[name] = parse(text)
-        except InvalidReferenceError as error:
-            failures.append(FailedReferenceError(name, error))
-    if failures:
-        raise UnresolvedReferencesError(failures)
-    return parsed
-
-
 def resolve(
     references: Mapping[str, Reference], source: SecretSource, optional: Collection[str] = ()
 ) -> dict[str, Sensitive]:

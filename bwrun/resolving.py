@@ -1,62 +1,138 @@
-"""
-From variables that hold references to their values: all of them, or the run does not start.
-
-What is read is the environment that the command would get, so that a reference
-which somebody else's value replaces is never looked up.
-"""
+"""From what a run wants to what it gets: all of it, or the run does not start."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bwrun.crypto.asymmetric import find_private_key
-from bwrun.errors import FailedReferenceError, InvalidReferenceError, SecretError, UnresolvedReferencesError
-from bwrun.references import Reference, is_reference, parse_all, resolve
+from bwrun.errors import (
+    AmbiguousReferenceError,
+    BwrunError,
+    FailedReferenceError,
+    InvalidReferenceError,
+    SecretError,
+    UnresolvedReferencesError,
+)
+from bwrun.references import Reference, resolve
 from bwrun.session.data_file import sync_of, wrapped_private_key
+from bwrun.variable_names import refusal_from_item
 from bwrun.vault import Vault
 
 if TYPE_CHECKING:
     from bwrun.items import Attachment
+    from bwrun.sensitive import Sensitive
     from bwrun.unlock import Unlocked
+    from bwrun.wanted import Wanted
 
 
-def find_references(environment: Mapping[bytes, bytes]) -> dict[str, Reference]:
-    """
-    Return the references in an environment, by variable.
+@dataclass(frozen=True)
+class SecretFile:
+    """A file for the command: `variable` gets its path."""
 
-    Raises UnresolvedReferencesError: with all that are malformed.
-    """
-    texts = {os.fsdecode(name): value.decode("utf-8", "surrogateescape") for name, value in environment.items()}
-    files = [name for name, text in texts.items() if text[:1] == "@" and is_reference(text[1:])]
-    if files:
-        error = InvalidReferenceError("a reference to a file (`@bw://`) is not supported yet", "write `bw://…`")
-        raise UnresolvedReferencesError([FailedReferenceError(name, error) for name in files])
-    return parse_all({name: text for name, text in texts.items() if is_reference(text)})
+    variable: str
+    name: str
+    content: bytes = field(repr=False)
 
 
-def resolve_variables(
-    references: Mapping[str, Reference], unlocked: Unlocked, *, optional: Collection[str], allow_protected: bool
-) -> dict[bytes, bytes | None]:
-    """
-    Return the values for the command's environment; None for an optional one that is missing.
+@dataclass(frozen=True)
+class Resolved:
+    """What the vault gave."""
 
-    Raises UnresolvedReferencesError: with all that cannot be resolved, or cannot be a variable's value.
-    """
+    values: dict[str, bytes | None] = field(repr=False)  # variable → value; None: optional and missing
+    from_items: dict[str, Reference]  # the variables among them that are an item's custom fields
+    files: tuple[SecretFile, ...]
+
+
+def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
+    """Return the vault of the sync; a file that is asked for twice is downloaded once."""
     sync = sync_of(unlocked.sync)
     private_key = find_private_key(wrapped_private_key(unlocked.login.private_key, sync), unlocked.user_key)
+    bodies: dict[tuple[str, str], bytes] = {}
 
     def download(attachment: Attachment) -> bytes:
-        return unlocked.client.download_attachment(attachment.item_id, attachment.id, unlocked.login.access_token)
+        key = (attachment.item_id, attachment.id)
+        if key not in bodies:
+            bodies[key] = unlocked.client.download_attachment(*key, unlocked.login.access_token)
+        return bodies[key]
 
-    vault = Vault(sync, unlocked.user_key, private_key, allow_protected=allow_protected, download=download)
-    values = {name: value.reveal() for name, value in resolve(references, vault, optional).items()}
-    holding_nul = [
+    return Vault(sync, unlocked.user_key, private_key, allow_protected=allow_protected, download=download)
+
+
+def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assigned: Collection[str]) -> Resolved:
+    """
+    Return everything that is wanted; `assigned` are variables (-e) that no item's custom field replaces.
+
+    Raises UnresolvedReferencesError: with all that cannot be resolved, or cannot be what it is wanted for.
+    """
+    failures: list[FailedReferenceError] = []
+    fields, from_items = _resolve_items(wanted.items, vault, assigned, failures)
+    names = {name: one for name, one in (wanted.variables | wanted.files).items() if name not in fields}
+    spots = {spot.place: spot.reference for template in wanted.templates for spot in template.spots}
+    found: dict[str, Sensitive] = {}
+    try:
+        found = resolve(names | spots, vault, optional)
+    except UnresolvedReferencesError as error:
+        failures += error.failures
+    values = {name: one.reveal() for name, one in found.items()}
+    variables = fields | {name: values.get(name) for name in wanted.variables if name in names}
+    failures += [
         FailedReferenceError(name, SecretError("nul", "the value holds a NUL byte, and a variable cannot"))
-        for name, value in values.items()
-        if b"\0" in value
+        for name, value in variables.items()
+        if value is not None and b"\0" in value
     ]
-    if holding_nul:
-        raise UnresolvedReferencesError(holding_nul)
-    return {os.fsencode(name): values.get(name) for name in references}
+    if failures:
+        raise UnresolvedReferencesError(failures)
+    missing: dict[str, bytes | None] = {name: None for name in wanted.files if name in names and name not in values}
+    files = [
+        SecretFile(name, _file_name(name, number), values[name])
+        for number, name in enumerate(wanted.files)
+        if name in names and name in values
+    ]
+    files += [SecretFile(one.variable, one.file_name, one.fill(values)) for one in wanted.templates]
+    return Resolved(variables | missing, from_items, tuple(files))
+
+
+def _resolve_items(
+    items: Collection[Reference], vault: Vault, assigned: Collection[str], failures: list[FailedReferenceError]
+) -> tuple[dict[str, bytes | None], dict[str, Reference]]:
+    """Return the values and the items of all custom fields, by variable; add what is wrong to `failures`."""
+    values: dict[str, bytes | None] = {}
+    owners: dict[str, Reference] = {}
+    for reference in items:
+        label = f"--item {reference.item}"
+        try:
+            found: Mapping[str, Sensitive] = vault.custom_fields(reference)
+        except BwrunError as error:
+            failures.append(FailedReferenceError(label, error))
+            continue
+        for name, value in found.items():
+            if name in assigned:
+                continue
+            why = refusal_from_item(name)
+            problem: SecretError | None = None
+            if why is not None:
+                hint = "for one field by a name of your own: `-e NAME=bw://ITEM/FIELD`"
+                problem = InvalidReferenceError(f"a custom field cannot become a variable: {why}", hint)
+            elif name in values:
+                other = f"`{name}` is a custom field of item `{owners[name].item}` too"
+                problem = AmbiguousReferenceError(other, f"say which: `-e {name}=bw://ITEM/{name}`")
+            if problem is not None:
+                failures.append(FailedReferenceError(label, problem))
+                continue
+            values[name], owners[name] = value.reveal(), reference
+    return values, owners
+
+
+def _file_name(variable: str, number: int) -> str:
+    """Return a name that any file system takes: the variable's own where it can be."""
+    safe = variable.isascii() and variable.replace("_", "a").isalnum() and len(variable) <= 100
+    return variable if safe else f"file-{number}"
+
+
+def to_environment(resolved: Resolved, paths: Mapping[str, str]) -> dict[bytes, bytes | None]:
+    """Return the variables for the command, with the files' `paths`; None: it is to be unset."""
+    values = resolved.values | {name: os.fsencode(path) for name, path in paths.items()}
+    return {os.fsencode(name): value for name, value in values.items()}

@@ -12,10 +12,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
-from bwrun.answer import HTTP_OK, Answer
 from bwrun.auth import Login, device_id, login_form, read_login
+from bwrun.cli import RUN
 from bwrun.client import Client
 from bwrun.config import Config
 from bwrun.console import Console
@@ -23,7 +24,8 @@ from bwrun.credentials import Credentials
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.keys import Argon2id, Kdf, unwrap_user_key
 from bwrun.deadline import Deadline
-from bwrun.errors import AuthenticationError, ServerError, SessionError, WrongMasterPasswordError
+from bwrun.errors import SessionError, WrongMasterPasswordError
+from bwrun.fetching import fetch_items, fetch_sync
 from bwrun.servers import origin
 
 T = TypeVar("T")
@@ -43,11 +45,18 @@ class Unlocked:
     client: Client
 
 
-def unlock_vault(
-    config: Config, credentials: Credentials, console: Console, deadline: Deadline, meanwhile: Callable[[], None]
+def unlock_vault(  # noqa: PLR0913, PLR0917  (what is there, how it is told, what to do meanwhile, what to fetch)
+    config: Config,
+    credentials: Credentials,
+    console: Console,
+    deadline: Deadline,
+    meanwhile: Callable[[], None],
+    items: tuple[str, ...] = (),
 ) -> Unlocked:
     """
     Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
+
+    `items`: the ids of those that are enough; without any the whole vault is fetched.
 
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
@@ -67,7 +76,8 @@ def unlock_vault(
         except FutureTimeoutError:
             raise deadline.exceeded(who) from None
 
-    server_config = run(client.get_server_config)
+    lasts = config.session and config.mode == RUN  # who but a session needs the server's config
+    server_config = run(client.get_server_config) if lasts else None
     form = login_form(credentials.api_key, device)
     answer = wait(run(client.post_token, form, credentials.api_key.client_secret), origin(config.server.identity))
     login = read_login(answer, credentials, config.server)
@@ -75,7 +85,8 @@ def unlock_vault(
     if login.force_password_reset:
         console.warn("the administrator has reset this account's master password", "set a new one in the web vault")
 
-    sync = run(client.get, "sync?excludeDomains=true", login.access_token)
+    fetch = partial(fetch_items, ids=items) if items else fetch_sync
+    sync = run(fetch, client, login.access_token)
     key = run(unwrap_user_key, login.unlock, credentials.master_password)
     meanwhile()
     try:
@@ -83,14 +94,14 @@ def unlock_vault(
     except WrongMasterPasswordError:
         raise WrongMasterPasswordError(*_password_hints(credentials)) from None
     console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
-    synced = wait(sync, origin(config.server.api))
-    data = _read_sync(synced)
-    console.step(f"synced from {config.server.api}")
+    fetched = wait(sync, origin(config.server.api))
+    what = f"fetched {len(items)} item(s)" if items else "synced"
+    console.step(f"{what} from {config.server.api}")
     return Unlocked(
         login=login,
-        sync=data,
-        sync_date=synced.headers.get("date"),
-        server_config=_if_there(server_config),
+        sync=fetched.data,
+        sync_date=fetched.date,
+        server_config=None if server_config is None else _if_there(server_config),
         user_key=user_key,
         device=device,
         client=client,
@@ -119,15 +130,3 @@ def _password_hints(credentials: Credentials) -> list[str]:
     if value != value.strip():
         hints.append("it begins or ends with white space; only a newline at a file's end is taken off")
     return hints
-
-
-def _read_sync(answer: Answer) -> dict[str, object]:
-    if answer.status in (401, 403):
-        raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
-                                  "do --identity-url and --api-url belong to the same server?")  # fmt: skip
-    if answer.status != HTTP_OK:
-        said = f"{answer.status} {answer.message}".strip()
-        raise ServerError("sync", f"the sync failed ({said})", "is --server right, path included?")
-    if not isinstance(answer.data, dict):
-        raise ServerError("unexpected-reply", "the server's reply to the sync is not a JSON object")
-    return answer.data

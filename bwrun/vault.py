@@ -105,21 +105,29 @@ class Vault:
 
     def custom_fields(self, reference: Reference) -> dict[str, Sensitive]:
         """
-        Return all custom fields of an item that have a name; the reference's own field is not looked at.
+        Return all custom fields of an item (one without a name under an empty one), whatever field is referred to.
 
         Raises AmbiguousReferenceError: two have the same name; SecretError, CryptoError.
         """
         item = self._open(reference)
         values: dict[str, Sensitive] = {}
         for custom in item.custom_fields():
-            if not custom.name:
-                continue
-            if custom.name in values:
+            name = custom.name or ""
+            if name in values:
                 raise AmbiguousReferenceError(
-                    f"two custom fields of item {item.called} are called `{custom.name}`", "rename one of them"
+                    f"two custom fields of item {item.called} are called `{name}`", "rename one of them"
                 )
-            values[custom.name] = Sensitive(custom_value(item, custom).encode())
+            values[name] = Sensitive(custom_value(item, custom).encode())
         return values
+
+    def identify(self, reference: Reference) -> tuple[str, str, str]:
+        """
+        Return an item's id, its name, and the field that is meant where the reference names none.
+
+        Raises SecretError, CryptoError.
+        """
+        item = self._open(reference, protected=False)
+        return item.id, item.name(), str(reference.field or fields.DEFAULTS.get(item.kind, ""))
 
     def list_items(self) -> list[ListedItem]:
         """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import signal
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from bwrun.channel import Channel
-from bwrun.cli import Options
+from bwrun.cli import CHECK, LIST, Options
 from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
@@ -24,11 +25,10 @@ from bwrun.nested import outer_session
 from bwrun.restoring import initial_environment, restore_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from bwrun.references import Reference
+    from bwrun.resolving import Resolved
     from bwrun.session.data_file import SessionData
     from bwrun.unlock import Unlocked
+    from bwrun.wanted import Wanted
 
 
 class Inherited(Protocol):
@@ -39,83 +39,196 @@ class Inherited(Protocol):
     supervisor: int
 
 
+class Opened(NamedTuple):
+    """A vault, and what it was opened with."""
+
+    credentials: Credentials
+    unlocked: Unlocked
+
+
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
-    """Do the work and become the command; on failure say so, here and to the supervisor, and end."""
+    """Do the work and become the command; else say why not, here and to the supervisor, and end."""
     link = Channel(channel)
     try:
-        work(options, console, link, inherited)
+        status = Worker(options, console, link, inherited).work()
     except BwrunError as error:
         console.report(error)
         status = error.status
     except BaseException as error:  # noqa: BLE001  (no traceback: it would quote source lines and values)
         console.report_internal(error)
         status = STATUS_FAILED
-    link.send(b"failed", b"%d" % status)
+    link.send(b"end", b"%d" % status)
     os._exit(status)
 
 
-def work(options: Options, console: Console, link: Channel, inherited: Inherited) -> NoReturn:
+class Worker:
     """One run, from the settings to the command."""
-    inherited_environment = as_inherited(os.environ, initial_environment())
-    _prepare(inherited)
-    config = load_config(options, inherited_environment)
-    console.show(config.verbose, config.warnings)
-    sketch = command_environment(config.sources, config.passed, config.assignments, {})
-    references = _find_references(sketch)
-    file = find_command(config.command[0], sketch.get(b"PATH"))
-    console.step(f"command: {os.fsdecode(file)}")
 
-    directory = _wait_for_directory(link)
-    reused = None if references else outer_session(config)
-    session, secrets = (reused, {}) if reused else _own_session(config, references, directory, console, link)
-    session |= socket_activation(inherited_environment, inherited.supervisor, os.getpid())
-    environment = command_environment(config.sources, config.passed, config.assignments, session)
-    for name, value in secrets.items():
-        environment.pop(name)
-        if value is not None:
-            environment[name] = value
-    _instruct(link, config)
-    console.step("starting the command")
+    def __init__(self, options: Options, console: Console, link: Channel, inherited: Inherited) -> None:
+        """Take over the process, and read the settings."""
+        self._console = console
+        self._link = link
+        self._inherited = inherited
+        self._environment = as_inherited(os.environ, initial_environment())
+        close_memory()
+        die_with(inherited.supervisor)
+        signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
+        self._config = load_config(options, self._environment)
+        console.show(self._config.verbose, self._config.warnings)
 
-    link.send(b"exec")
-    outlive_parent()
-    restore_signals(inherited.mask, ignores_child=inherited.ignores_child)
-    become(file, config.command, environment)
+    def work(self) -> int:
+        """Become the command; return the status to end with after `--check` and `--list`, which start none."""
+        config = self._config
+        if config.mode == LIST:
+            return self._list()
+        sketch = self._sketch()
+        wanted = self._find_wanted(sketch)
+        file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
+        self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
 
+        outer = outer_session(config) if config.session and wanted is None else None
+        opens_session = config.session and outer is None
+        directory = self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
+        opened = self._open(wanted, opens_session=opens_session)
+        resolved = self._resolve(wanted, opened) if wanted and opened else None
+        if config.mode == CHECK or file is None:
+            return self._check(wanted, opened, resolved, file)
 
-def _find_references(environment: Mapping[bytes, bytes]) -> dict[str, Reference]:
-    if not may_hold_references(environment):
-        return {}
-    from bwrun.resolving import find_references  # noqa: PLC0415  (only where there are references)
+        session = self._open_session(directory, opened) if opens_session and opened else outer or {}
+        environment = self._sketch(session)
+        if resolved is not None:
+            self._add(environment, resolved, directory)
+        return self._start(file, environment)
 
-    return find_references(environment)
+    def _sketch(self, session: Mapping[str, str] | None = None) -> dict[bytes, bytes]:
+        """Return the command's environment, without what comes from the vault."""
+        config = self._config
+        session = {
+            **(session or {}), **socket_activation(self._environment, self._inherited.supervisor, os.getpid())
+        }  # fmt: skip
+        return command_environment(config.sources, config.passed, config.assignments, session)
 
+    def _find_wanted(self, environment: Mapping[bytes, bytes]) -> Wanted | None:
+        if not (self._config.items or self._config.templates or may_hold_references(environment)):
+            return None
+        from bwrun.wanted import find_wanted  # noqa: PLC0415  (only where there are references)
 
-def _own_session(
-    config: Config, references: dict[str, Reference], directory: str, console: Console, link: Channel
-) -> tuple[dict[str, str], dict[bytes, bytes | None]]:
-    """Log in, unlock, resolve, and write a session; return its variables and the references' values."""
-    deadline = Deadline(config.timeout)
-    credentials = read_credentials(config, (link.descriptor,), deadline)
-    from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
+        return find_wanted(self._config, environment)
 
-    unlocked = unlock_vault(config, credentials, console, deadline, _import_the_rest)
-    from bwrun.session.opening import open_session  # noqa: PLC0415
+    def _ask_for_place(self, *, needed: bool) -> str:
+        """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
+        self._link.send(b"bare" if not needed else b"try" if self._config.mode == CHECK else b"place")
+        words = self._link.receive()
+        if words is None:
+            os._exit(STATUS_FAILED)
+        if words[0] == b"go":
+            return os.fsdecode(words[1])
+        raise SessionError(
+            os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
+            "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
+        )  # fmt: skip
 
-    secrets: dict[bytes, bytes | None] = {}
-    if references:
-        from bwrun.resolving import resolve_variables  # noqa: PLC0415
+    def _open(self, wanted: Wanted | None, *, opens_session: bool) -> Opened | None:
+        """Log in and unlock; fetch a few items alone if that is all there is to do, nothing if nothing is wanted."""
+        if not opens_session and wanted is None:
+            return None
+        return self._unlock(() if opens_session or wanted is None else wanted.few_ids())
 
-        secrets = resolve_variables(
-            references, unlocked, optional=config.optional, allow_protected=config.allow_protected
+    def _unlock(self, items: tuple[str, ...] = ()) -> Opened:
+        deadline = Deadline(self._config.timeout)
+        credentials = read_credentials(self._config, (self._link.descriptor,), deadline)
+        from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
+
+        return Opened(
+            credentials, unlock_vault(self._config, credentials, self._console, deadline, _import_the_rest, items)
         )
-        console.step(f"resolved {len(references)} reference(s)")
-    data = session_data(config, credentials, unlocked)
-    session = open_session(directory, data, credentials.api_key.client_id, config.ca_files, renews=config.renew)
-    console.step(f"session written to {directory}")
-    if config.renew:
-        _hand_over_renewal(link, config, credentials, unlocked, directory)
-    return session, secrets
+
+    def _resolve(self, wanted: Wanted, opened: Opened) -> Resolved:
+        from bwrun.resolving import open_vault, resolve_wanted  # noqa: PLC0415
+
+        vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected)
+        resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
+        self._console.step(f"resolved {len(wanted.references)} reference(s)")
+        return resolved
+
+    def _open_session(self, directory: str, opened: Opened) -> dict[str, str]:
+        from bwrun.session.opening import open_session  # noqa: PLC0415
+
+        config, client_id = self._config, opened.credentials.api_key.client_id
+        session = open_session(directory, session_data(config, opened), client_id, config.ca_files, renews=config.renew)
+        self._console.step(f"session written to {directory}")
+        if config.renew:
+            self._hand_over_renewal(opened, directory)
+        return session
+
+    def _hand_over_renewal(self, opened: Opened, directory: str) -> None:
+        """Give the supervisor what the next logins need: the API key, and never the master password."""
+        from bwrun.renew import Order  # noqa: PLC0415  (only for --renew)
+        from bwrun.session.opening import DATA_FILE  # noqa: PLC0415
+
+        order = Order(
+            opened.credentials.api_key,
+            self._config.server,
+            self._config.ca_files,
+            self._config.client_version,
+            opened.unlocked.device,
+            os.path.join(directory, DATA_FILE),
+        )
+        self._link.send(b"renew", b"%d" % opened.unlocked.login.lifetime, *order.to_words())
+
+    def _add(self, environment: dict[bytes, bytes], resolved: Resolved, directory: str) -> None:
+        """Put the values of the vault, and the paths of files with them, into the command's environment."""
+        from bwrun.resolving import to_environment  # noqa: PLC0415
+        from bwrun.session.files import write_files  # noqa: PLC0415
+
+        for name, value in to_environment(resolved, write_files(directory, resolved.files)).items():
+            environment.pop(name, None)
+            if value is not None:
+                environment[name] = value
+
+    def _start(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
+        self._instruct()
+        self._console.step("starting the command")
+        self._link.send(b"exec")
+        outlive_parent()
+        restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
+        become(file, self._config.command, environment)
+
+    def _instruct(self) -> None:
+        """Tell the supervisor what it has to know, and wait until that is in force."""
+        if not self._config.supervision:
+            return
+        for name, value in self._config.supervision.items():
+            self._link.send(b"set", name.encode(), value.encode())
+        self._link.send(b"set", b"verbose", b"1" if self._config.verbose else b"")
+        self._link.send(b"ask")
+        self._link.receive()
+
+    def _check(
+        self, wanted: Wanted | None, opened: Opened | None, resolved: Resolved | None, file: bytes | None
+    ) -> int:
+        """Do what is left of a run in memory, and print what it would have done."""
+        from bwrun.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415  (only for --check)
+        from bwrun.resolving import open_vault  # noqa: PLC0415
+        from bwrun.session.opening import try_session  # noqa: PLC0415
+
+        session = NONE
+        if self._config.session:
+            session = OUTER if opened is None else OWN
+        if session == OWN and opened is not None:
+            try_session(session_data(self._config, opened))
+        found = None
+        if wanted and opened and resolved:
+            found = (wanted, resolved, open_vault(opened.unlocked, allow_protected=True))
+        return print_report(make_report(self._config, found, file, session), self._config)
+
+    def _list(self) -> int:
+        self._ask_for_place(needed=False)
+        opened = self._unlock()
+        from bwrun.listing import print_items  # noqa: PLC0415  (only for --list)
+        from bwrun.resolving import open_vault  # noqa: PLC0415
+
+        return print_items(open_vault(opened.unlocked, allow_protected=True).list_items(), self._config)
 
 
 def _import_the_rest() -> None:
@@ -124,58 +237,11 @@ def _import_the_rest() -> None:
     import bwrun.session.vault_state  # noqa: F401, PLC0415
 
 
-def _prepare(inherited: Inherited) -> None:
-    """Take the caller's signals, and what the kernel offers a process with secrets."""
-    close_memory()
-    die_with(inherited.supervisor)
-    signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
-
-
-def _wait_for_directory(link: Channel) -> str:
-    words = link.receive()
-    if words is None:
-        os._exit(STATUS_FAILED)
-    if words[0] == b"go":
-        return os.fsdecode(words[1])
-    raise SessionError(
-        os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
-        "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
-    )  # fmt: skip
-
-
-def _instruct(link: Channel, config: Config) -> None:
-    """Tell the supervisor what it has to know, and wait until that is in force."""
-    if not config.supervision:
-        return
-    for name, value in config.supervision.items():
-        link.send(b"set", name.encode(), value.encode())
-    link.send(b"set", b"verbose", b"1" if config.verbose else b"")
-    link.send(b"ask")
-    link.receive()
-
-
-def _hand_over_renewal(
-    link: Channel, config: Config, credentials: Credentials, unlocked: Unlocked, directory: str
-) -> None:
-    """Give the supervisor what the next logins need: the API key, and never the master password."""
-    from bwrun.renew import Order  # noqa: PLC0415  (only for --renew)
-    from bwrun.session.opening import DATA_FILE  # noqa: PLC0415
-
-    order = Order(
-        credentials.api_key,
-        config.server,
-        config.ca_files,
-        config.client_version,
-        unlocked.device,
-        os.path.join(directory, DATA_FILE),
-    )
-    link.send(b"renew", b"%d" % unlocked.login.lifetime, *order.to_words())
-
-
-def session_data(config: Config, credentials: Credentials, unlocked: Unlocked) -> SessionData:
+def session_data(config: Config, opened: Opened) -> SessionData:
     """Return what the session is written from; the API key only if that was asked for."""
     from bwrun.session.data_file import SessionData  # noqa: PLC0415
 
+    credentials, unlocked = opened
     api_key = (credentials.api_key.client_id, credentials.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,

@@ -44,7 +44,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {
             "channel", "errors", "kernel", "supervisor.canary", "supervisor.directory", "supervisor.ending",
             "supervisor.forwarding", "supervisor.helper", "supervisor.janitor", "supervisor.proc",
-            "supervisor.renewal",
+            "supervisor.place", "supervisor.renewal",
         },
         set(),
     ),
@@ -54,6 +54,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "supervisor.forwarding": ({"supervisor.canary", "supervisor.proc"}, set()),
     "supervisor.helper": (set(), set()),
     "supervisor.janitor": ({"kernel", "supervisor.directory", "supervisor.proc"}, set()),
+    "supervisor.place": ({"supervisor.directory"}, set()),
     "supervisor.proc": (set(), set()),
     "supervisor.renewal": ({"channel", "supervisor.helper"}, set()),
     # the supervisor's helpers, processes of their own
@@ -119,8 +120,24 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         },
         set(),
     ),
+    "variable_names": ({"sources"}, set()),
+    "templates": ({"deadline", "errors", "reading", "references", "variable_names"}, set()),
+    "wanted": ({"config", "errors", "references", "templates", "variable_names"}, set()),
     "resolving": (
-        {"crypto.asymmetric", "errors", "items", "references", "session.data_file", "unlock", "vault"},
+        {
+            "crypto.asymmetric", "errors", "items", "references", "sensitive", "session.data_file", "unlock",
+            "variable_names", "vault", "wanted",
+        },
+        set(),
+    ),
+    # what --check and --list print
+    "tables": ({"console", "errors"}, set()),
+    "listing": ({"config", "tables", "vault"}, set()),
+    "checking": (
+        {
+            "config", "environment", "references", "resolving", "sources", "tables", "variable_names", "vault",
+            "wanted",
+        },
         set(),
     ),
     # the network: no key
@@ -128,6 +145,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "tls"}, {"httpx"}),
     "wire": ({"errors"}, set()),
     "answer": ({"errors", "sensitive", "servers"}, set()),
+    "fetching": ({"answer", "client", "errors", "sensitive"}, set()),
     "auth": ({"answer", "client", "credentials", "servers", "wire"} | KEYS, set()),
     # the session: no HTTP
     "session": (set(), set()),
@@ -135,25 +153,30 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
     "session.data_file": ({"crypto.asymmetric", "servers", "session.sane", "session.vault_state"} | KEYS, set()),
     "session.outer": ({"supervisor.directory"}, set()),
+    "session.files": ({"errors"}, set()),
     "session.opening": (
-        {"crypto.encstring", "crypto.primitives", "errors", "session.data_file", "session.outer"},
+        {"crypto.encstring", "crypto.primitives", "errors", "session.data_file", "session.files", "session.outer"},
         set(),
     ),
     "session.rewriting": ({"errors", "sensitive"}, set()),
     # what connects them
     "unlock": (
-        {"answer", "auth", "client", "config", "console", "credentials", "deadline", "servers"} | KEYS - {"sensitive"},
+        {"auth", "client", "console", "credentials", "deadline", "fetching", "servers"}
+        | OPTIONS | KEYS - {"sensitive"},
         set(),
     ),
     "nested": (
-        {"command", "console", "credentials", "envfiles", "environment", "restoring", "session.outer"} | OPTIONS,
+        {
+            "command", "console", "credentials", "envfiles", "environment", "restoring", "session.outer",
+            "variable_names",
+        } | OPTIONS,
         set(),
     ),
     "worker": (
         {
-            "channel", "command", "console", "credentials", "deadline", "environment", "errors", "kernel", "nested",
-            "references", "renew", "resolving", "restoring",
-            "session.data_file", "session.opening", "session.vault_state", "unlock",
+            "channel", "checking", "command", "console", "credentials", "deadline", "environment", "errors", "kernel",
+            "listing", "nested", "renew", "resolving", "restoring", "session.data_file", "session.files",
+            "session.opening", "session.vault_state", "unlock", "wanted",
         } | OPTIONS,
         set(),
     ),

@@ -9,6 +9,7 @@ from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.primitives import random_bytes
 from bwrun.errors import SessionError
 from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.files import write_private
 from bwrun.session.outer import MARK_FILE, Mark, fingerprint
 
 DATA_FILE = "data.json"
@@ -33,12 +34,21 @@ def open_session(
         has_api_key=data.api_key is not None,
         renews=renews,
     )
-    _write(directory, DATA_FILE, write_data(data, session_key))
-    _write(directory, MARK_FILE, mark.to_bytes())
+    write_private(directory, DATA_FILE, write_data(data, session_key))
+    write_private(directory, MARK_FILE, mark.to_bytes())
     variables = {"BW_SESSION": bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
     if ca_files:
         variables["NODE_EXTRA_CA_CERTS"] = _one_ca_file(directory, ca_files)
     return variables
+
+
+def try_session(data: SessionData) -> None:
+    """
+    Do what can be done of opening a session without writing anything.
+
+    Raises ServerError: the server's replies lack what a session needs.
+    """
+    write_data(data, SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE)))
 
 
 def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
@@ -52,22 +62,5 @@ def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
                 parts.append(file.read())
         except OSError as error:
             raise SessionError("ca-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
-    _write(directory, CA_FILE, b"\n".join(parts))
+    write_private(directory, CA_FILE, b"\n".join(parts))
     return os.path.join(directory, CA_FILE)
-
-
-def _write(directory: str, name: str, data: bytes) -> None:
-    try:
-        descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        try:
-            os.fchmod(descriptor, 0o600)  # whatever the umask
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-        finally:
-            os.close(descriptor)
-    except OSError as error:
-        raise SessionError(
-            "write", f"cannot write the session to `{directory}`: {os.strerror(error.errno or 0)}",
-            f"it needs {len(data) / 1024:.0f} KiB; BWRUN_RUNTIME_DIR names another place",
-        ) from None  # fmt: skip

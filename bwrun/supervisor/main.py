@@ -20,6 +20,7 @@ from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
+from bwrun.supervisor.place import Place
 from bwrun.supervisor.renewal import Renewal
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -70,14 +71,13 @@ class Supervisor:
         self.ends_by_code = False
         self._channel = Channel(channel)
         self._terminal: ending.Terminal | None = None
+        self._place = Place()
         self._stale: list[str] = []
         self._janitor: Janitor | None = None
         self._canary: Canary | None = None
-        self._lock: int | None = None
-        self._path: str | None = None
         self._seen: set[int] = set()
         self._execs = False
-        self._failed: int | None = None
+        self._said: int | None = None
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
         self._kill_at: float | None = None
@@ -97,15 +97,8 @@ class Supervisor:
         self._terminal = ending.Terminal()
 
     def prepare(self) -> None:
-        """Start janitor and canary, make the directory, let the worker go; then sweep what others left."""
-        try:
-            bases = directory.bases(os.environ)
-        except directory.UnusableBaseError as error:
-            self._channel.send(b"refused", b"runtime-dir", os.fsencode(str(error)))
-            return
-        paths = [directory.candidate(base) for base in bases]
-        self._janitor = Janitor.start(paths, self.worker)
-        self._make_directory(paths)
+        """Start janitor and canary, so that whatever the worker asks for from here on is guarded."""
+        self._janitor = Janitor.start(self._place.candidates, self.worker)
         while (info := signal.sigtimedwait(CATCHABLE - {signal.SIGCHLD}, 0)) is not None:
             self._seen.add(info.si_signo)
             forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
@@ -115,23 +108,8 @@ class Supervisor:
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
-        if self._path is None:
-            return
-        self._channel.send(b"go", os.fsencode(self._path))
         os.chdir("/")
-        self._stale = [path for base in bases for path in directory.sessions(base)]
-
-    def _make_directory(self, paths: list[str]) -> None:
-        problem = "there is no directory that could hold it"
-        for path in paths:
-            try:
-                self._lock = directory.make(path)
-            except OSError as error:
-                problem = f"`{os.path.dirname(path)}`: {os.strerror(error.errno or 0)}"
-            else:
-                self._path = path
-                return
-        self._channel.send(b"refused", b"no-directory", os.fsencode(problem))
+        self._listen()  # what came before the kernel told
 
     def wait(self) -> int:
         """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
@@ -179,10 +157,13 @@ class Supervisor:
     def _listen(self) -> None:
         """Take what the worker has said."""
         for word, *rest in self._channel.drain():
-            if word == b"exec":
+            if word in (b"place", b"try", b"bare"):
+                self._channel.send(*self._place.answer(word))
+                self._stale = self._place.stale()
+            elif word == b"exec":
                 self._execs = True
-            elif word == b"failed":
-                self._failed = int(rest[0])
+            elif word == b"end":
+                self._said = int(rest[0])
             elif word == b"renew":
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == b"set":
@@ -216,8 +197,8 @@ class Supervisor:
     def _judge(self, status: int) -> int:
         """Return the status to end with: the command's, or that of a worker that never became it."""
         self._listen()
-        if self._failed is not None:
-            return self._failed << 8
+        if self._said is not None:
+            return self._said << 8
         if self._execs:
             return status
         if self._terminal is not None:
@@ -244,7 +225,7 @@ class Supervisor:
         self._channel.close()
         if self._canary is not None:
             self._canary.end()  # first: its descriptors may be the last that the limit allows
-        cleared = self._path is None or self._remove(self._path)
+        cleared = self._place.path is None or self._remove(self._place.path)
         if b"kill-leftovers" in self._settings and self._execs:
             self._end_leftovers()
         if self._janitor is not None:
@@ -252,7 +233,7 @@ class Supervisor:
         for path in self._stale:
             directory.sweep_one(path)
         if not cleared:
-            say(f"error: the session at `{self._path}` could not be removed [session.not-cleared]")
+            say(f"error: the session at `{self._place.path}` could not be removed [session.not-cleared]")
             say("hint: the next run tries again; its contents open nothing without BW_SESSION")
         return cleared
 

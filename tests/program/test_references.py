@@ -121,13 +121,6 @@ def test_malformed_references_fail_offline(run_in: Surroundings, server: Bitward
     assert server.requests() == []
 
 
-def test_file_references_are_refused(run_in: Surroundings) -> None:
-    """A reference to a file is refused by name, not handed to the command as a text."""
-    done = run_in.run("-e", "A=@bw://prod-db", "--", "true")
-
-    assert (done.status, done.codes) == (125, ["reference.invalid"])
-
-
 def test_optional_and_protected(run_in: Surroundings) -> None:
     """--optional lets a variable be missing, --allow-protected takes what asks for the master password again."""
     words = ["--optional", "Z", "--allow-protected", "-e", "C=bw://guarded", "-e", "Z=bw://nix"]

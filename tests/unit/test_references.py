@@ -16,7 +16,7 @@ from bwrun.errors import (
     SecretNotFoundError,
     UnresolvedReferencesError,
 )
-from bwrun.references import Field, Reference, is_reference, near_names, parse, parse_all, resolve
+from bwrun.references import Field, Reference, is_reference, near_names, parse, resolve
 from bwrun.sensitive import Sensitive
 
 ID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -127,15 +127,6 @@ def test_raises_only_its_own_error(text: str) -> None:
 def test_a_wrong_case_is_no_plain_value() -> None:
     """What was meant as a reference is recognised as one, so that it is refused and not passed on."""
     assert [is_reference(text) for text in ("bw://x", "Bw://x", "bw:/x", "", "x bw://")] == [True, True] + [False] * 3
-
-
-def test_reports_all_that_do_not_parse() -> None:
-    """Several wrong references are reported at once, each with its variable."""
-    with pytest.raises(UnresolvedReferencesError) as caught:
-        parse_all({"A": "bw://", "B": "bw://ok", "C": "bw://x?y"})
-
-    assert [failure.name for failure in caught.value.failures] == ["A", "C"]
-    assert parse_all({"B": "bw://ok"}) == {"B": Reference("ok")}
 
 
 class Source:

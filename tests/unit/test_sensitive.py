@@ -32,6 +32,7 @@ SHOWN = {
     "Login": {"user_id", "email", "private_key"},
     "Answer": {"url"},
     "Config": {
+        "mode", "search", "items", "templates",
         "command", "ca_files", "supervision", "passed", "device_id", "client_version", "password_options", "optional",
     },
     "Warn": {"text", "hints"},
@@ -56,6 +57,13 @@ SHOWN = {
     "Attachment": {"item_id", "id", "file_name", "url"},
     "Field": {"name"},
     "Reference": {"item", "folder", "collection", "organization"},
+    "SecretFile": {"variable", "name"},
+    "Resolved": {"from_items"},
+    "Spot": {"place"},
+    "Template": {"path", "variable", "file_name"},
+    "Wanted": {"variables", "files"},
+    "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field"},
+    "Report": {"command", "session", "taken_away", "inherited"},
     "ListedItem": {"id", "name", "type", "folder", "organization", "reference", "problem"},
 }  # fmt: skip
 

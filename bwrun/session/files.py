@@ -1,0 +1,77 @@
+"""Private files in the session's directory, which is the supervisor's, who also removes it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Protocol
+
+from bwrun.errors import SessionError
+
+FOLDER = "files"  # in which those that the user asked for are: none of them can be taken for one of the session's own
+
+
+class NamedContent(Protocol):
+    """A file to be: whose variable gets its path, what it is called, what is in it."""
+
+    @property
+    def variable(self) -> str:
+        """The variable."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, without a directory."""
+
+    @property
+    def content(self) -> bytes:
+        """The bytes."""
+
+
+def write_files(directory: str, files: Iterable[NamedContent]) -> dict[str, str]:
+    """
+    Write the files and return their paths, by variable.
+
+    Raises SessionError: the directory cannot be written.
+    """
+    folder = os.path.join(directory, FOLDER)
+    paths: dict[str, str] = {}
+    for file in files:
+        if not paths:
+            _make(folder)
+        write_private(folder, file.name, file.content)
+        paths[file.variable] = os.path.join(folder, file.name)
+    return paths
+
+
+def write_private(directory: str, name: str, data: bytes) -> None:
+    """
+    Write a new file that is the user's alone (0600, whatever the umask).
+
+    Raises SessionError.
+    """
+    try:
+        descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        try:
+            os.fchmod(descriptor, 0o600)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise _failure(directory, error, len(data)) from None
+
+
+def _make(folder: str) -> None:
+    try:
+        os.mkdir(folder, 0o700)
+        os.chmod(folder, 0o700)
+    except OSError as error:
+        raise _failure(folder, error, 0) from None
+
+
+def _failure(directory: str, error: OSError, size: int) -> SessionError:
+    return SessionError(
+        "write", f"cannot write the session to `{directory}`: {os.strerror(error.errno or 0)}",
+        f"it needs {size / 1024:.0f} KiB; BWRUN_RUNTIME_DIR names another place",
+    )  # fmt: skip

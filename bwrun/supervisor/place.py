@@ -1,0 +1,46 @@
+"""
+Where the session's directory goes: looked for at the start, made when the worker asks for one.
+
+A run that needs none (`--no-session`, `--check`, `--list`, a reused session) leaves no trace of having looked.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bwrun.supervisor import directory
+
+
+class Place:
+    """The directories that could be, and the one that is."""
+
+    def __init__(self) -> None:
+        """Look for base directories; nothing is made."""
+        self.path: str | None = None
+        self._bases: list[str] = []
+        self._lock: int | None = None
+        self._refusal = [b"no-directory", b"there is no directory that could hold it"]
+        try:
+            self._bases = directory.bases(os.environ)
+        except directory.UnusableBaseError as error:
+            self._refusal = [b"runtime-dir", os.fsencode(str(error))]
+        self.candidates = [directory.candidate(base) for base in self._bases]
+
+    def answer(self, request: bytes) -> list[bytes]:
+        """Return the answer to the worker: `place` makes the directory, `try` only looks, `bare` wants none."""
+        if request == b"bare" or (request == b"try" and self.candidates):
+            return [b"go", b""]
+        for path in self.candidates:
+            try:
+                self._lock = directory.make(path)
+            except OSError as error:
+                problem = f"`{os.path.dirname(path)}`: {os.strerror(error.errno or 0)}"
+                self._refusal = [b"no-directory", os.fsencode(problem)]
+            else:
+                self.path = path
+                return [b"go", os.fsencode(path)]
+        return [b"refused", *self._refusal]
+
+    def stale(self) -> list[str]:
+        """Return the directories beside this run's that a sweep has to look at; none where nothing was made."""
+        return [] if self.path is None else [path for base in self._bases for path in directory.sessions(base)]
