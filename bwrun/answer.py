@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bwrun.errors import ServerError
+from bwrun.jsontext import read_json
 from bwrun.sensitive import Sensitive
 from bwrun.servers import origin
 
@@ -57,14 +57,9 @@ class Answer:
 def parse_json(body: bytes) -> object:
     """Return the JSON in `body`, None if it is none."""
     try:
-        return json.loads(body, parse_constant=_no_constant)
+        return read_json(body)
     except (ValueError, RecursionError):
         return None
-
-
-def _no_constant(name: str) -> object:
-    """Refuse NaN and Infinity, which Python reads and JSON does not have."""
-    raise ValueError(name)
 
 
 def redirected(url: str, location: str) -> ServerError:

@@ -144,14 +144,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "tls": ({"crypto.primitives", "errors", "servers"}, set()),
     "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "tls"}, {"httpx"}),
     "wire": ({"errors"}, set()),
-    "answer": ({"errors", "sensitive", "servers"}, set()),
+    "jsontext": (set(), {"orjson"}),
+    "answer": ({"errors", "jsontext", "sensitive", "servers"}, set()),
     "fetching": ({"answer", "client", "errors", "sensitive"}, set()),
     "auth": ({"answer", "client", "credentials", "servers", "wire"} | KEYS, set()),
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
     "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
-    "session.data_file": ({"crypto.asymmetric", "servers", "session.sane", "session.vault_state"} | KEYS, set()),
+    "session.data_file": (
+        {"crypto.asymmetric", "jsontext", "servers", "session.sane", "session.vault_state"} | KEYS,
+        set(),
+    ),
     "session.outer": ({"supervisor.directory"}, set()),
     "session.files": ({"errors"}, set()),
     "session.opening": (
@@ -299,6 +303,7 @@ def test_each_package_has_one_importer() -> None:
         "cryptography": ["crypto.primitives"],
         "dotenv": ["envfiles"],
         "httpx": ["client"],
+        "orjson": ["jsontext"],
         "psutil": ["leftovers"],
     }
 

@@ -7,6 +7,7 @@ All sizes are in bytes, memory costs in MiB.
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
 
     RsaPrivateKey = RSAPrivateKey
 
+    from cryptography.hazmat.primitives.ciphers import CipherContext
+
 # RSA, serialization and x509 cost 40 ms to import: where they are used, which is while the KDF runs or never.
 
 BLOCK = 16
 KEY_SIZE = 32
+SHORT = 1024  # bytes up to which a kept context beats a new one
+PADDINGS = [bytes((size,)) * size for size in range(BLOCK + 1)]  # PKCS#7 (RFC 5652, 6.3)
 
 
 def random_bytes(size: int) -> bytes:
@@ -88,15 +93,27 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     """
     Decrypt and remove the PKCS#7 padding. Only for data whose MAC was verified.
 
-    Raises IntegrityError: the padding is wrong.
+    Raises IntegrityError: the padding is wrong, or it is not made of whole blocks.
     """
-    decryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).decryptor()
-    padded = decryptor.update(ciphertext) + decryptor.finalize()
-    unpadder = padding.PKCS7(BLOCK * 8).unpadder()
-    try:
-        return unpadder.update(padded) + unpadder.finalize()
-    except ValueError:
-        raise IntegrityError("the padding does not match") from None
+    if not ciphertext or len(ciphertext) % BLOCK or len(iv) != BLOCK:
+        raise IntegrityError("it is not made of whole blocks")
+    if len(ciphertext) > SHORT:
+        decryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).decryptor()
+        padded = decryptor.update(ciphertext) + decryptor.finalize()
+    else:
+        # CBC is each block, decrypted, XOR the one before it: with a context that is kept, 1 us instead of 6.
+        blocks = _block_decryptor(key).update(ciphertext)
+        before = iv + ciphertext[:-BLOCK]
+        padded = (int.from_bytes(blocks) ^ int.from_bytes(before)).to_bytes(len(blocks))
+    size = padded[-1]
+    if not 0 < size <= BLOCK or not padded.endswith(PADDINGS[size]):
+        raise IntegrityError("the padding does not match")
+    return padded[:-size]
+
+
+@lru_cache(maxsize=4)
+def _block_decryptor(key: bytes) -> CipherContext:
+    return Cipher(algorithms.AES256(key), modes.ECB()).decryptor()  # noqa: S305  (the blocks of CBC, see there)
 
 
 def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:

@@ -12,7 +12,6 @@ makes the CLI wipe the vault), and, unless asked for, the API key.
 from __future__ import annotations
 
 import base64
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +21,7 @@ from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
 from bwrun.crypto.keys import Argon2id, Kdf, UnlockData
 from bwrun.errors import ServerError
+from bwrun.jsontext import write_json
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
 from bwrun.session.sane import Record
@@ -92,7 +92,7 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         f"user_{user_id}_config_serverConfig": config,
     }
     state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
-    return json.dumps(state, separators=(",", ":")).encode("ascii")
+    return write_json(state)
 
 
 def _account_state(data: SessionData, private_key: str) -> Record:

@@ -29,6 +29,7 @@ USER = CONFIRMED = 2
 POLICY_TYPES = range(23)
 SSH_KEY_NEEDS = ("privateKey", "publicKey", "keyFingerprint")
 FIDO2_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
+DATES = ("revisionDate", "creationDate", "deletedDate", "archivedDate")
 LONG_AGO = "1970-01-01T00:00:00.000Z"
 NUMBERS = frozenset(("type", "linkedId", "match", "autofillOnPageLoad"))  # numbers and booleans, not encrypted
 PLAIN = frozenset(("passwordRevisionDate", "lastUsedDate", "creationDate"))  # texts that are not encrypted
@@ -42,6 +43,9 @@ _ENCRYPTED = re.compile(
     r"|0\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}"
     r"|7\.[A-Za-z0-9+/]+={0,2}"
 )
+
+
+_encrypted = _ENCRYPTED.fullmatch
 
 
 def is_date(value: object) -> bool:
@@ -65,6 +69,7 @@ def cipher(item: Record) -> Record | None:
     if key is not None and not is_encrypted(key):
         return None
     edit = item.get("edit") is not False
+    own = _fields(item.get(member))
     kept: Record = {
         "id": item["id"],
         "type": kind,
@@ -80,13 +85,14 @@ def cipher(item: Record) -> Record | None:
         "permissions": _permissions(item.get("permissions"), edit=edit),
         "organizationUseTotp": bool(item.get("organizationUseTotp")),
         "reprompt": int(item.get("reprompt") in (1, True)),
-        member: _fields(item.get(member)),
+        member: own,
     }
-    if member == "sshKey" and any(_fields(item.get(member)).get(name) is None for name in SSH_KEY_NEEDS):
+    if member == "sshKey" and any(own.get(name) is None for name in SSH_KEY_NEEDS):
         return None
-    for name in ("revisionDate", "creationDate", "deletedDate", "archivedDate"):
-        if is_date(item.get(name)):
-            kept[name] = item[name]
+    for name in DATES:
+        date = item.get(name)
+        if date is not None and is_date(date):
+            kept[name] = date
     if item.get("deletedDate") and "deletedDate" not in kept:
         kept["deletedDate"] = LONG_AGO  # whenever it was, it is in the trash
     for name, clean in (("fields", _fields), ("attachments", _attachment), ("passwordHistory", _history)):
@@ -114,8 +120,9 @@ def _ids(value: object) -> list[object]:
 
 def _permissions(value: object, *, edit: bool) -> Record:
     """Old servers send none; without both, `bw delete` and `bw restore` are refused."""
-    given = value if isinstance(value, dict) else {"delete": edit, "restore": edit}
-    return {name: bool(given.get(name)) for name in ("delete", "restore")}
+    if not isinstance(value, dict):
+        return {"delete": edit, "restore": edit}
+    return {"delete": bool(value.get("delete")), "restore": bool(value.get("restore"))}
 
 
 def _text(value: object) -> object:
@@ -127,16 +134,18 @@ def _fields(value: object) -> Record:
     if not isinstance(value, dict):
         return {}
     cleaned: Record = {}
-    for name, inner in value.items():
-        if isinstance(inner, str):
-            kept = is_date(inner) if name in PLAIN else is_encrypted(inner)
+    for name, inner in value.items():  # the hottest loop of writing a large vault
+        if inner is None:
+            cleaned[name] = None
+        elif isinstance(inner, str):
+            kept = is_date(inner) if name in PLAIN else _encrypted(inner)
             cleaned[name] = inner if kept else None
         elif name == "uris" and isinstance(inner, list):
             cleaned[name] = [_fields(entry) for entry in inner]
         elif name == "fido2Credentials" and isinstance(inner, list):
             found = [_fields(entry) for entry in inner]
             cleaned[name] = [one for one in found if all(one.get(need) is not None for need in FIDO2_NEEDS)]
-        elif inner is None or (name in NUMBERS and isinstance(inner, int)):
+        elif name in NUMBERS and isinstance(inner, int):
             cleaned[name] = inner
     return cleaned
 
