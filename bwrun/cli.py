@@ -26,7 +26,7 @@ and with the values of variables that hold references: NAME=bw://ITEM/FIELD.
       --env-file FILE         Read FILE instead of .env (repeatable)
       --optional NAME         NAME's item or field may be missing (repeatable)
       --allow-protected       Take items that ask for the master password again
-      --server us|eu|URL, --identity-url URL, --api-url URL      Server [us]
+      --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
       --ca-file FILE          Trust the certificates in FILE (PEM) too
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME             Let COMMAND see credential NAME (repeatable)
@@ -48,6 +48,7 @@ VALUE_OPTIONS = (
     "server",
     "identity-url",
     "api-url",
+    "key-connector-url",
     "ca-file",
     "password-file",
     "password-fd",

@@ -93,6 +93,14 @@ class Client:
         """
         return self._answer("GET", f"{self._server.api}/{path}", token=token)
 
+    def get_connected_key(self, url: str, token: Sensitive) -> Answer:
+        """
+        GET `url/user-keys` of a Key Connector with the access token.
+
+        Raises NetworkError, ServerError.
+        """
+        return self._answer("GET", f"{url}/user-keys", token=token)
+
     def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
         """
         Return an attachment's body, as it is stored.

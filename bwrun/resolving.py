@@ -11,10 +11,9 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
-from bwrun.crypto.asymmetric import find_private_key
 from bwrun.errors import FailedReferenceError, InvalidReferenceError, SecretError, UnresolvedReferencesError
 from bwrun.references import Reference, is_reference, parse_all, resolve
-from bwrun.session.data_file import sync_of, wrapped_private_key
+from bwrun.session.data_file import sync_of
 from bwrun.vault import Vault
 
 if TYPE_CHECKING:
@@ -44,13 +43,11 @@ def resolve_variables(
 
     Raises UnresolvedReferencesError: with all that cannot be resolved, or cannot be a variable's value.
     """
-    sync = sync_of(unlocked.sync)
-    private_key = find_private_key(wrapped_private_key(unlocked.login.private_key, sync), unlocked.user_key)
 
     def download(attachment: Attachment) -> bytes:
         return unlocked.client.download_attachment(attachment.item_id, attachment.id, unlocked.login.access_token)
 
-    vault = Vault(sync, unlocked.user_key, private_key, allow_protected=allow_protected, download=download)
+    vault = Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, download=download)
     values = {name: value.reveal() for name, value in resolve(references, vault, optional).items()}
     holding_nul = [
         FailedReferenceError(name, SecretError("nul", "the value holds a NUL byte, and a variable cannot"))

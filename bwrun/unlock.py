@@ -15,15 +15,23 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bwrun.answer import HTTP_OK, Answer
-from bwrun.auth import Login, device_id, login_form, read_login
+from bwrun.auth import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.client import Client
 from bwrun.config import Config
 from bwrun.console import Console
 from bwrun.credentials import Credentials
-from bwrun.crypto.encstring import SymmetricKey
-from bwrun.crypto.keys import Argon2id, Kdf, unwrap_user_key
+from bwrun.crypto.account_keys import (
+    AccountKeys,
+    open_account_keys,
+    unwrap_connected_user_key,
+    unwrap_user_key,
+)
+from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.crypto.vault_key import VaultKey
 from bwrun.deadline import Deadline
-from bwrun.errors import AuthenticationError, ServerError, SessionError, WrongMasterPasswordError
+from bwrun.errors import AuthenticationError, CredentialError, ServerError, SessionError, WrongMasterPasswordError
+from bwrun.key_connector import ask, url_in
+from bwrun.sensitive import Sensitive
 from bwrun.servers import origin
 
 T = TypeVar("T")
@@ -38,7 +46,9 @@ class Unlocked:
     sync: dict[str, object] = field(repr=False)  # as the server sent it
     sync_date: str | None  # the server's clock at the sync: its Date header
     server_config: object = field(repr=False)
-    user_key: SymmetricKey
+    keys: AccountKeys
+    wrapped_keys: WrappedAccountKeys  # as the server keeps them
+    key_connector_url: str | None  # the one that was asked
     device: str
     client: Client
 
@@ -76,25 +86,53 @@ def unlock_vault(
         console.warn("the administrator has reset this account's master password", "set a new one in the web vault")
 
     sync = run(client.get, "sync?excludeDomains=true", login.access_token)
-    key = run(unwrap_user_key, login.unlock, credentials.master_password)
-    meanwhile()
-    try:
-        user_key = wait(key, f"the key derivation ({_cost(login.unlock.kdf)})")
-    except WrongMasterPasswordError:
-        raise WrongMasterPasswordError(*_password_hints(credentials)) from None
-    console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
+    connector = None
+    if isinstance(login.unlock, UnlockData):
+        key = run(unwrap_user_key, login.unlock, _needed_password(credentials))
+        meanwhile()
+        try:
+            user_key = wait(key, f"the key derivation ({_cost(login.unlock.kdf)})")
+        except WrongMasterPasswordError:
+            raise WrongMasterPasswordError(*_password_hints(credentials)) from None
+        console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
+    else:
+        meanwhile()
+        connector = config.key_connector_url
+        if connector is None:
+            connector = url_in(_read_sync(wait(sync, origin(config.server.api))))
+            console.step(f"the server names the Key Connector {connector}")
+        user_key = wait(run(_connected, client, connector, login.access_token, login.unlock), origin(connector))
+        console.step(f"unlocked with the key at the Key Connector {connector}")
     synced = wait(sync, origin(config.server.api))
     data = _read_sync(synced)
     console.step(f"synced from {config.server.api}")
+    wrapped, user_id = find_account_keys(login, data)
+    keys = open_account_keys(user_key, wrapped, user_id)
+    if not keys.verified:
+        console.warn("the account's keys are signed in a way that this installation cannot verify (ML-DSA-44)",
+                     "install `cryptography` 48 or newer from its wheel")  # fmt: skip
     return Unlocked(
         login=login,
         sync=data,
         sync_date=synced.headers.get("date"),
         server_config=_if_there(server_config),
-        user_key=user_key,
+        keys=keys,
+        wrapped_keys=wrapped,
+        key_connector_url=connector,
         device=device,
         client=client,
     )
+
+
+def _needed_password(credentials: Credentials) -> Sensitive:
+    if credentials.master_password is None:
+        raise CredentialError("missing", "not set: BW_PASSWORD, and this account has a master password",
+                              "--key-connector-url is for the accounts of a Key Connector")  # fmt: skip
+    return credentials.master_password
+
+
+def _connected(client: Client, url: str, token: Sensitive, unlock: KeyConnectorData) -> VaultKey:
+    return unwrap_connected_user_key(unlock, ask(client, url, token))
 
 
 def _if_there(server_config: Future[object]) -> object:
@@ -113,7 +151,7 @@ def _cost(kdf: Kdf) -> str:
 
 def _password_hints(credentials: Credentials) -> list[str]:
     hints = [f"it came from {credentials.master_password_place}"]
-    value = credentials.master_password.reveal()
+    value = _needed_password(credentials).reveal()
     if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
         hints.append("it has quotes round it; if they are not a part of it, write it without them")
     if value != value.strip():

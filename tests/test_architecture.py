@@ -18,7 +18,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bwrun"
 OPTIONS = {"cli", "config"}
-KEYS = {"crypto.encstring", "crypto.keys", "errors", "sensitive"}
 
 # module: (modules of ours it may import, third-party packages it may import)
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
@@ -90,16 +89,23 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # V2 accounts
     "crypto.cbor": ({"errors"}, set()),
     "crypto.aead": ({"crypto.primitives", "errors"}, set()),
-    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.primitives", "errors"}, set()),
+    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.encstring", "crypto.primitives", "errors"}, set()),
     "crypto.vault_key": (
         {"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.primitives", "errors"},
+        set(),
+    ),
+    "crypto.security_state": (
+        {
+            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
+            "crypto.vault_key", "errors",
+        },
         set(),
     ),
     "crypto.blob": ({"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.vault_key", "errors"}, set()),
     "crypto.account_keys": (
         {
-            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
-            "crypto.vault_key", "errors",
+            "crypto.asymmetric", "crypto.encstring", "crypto.keys", "crypto.primitives", "crypto.security_state",
+            "crypto.vault_key", "errors", "sensitive",
         },
         set(),
     ),
@@ -107,20 +113,20 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "fields": (set(), set()),
     "totp": ({"errors"}, set()),
     "references": ({"errors", "fields", "sensitive"}, set()),
-    "decryption": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
+    "decryption": ({"crypto.blob", "crypto.vault_key", "errors"}, set()),
     "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
     "item_json": ({"decryption", "fields", "items"}, set()),
     "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
-    "places": ({"crypto.asymmetric", "decryption", "errors", "references"}, set()),
+    "places": ({"crypto.account_keys", "decryption", "errors", "references"}, set()),
     "vault": (
         {
-            "crypto.asymmetric", "decryption", "errors", "field_values", "fields", "items", "places", "references",
+            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "places", "references",
             "sensitive",
         },
         set(),
     ),
     "resolving": (
-        {"crypto.asymmetric", "errors", "items", "references", "session.data_file", "unlock", "vault"},
+        {"errors", "items", "references", "session.data_file", "unlock", "vault"},
         set(),
     ),
     # the network: no key
@@ -128,12 +134,19 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "tls"}, {"httpx"}),
     "wire": ({"errors"}, set()),
     "answer": ({"errors", "sensitive", "servers"}, set()),
-    "auth": ({"answer", "client", "credentials", "servers", "wire"} | KEYS, set()),
+    "auth": ({"answer", "client", "credentials", "crypto.keys", "errors", "sensitive", "servers", "wire"}, set()),
+    "key_connector": ({"answer", "client", "errors", "sensitive", "servers", "wire"}, set()),
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
     "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
-    "session.data_file": ({"crypto.asymmetric", "servers", "session.sane", "session.vault_state"} | KEYS, set()),
+    "session.data_file": (
+        {
+            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.keys", "errors", "sensitive",
+            "servers", "session.sane", "session.vault_state",
+        },
+        set(),
+    ),
     "session.outer": ({"supervisor.directory"}, set()),
     "session.opening": (
         {"crypto.encstring", "crypto.primitives", "errors", "session.data_file", "session.outer"},
@@ -142,7 +155,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "session.rewriting": ({"errors", "sensitive"}, set()),
     # what connects them
     "unlock": (
-        {"answer", "auth", "client", "config", "console", "credentials", "deadline", "servers"} | KEYS - {"sensitive"},
+        {
+            "answer", "auth", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.keys",
+            "crypto.vault_key", "deadline", "errors", "key_connector", "sensitive", "servers",
+        },
         set(),
     ),
     "nested": (
