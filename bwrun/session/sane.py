@@ -80,10 +80,14 @@ def cipher(item: Record) -> Record | None:
         "permissions": _permissions(item.get("permissions"), edit=edit),
         "organizationUseTotp": bool(item.get("organizationUseTotp")),
         "reprompt": int(item.get("reprompt") in (1, True)),
-        member: _fields(item.get(member)),
     }
-    if member == "sshKey" and any(_fields(item.get(member)).get(name) is None for name in SSH_KEY_NEEDS):
-        return None
+    blob = item.get("data")
+    if isinstance(blob, str) and '"format_version"' in blob:
+        kept["data"] = blob  # all of the item; otherwise the server only repeats it there
+    else:
+        kept[member] = _fields(item.get(member))
+        if member == "sshKey" and any(_fields(item.get(member)).get(name) is None for name in SSH_KEY_NEEDS):
+            return None
     for name in ("revisionDate", "creationDate", "deletedDate", "archivedDate"):
         if is_date(item.get(name)):
             kept[name] = item[name]
@@ -93,9 +97,6 @@ def cipher(item: Record) -> Record | None:
         entries = item.get(name)
         if isinstance(entries, list):
             kept[name] = [found for entry in entries if (found := clean(entry))]
-    blob = item.get("data")
-    if isinstance(blob, str) and '"format_version"' in blob:
-        kept["data"] = blob  # otherwise the server only repeats the item there
     return kept
 
 
