@@ -47,7 +47,7 @@ def ask(client: Client, url: str, token: Sensitive) -> str:
 
     Raises AuthenticationError: it has none, or does not accept the token; NetworkError, ServerError.
     """
-    answer = client.get_connected_key(url, token)
+    answer = client.get("user-keys", token, base=url)
     if answer.status == HTTP_NOT_FOUND:
         raise AuthenticationError(
             "key-connector", f"the Key Connector at {url} keeps no key for this account (404)",
