@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from bwrun.answer import HTTP_OK, Answer
 from bwrun.client import DEVICE_TYPE
 from bwrun.credentials import KEY_HINT, ApiKey, Credentials
-from bwrun.crypto.encstring import COSE_ENCRYPT0, kind_of
-from bwrun.crypto.keys import Argon2id, Kdf, Pbkdf2, UnlockData
+from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.errors import AuthenticationError, BwrunError, ServerError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import EU, US, Server
@@ -27,6 +26,7 @@ from bwrun.wire import Wire
 # gets a "new device" mail for each run of a container.
 DEVICE_NAMESPACE = uuid.UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
 DEFAULT_LIFETIME = 3600  # seconds, the official server's
+DEFAULT_ITERATIONS = 600_000  # of PBKDF2, for accounts that are made today
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
 _BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
@@ -40,8 +40,8 @@ class Login:
     lifetime: int  # seconds that the access token lives
     user_id: str | None
     email: str | None
-    unlock: UnlockData
-    private_key: str | None  # EncString under the user key
+    unlock: UnlockData | KeyConnectorData
+    account_keys: WrappedAccountKeys  # under the user key
     force_password_reset: bool
 
 
@@ -71,14 +71,14 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     """
     Return what the server's answer to the login gives.
 
-    Raises AuthenticationError: the key is not accepted, or the account cannot be unlocked with a master password;
-    ServerError: the answer is not usable.
+    Raises AuthenticationError: the key is not accepted, or the account has neither a master password nor a Key
+    Connector; ServerError: the answer is not usable.
     """
     if answer.status != HTTP_OK:
         raise _refusal(answer, credentials, server)
     reply = Wire(answer.data, "the server's reply to the login")
     token = _access_token(reply)
-    _refuse_unsupported(reply)
+    connected = _is_connected(reply)
     claims = _claims(token)
     email = _plain(claims.get("email"))
     user_id = _plain(claims.get("sub"))
@@ -87,8 +87,8 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
         lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
         user_id=user_id,
         email=email,
-        unlock=_unlock_data(reply, email),
-        private_key=_private_key(reply),
+        unlock=_key_connector_data(reply) if connected else _unlock_data(reply, email),
+        account_keys=_account_keys(reply),
         force_password_reset=reply.flag("ForcePasswordReset") or False,
     )
 
@@ -112,32 +112,55 @@ def _access_token(reply: Wire) -> str:
     return token
 
 
-def _refuse_unsupported(reply: Wire) -> None:
+def _is_connected(reply: Wire) -> bool:
+    """
+    Return whether a Key Connector keeps the account's master key (protocol notes 5).
+
+    Raises AuthenticationError: nothing does, and there is no master password.
+    """
     options = reply.child("UserDecryptionOptions")
     has_master_password = None if options is None else options.flag("HasMasterPassword")
     if reply.flag("ApiUseKeyConnector") and not has_master_password:
-        raise AuthenticationError(
-            "key-connector", "this account is unlocked by Key Connector, which is not supported",
-            "use an account with a master password",
-        )  # fmt: skip
+        return True
     if has_master_password is False:
         raise AuthenticationError(
             "no-master-password", "this account has no master password, and an API key alone does not open its vault",
             "set a master password in the web vault, or use another account",
         )  # fmt: skip
-    private_key = _private_key(reply)
-    if private_key is not None and kind_of(private_key) == COSE_ENCRYPT0:
-        raise AuthenticationError(
-            "unsupported-account", "this account has V2 encryption (COSE keys), which is not supported yet",
-            "use an account that was made before it",
-        )  # fmt: skip
+    return False
 
 
-def _private_key(reply: Wire) -> str | None:
-    keys = reply.child("AccountKeys")
-    pair = None if keys is None else keys.child("publicKeyEncryptionKeyPair")
-    wrapped = None if pair is None else pair.text("wrappedPrivateKey")
-    return wrapped or reply.text("PrivateKey")
+def _account_keys(part: Wire) -> WrappedAccountKeys:
+    """Return the keys under the user key that a reply to the login has, or the profile of a sync."""
+    keys = part.child("AccountKeys") or Wire({}, "nothing")
+    pair, signature, state = (
+        keys.child(name) or Wire({}, "nothing")
+        for name in ("publicKeyEncryptionKeyPair", "signatureKeyPair", "securityState")
+    )
+    return WrappedAccountKeys(
+        private_key=pair.text("wrappedPrivateKey") or part.text("PrivateKey") or None,
+        signing_key=signature.text("wrappedSigningKey") or None,
+        signed_public_key=pair.text("signedPublicKey") or None,
+        security_state=state.text("securityState") or None,
+    )
+
+
+def find_account_keys(login: Login, sync: object) -> tuple[WrappedAccountKeys, str | None]:
+    """Return an account's other keys and whose they are; what the login's reply lacks, a sync's profile may have."""
+    ours, found, user_id = login.account_keys, WrappedAccountKeys(), None
+    try:
+        profile = Wire(sync, "the server's reply to the sync").child("profile")
+        if profile is not None:
+            found, user_id = _account_keys(profile), profile.text("id")
+    except ServerError:
+        pass  # a profile of no use; the login's own reply may do
+    wrapped = WrappedAccountKeys(
+        private_key=ours.private_key or found.private_key,
+        signing_key=ours.signing_key or found.signing_key,
+        signed_public_key=ours.signed_public_key or found.signed_public_key,
+        security_state=ours.security_state or found.security_state,
+    )
+    return wrapped, login.user_id or user_id
 
 
 def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
@@ -159,6 +182,11 @@ def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
     if not wrapped or not salt:
         raise unlock.lacks("Salt" if wrapped else "MasterKeyEncryptedUserKey")
     return UnlockData(_kdf(kdf, "KdfType", ""), salt, wrapped)
+
+
+def _key_connector_data(reply: Wire) -> KeyConnectorData:
+    kdf = _kdf(reply, "Kdf", "Kdf") if reply.has("Kdf") else Pbkdf2(DEFAULT_ITERATIONS)
+    return KeyConnectorData(kdf, reply.need_text("Key"))
 
 
 def _kdf(part: Wire, kind_name: str, prefix: str) -> Kdf:

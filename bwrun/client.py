@@ -85,13 +85,13 @@ class Client:
         """
         return self._answer("POST", f"{self._server.identity}/connect/token", form=form, secret=secret)
 
-    def get(self, path: str, token: Sensitive) -> Answer:
+    def get(self, path: str, token: Sensitive, base: str | None = None) -> Answer:
         """
-        GET `{api}/path` with the access token.
+        GET `{api}/path` with the access token, or `{base}/path`: that of a Key Connector.
 
         Raises NetworkError, ServerError.
         """
-        return self._answer("GET", f"{self._server.api}/{path}", token=token)
+        return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
     def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
         """

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from bwrun.cli import Options
 from bwrun.envfiles import find_env_file, read_env_file
 from bwrun.errors import ConfigError, UsageError
-from bwrun.servers import CA_HINT, Server, find_server
+from bwrun.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
@@ -47,6 +47,7 @@ class Config:
     sources: Sources
     server: Server
     server_given: bool
+    key_connector_url: str | None
     ca_files: tuple[str, ...]
     timeout: float  # seconds, for everything before the command but prompts and --password-command
     supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
@@ -87,6 +88,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         sources=sources,
         server=find_server(*given),
         server_given=any(value is not None for value in given),
+        key_connector_url=find_key_connector(settings.text("key-connector-url")),
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervision=_supervision(settings),

@@ -27,6 +27,7 @@ from bwrun.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 KEY_HINT = "the personal API key is in the web vault at Settings → Security → Keys → View API key"
 PASSWORD_HINT = "an API key does not open a vault: the master password is needed too"  # noqa: S105
+CONNECTOR_HINT = "an account of a Key Connector has none: --key-connector-url URL says where its key is"
 CLIENT_ID = re.compile(r"user\.[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -48,10 +49,10 @@ class ApiKey:
 
 @dataclass(frozen=True)
 class Credentials:
-    """A personal API key and the master password of its account."""
+    """A personal API key and the master password of its account; without one, a Key Connector was named."""
 
     api_key: ApiKey
-    master_password: Sensitive
+    master_password: Sensitive | None
     client_id_place: str
     client_secret_place: str
     master_password_place: str
@@ -71,6 +72,7 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
     """
     Collect all three, asking for what is missing if there is a terminal.
 
+    With --key-connector-url a master password may be missing, and is not asked for.
     `own_descriptors` are bwrun's, which --password-fd cannot mean.  The time of
     prompts and of a password command is excused from the `deadline`.
 
@@ -85,20 +87,22 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
     master_password = _find_password(config, own_descriptors, deadline)
 
     found = dict(zip(CREDENTIALS, (client_id, client_secret, master_password), strict=True))
-    missing = [name for name, secret in found.items() if secret is None]
+    needed = CREDENTIALS if config.key_connector_url is None else CREDENTIALS[:2]
+    missing = [name for name in needed if found[name] is None]
     if missing:
         start = time.monotonic()
         found.update(_ask(missing, config.sources))
         deadline.excuse(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
+    password = complete.get("BW_PASSWORD")
     return Credentials(
         api_key=ApiKey(
             _checked_client_id(complete["BW_CLIENTID"]), _checked_client_secret(complete["BW_CLIENTSECRET"]).value
         ),
-        master_password=complete["BW_PASSWORD"].value,
+        master_password=None if password is None else password.value,
         client_id_place=complete["BW_CLIENTID"].place,
         client_secret_place=complete["BW_CLIENTSECRET"].place,
-        master_password_place=complete["BW_PASSWORD"].place,
+        master_password_place="" if password is None else password.place,
     )
 
 
@@ -256,7 +260,7 @@ def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
             "missing", f"not set: {', '.join(missing)}" + ("" if refused else ", and there is no terminal to ask on"),
             f"set {'it' if len(missing) == 1 else 'them'} in the environment or in `.env`, each also as NAME_FILE",
             *([KEY_HINT] if missing != ["BW_PASSWORD"] else []),
-            *([PASSWORD_HINT] if "BW_PASSWORD" in missing else []),
+            *([PASSWORD_HINT, CONNECTOR_HINT] if "BW_PASSWORD" in missing else []),
         )  # fmt: skip
     questions = {"BW_CLIENTID": "client_id", "BW_CLIENTSECRET": "client_secret", "BW_PASSWORD": "master password"}
     try:

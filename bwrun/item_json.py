@@ -17,6 +17,7 @@ from bwrun.decryption import Record, as_text
 from bwrun.items import CustomField, Item
 
 PASSKEY_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId")
+PASSKEY_VALUES = ("counter", "discoverable")
 PASSKEY_MAY_HAVE = ("userHandle", "userName", "rpName", "userDisplayName")
 SSH_KEY_TEXTS = fields.TEXTS[fields.SSH_KEY]
 DAYS = ("dateOfBirth", "issueDate", "expirationDate")
@@ -92,7 +93,10 @@ def _login(item: Item, *, hidden: bool) -> Record:
 
 def _passkey(item: Item, entry: Record) -> Record:
     def text(name: str) -> str | None:
-        return item.text(entry.get(name), "a passkey")
+        value = entry.get(name)
+        if name in PASSKEY_VALUES and isinstance(value, int):  # so in a blob; in other items they are encrypted texts
+            return str(value).lower()
+        return item.text(value, "a passkey")
 
     counter = (text("counter") or "").strip()
     return _present(

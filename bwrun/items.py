@@ -225,10 +225,15 @@ class Item:
         return in_place(MalformedEncStringError("the server sent something else"), f"{what} of item {self.called}")
 
     def _open_blob(self) -> Record:
-        contents = self.opened(lambda: open_blob(str(self.record["data"]), self.key), "the contents")
-        typed = self._object(contents.get("typeData") or {}, "the contents")
-        member = dict(typed) | {"keyFingerprint": typed.get("fingerprint")}
-        return contents | {fields.MEMBERS.get(self.kind, ""): member}
+        contents = self.opened(lambda: open_blob(self.record.get("data"), self.key), "the contents")
+        member = dict(self._object(contents.get("typeData"), "the contents"))
+        name = fields.MEMBERS.get(self.kind)
+        if name is not None and member.get("type") != name:
+            error = MalformedEncStringError("they are those of an item of another type")
+            raise in_place(error, f"the contents of item {self.called}")
+        if name == "sshKey":
+            member["keyFingerprint"] = member.get("fingerprint")
+        return contents | {name or "": member}
 
 
 def has_blob(record: Record) -> bool:

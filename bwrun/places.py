@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from bwrun.crypto.asymmetric import PrivateKey
+from bwrun.crypto.account_keys import AccountKeys
 from bwrun.decryption import Key, Record, as_text, decrypt_text
 from bwrun.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
 from bwrun.references import Reference, is_id, near_names
@@ -37,11 +37,11 @@ class Narrowing(NamedTuple):
 class Places:
     """The folders, collections and organizations of a sync."""
 
-    def __init__(self, sync: Mapping[str, object], user_key: Key, private_key: PrivateKey | None) -> None:
+    def __init__(self, sync: Mapping[str, object], keys: AccountKeys) -> None:
         """Take a sync's reply with its names in camelCase; whatever is no object in it is passed over."""
         profile = sync.get("profile")
-        self._user_key = user_key
-        self._private_key = private_key
+        self._account_keys = keys
+        self._user_key = keys.user_key
         self._folders = records(sync.get("folders"))
         self._collections = records(sync.get("collections"))
         organizations = records(profile.get("organizations")) if isinstance(profile, dict) else {}
@@ -109,10 +109,10 @@ class Places:
         wrapped = None if organization is None else organization.get("key")
         if not isinstance(wrapped, str):
             return _no_key(f"the organization {identity} is not among the account's, or has no key for it")
-        if self._private_key is None:
+        if self._account_keys.private_key is None:
             return _no_key("the account's private key, which opens organizations' keys, is missing or does not open")
         try:
-            return self._private_key.unwrap_organization_key(wrapped)
+            return self._account_keys.unwrap_organization_key(wrapped)
         except CryptoError as error:
             return _no_key(f"the key of organization {identity} cannot be opened: {error.message}")
 

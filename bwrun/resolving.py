@@ -7,7 +7,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bwrun.crypto.asymmetric import find_private_key
 from bwrun.errors import (
     AmbiguousReferenceError,
     BwrunError,
@@ -17,7 +16,7 @@ from bwrun.errors import (
     UnresolvedReferencesError,
 )
 from bwrun.references import Reference, resolve
-from bwrun.session.data_file import sync_of, wrapped_private_key
+from bwrun.session.data_file import sync_of
 from bwrun.variable_names import refusal_from_item
 from bwrun.vault import Vault
 
@@ -48,8 +47,6 @@ class Resolved:
 
 def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
     """Return the vault of the sync; a file that is asked for twice is downloaded once."""
-    sync = sync_of(unlocked.sync)
-    private_key = find_private_key(wrapped_private_key(unlocked.login.private_key, sync), unlocked.user_key)
     bodies: dict[tuple[str, str], bytes] = {}
 
     def download(attachment: Attachment) -> bytes:
@@ -58,7 +55,7 @@ def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
             bodies[key] = unlocked.client.download_attachment(*key, unlocked.login.access_token)
         return bodies[key]
 
-    return Vault(sync, unlocked.user_key, private_key, allow_protected=allow_protected, download=download)
+    return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, download=download)
 
 
 def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assigned: Collection[str]) -> Resolved:

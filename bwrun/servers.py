@@ -1,5 +1,5 @@
 """
-Which URLs are meant by `--server`, `--identity-url` and `--api-url`.
+Which URLs are meant by `--server`, `--identity-url`, `--api-url` and `--key-connector-url`.
 
 Pure: words in, URLs out.  Where the services are: protocol notes 1.1, from
 bitwarden/clients:libs/common/src/platform/services/default-environment.service.ts.
@@ -64,6 +64,15 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
     )
 
 
+def find_key_connector(text: str | None, setting: str = "--key-connector-url") -> str | None:
+    """
+    Return a Key Connector's URL without trailing slashes, None if none is given; `setting` is what errors call it.
+
+    Raises ConfigError: it is no URL, or an http URL of another host.
+    """
+    return _url(text, setting, "the access token") if text else None
+
+
 def _known(server: str | None) -> Server:
     if server is None or server.strip().lower() == "us":
         return US
@@ -77,7 +86,7 @@ def _known(server: str | None) -> Server:
     return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
 
 
-def _url(text: str, setting: str) -> str:
+def _url(text: str, setting: str, shows: str = "the API key") -> str:
     url = text.strip()
     if "://" not in url:
         url = f"https://{url}"
@@ -96,7 +105,7 @@ def _url(text: str, setting: str) -> str:
         )  # fmt: skip
     if parts.scheme == "http" and not is_loopback(host):
         raise ConfigError(
-            "insecure-server", f"{setting}: `{host}` over http would show the API key to the network",
+            "insecure-server", f"{setting}: `{host}` over http would show {shows} to the network",
             "write `https://`; http is for this machine's own loopback only",
         )  # fmt: skip
     if parts.scheme not in ("http", "https"):

@@ -14,8 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from bwrun import fields
-from bwrun.crypto.asymmetric import PrivateKey
-from bwrun.decryption import Key, Record
+from bwrun.crypto.account_keys import AccountKeys
+from bwrun.decryption import Record
 from bwrun.errors import (
     AmbiguousReferenceError,
     BwrunError,
@@ -51,11 +51,10 @@ class ListedItem:
 class Vault:
     """A synced vault and the keys that open it."""
 
-    def __init__(  # noqa: PLR0913  (three that are data, three that have defaults)
+    def __init__(
         self,
         sync: Mapping[str, object],
-        user_key: Key,
-        private_key: PrivateKey | None,
+        keys: AccountKeys,
         *,
         allow_protected: bool = False,
         download: Callable[[Attachment], bytes] | None = None,
@@ -67,7 +66,7 @@ class Vault:
         `download` gets the body of an attachment; `now` says the time for authenticator codes.
         """
         self._records = records(sync.get("ciphers"))
-        self._places = Places(sync, user_key, private_key)
+        self._places = Places(sync, keys)
         self._allow_protected = allow_protected
         self._download = download
         self._now = now

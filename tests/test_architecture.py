@@ -18,7 +18,6 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bwrun"
 OPTIONS = {"cli", "config"}
-KEYS = {"crypto.encstring", "crypto.keys", "errors", "sensitive"}
 
 # module: (modules of ours it may import, third-party packages it may import)
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
@@ -91,16 +90,23 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # V2 accounts
     "crypto.cbor": ({"errors"}, set()),
     "crypto.aead": ({"crypto.primitives", "errors"}, set()),
-    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.primitives", "errors"}, set()),
+    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.encstring", "crypto.primitives", "errors"}, set()),
     "crypto.vault_key": (
         {"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.primitives", "errors"},
+        set(),
+    ),
+    "crypto.security_state": (
+        {
+            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
+            "crypto.vault_key", "errors",
+        },
         set(),
     ),
     "crypto.blob": ({"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.vault_key", "errors"}, set()),
     "crypto.account_keys": (
         {
-            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
-            "crypto.vault_key", "errors",
+            "crypto.asymmetric", "crypto.encstring", "crypto.keys", "crypto.primitives", "crypto.security_state",
+            "crypto.vault_key", "errors", "sensitive",
         },
         set(),
     ),
@@ -108,14 +114,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "fields": (set(), set()),
     "totp": ({"errors"}, set()),
     "references": ({"errors", "fields", "sensitive"}, set()),
-    "decryption": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
+    "decryption": ({"crypto.blob", "crypto.vault_key", "errors"}, set()),
     "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
     "item_json": ({"decryption", "fields", "items"}, set()),
     "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
-    "places": ({"crypto.asymmetric", "decryption", "errors", "references"}, set()),
+    "places": ({"crypto.account_keys", "decryption", "errors", "references"}, set()),
     "vault": (
         {
-            "crypto.asymmetric", "decryption", "errors", "field_values", "fields", "items", "places", "references",
+            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "places", "references",
             "sensitive",
         },
         set(),
@@ -125,7 +131,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "wanted": ({"config", "errors", "references", "templates", "variable_names"}, set()),
     "resolving": (
         {
-            "crypto.asymmetric", "errors", "items", "references", "sensitive", "session.data_file", "unlock",
+            "errors", "items", "references", "sensitive", "session.data_file", "unlock",
             "variable_names", "vault", "wanted",
         },
         set(),
@@ -147,13 +153,17 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "jsontext": (set(), {"orjson"}),
     "answer": ({"errors", "jsontext", "sensitive", "servers"}, set()),
     "fetching": ({"answer", "client", "errors", "sensitive"}, set()),
-    "auth": ({"answer", "client", "credentials", "servers", "wire"} | KEYS, set()),
+    "auth": ({"answer", "client", "credentials", "crypto.keys", "errors", "sensitive", "servers", "wire"}, set()),
+    "key_connector": ({"answer", "client", "errors", "sensitive", "servers", "wire"}, set()),
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
     "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
     "session.data_file": (
-        {"crypto.asymmetric", "jsontext", "servers", "session.sane", "session.vault_state"} | KEYS,
+        {
+            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.keys", "errors", "jsontext",
+            "sensitive", "servers", "session.sane", "session.vault_state",
+        },
         set(),
     ),
     "session.outer": ({"supervisor.directory"}, set()),
@@ -165,8 +175,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "session.rewriting": ({"errors", "sensitive"}, set()),
     # what connects them
     "unlock": (
-        {"auth", "client", "console", "credentials", "deadline", "fetching", "servers"}
-        | OPTIONS | KEYS - {"sensitive"},
+        {
+            "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.keys",
+            "crypto.vault_key", "deadline", "errors", "fetching", "key_connector", "sensitive", "servers",
+        },
         set(),
     ),
     "nested": (

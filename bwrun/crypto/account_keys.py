@@ -1,44 +1,32 @@
 """
 From the user key to the account's other keys, V1 and V2; Key Connector's key.
 
-A V2 account's keys hang together by a signature: the security state says, signed by the user, that the account is V2,
-so that a server cannot take it back.  It is verified with the key that the user key opens, not with the one that the
-server sends.  Facts: bitwarden/sdk-internal:crates/bitwarden-core/src/key_management/{account_cryptographic_state,
-security_state}.rs, crates/bitwarden-crypto/src/keys/{key_connector_key,signed_public_key}.rs; protocol notes 2.4,
-2.6 and 5.
+What belongs to V2 accounts alone is in `security_state`, which is imported for them alone.  Facts: bitwarden/
+sdk-internal:crates/bitwarden-core/src/key_management/account_cryptographic_state.rs, crates/bitwarden-crypto/src/keys/
+key_connector_key.rs; protocol notes 2.4, 2.6 and 5.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bwrun.crypto import cbor, cose, primitives
+from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
-from bwrun.crypto.cose import SigningKey, verify_sign1
-from bwrun.crypto.encstring import AES_256_CBC, COSE_ENCRYPT0, EncString, SymmetricKey, from_base64, kind_of
-from bwrun.crypto.keys import stretch_master_key
+from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
+from bwrun.crypto.keys import (
+    KeyConnectorData,
+    UnlockData,
+    WrappedAccountKeys,
+    check_kdf,
+    derive_master_key,
+    stretch_master_key,
+)
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
-from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
+from bwrun.sensitive import Sensitive
 
-SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # what a signature is for
-V1, V2 = 1, 2  # security versions: V2 is the first that is signed
-TAMPERED = "the account's keys do not belong together: the server's data may have been tampered with"
-
-
-@dataclass(frozen=True)
-class WrappedAccountKeys:
-    """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
-
-    private_key: str | None = None  # EncString
-    signing_key: str | None = None  # EncString
-    signed_public_key: str | None = None  # base64 of COSE_Sign1
-    security_state: str | None = None  # base64 of COSE_Sign1
-
-    @property
-    def is_v2(self) -> bool:
-        """Whether any part is one that V2 accounts alone have."""
-        has_type_7 = self.private_key is not None and kind_of(self.private_key) == COSE_ENCRYPT0
-        return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))
+V1 = 1  # the security version of an account that signs none
+MISMATCH = "the account's keys are of two kinds, V1 and V2: the server's data may have been tampered with"
 
 
 @dataclass(frozen=True)
@@ -90,6 +78,36 @@ def open_user_key(wrapped: str, master_key: bytes) -> VaultKey:
     return parse_key(key)
 
 
+def unwrap_user_key(unlock: UnlockData, master_password: Sensitive, *, testing_any_cost: bool = False) -> VaultKey:
+    """
+    Derive the master key and open the user key with it.
+
+    Raises WrongMasterPasswordError; CryptoError: parameters out of range, or a form that is not supported.
+    """
+    check_kdf(unlock.kdf, testing_any_cost=testing_any_cost)
+    EncString.parse(unlock.master_key_wrapped_user_key)  # before the KDF's time is spent
+    master_key = derive_master_key(master_password, unlock.salt, unlock.kdf)
+    try:
+        return open_user_key(unlock.master_key_wrapped_user_key, master_key)
+    except IntegrityError:
+        raise WrongMasterPasswordError from None
+
+
+def unwrap_connected_user_key(unlock: KeyConnectorData, key: str) -> VaultKey:
+    """
+    Open the user key with what a Key Connector keeps.
+
+    Raises CryptoError: that is no key, or another one.
+    """
+    try:
+        return open_user_key(unlock.master_key_wrapped_user_key, read_key_connector_key(key))
+    except IntegrityError:
+        raise CryptoError(
+            "key-connector", "the Key Connector's key does not open the account's user key",
+            "is it the Key Connector of this account's organization?",
+        ) from None  # fmt: skip
+
+
 def open_account_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None = None) -> AccountKeys:
     """
     Open and verify an account's keys; `user_id` is whom the security state is about, if it says so.
@@ -97,57 +115,9 @@ def open_account_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: 
     Raises CryptoError: a V2 account whose keys do not open, or are not signed, or not by this user.
     """
     if isinstance(user_key, AeadKey):
-        return _open_v2(user_key, wrapped, user_id)
+        from bwrun.crypto.security_state import open_v2  # noqa: PLC0415
+
+        return AccountKeys(user_key, *open_v2(user_key, wrapped, user_id))
     if wrapped.is_v2:
-        raise IntegrityError(TAMPERED)
+        raise IntegrityError(MISMATCH)
     return AccountKeys(user_key, find_private_key(wrapped.private_key, SymmetricKey.from_bytes(user_key.encode())), V1)
-
-
-def _open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> AccountKeys:
-    if wrapped.private_key is None or wrapped.signing_key is None or wrapped.security_state is None:
-        raise IntegrityError(TAMPERED)
-    der = user_key.decrypt_bytes(wrapped.private_key, cose.PKCS8)
-    rsa = primitives.load_rsa_private_key(der)
-    signing_key = SigningKey.parse(user_key.decrypt_bytes(wrapped.signing_key, cose.COSE_KEY))
-    private_key = PrivateKey(rsa, der)
-    if not signing_key.usable:
-        return AccountKeys(user_key, private_key, V2, verified=False)
-    version = _verify_security_state(from_base64(wrapped.security_state), signing_key, user_id)
-    if wrapped.signed_public_key is not None:  # servers of 2025 do not send it
-        payload = _verify(from_base64(wrapped.signed_public_key), signing_key, SIGNED_PUBLIC_KEY)
-        if payload.get("publicKey") != primitives.rsa_public_key_der(rsa):
-            raise IntegrityError(TAMPERED)
-    return AccountKeys(user_key, private_key, version)
-
-
-def _verify_security_state(signed: bytes, key: SigningKey, user_id: str | None) -> int:
-    """
-    Return the security version that the user signed.
-
-    Whom it is about stands in it for accounts made by the SDK of 2025; the SDK 0.2.0-main.1054 signs the version alone.
-    """
-    payload = _verify(signed, key, SECURITY_STATE)
-    entity, version = payload.get("entityId"), payload.get("version")
-    if not isinstance(version, int) or isinstance(version, bool) or version < V2:
-        raise UnsupportedEncStringError("the account's security state is not in a form that is known here")
-    if entity is not None and user_id is not None and entity != _uuid_bytes(user_id):
-        raise IntegrityError(TAMPERED)
-    return version
-
-
-def _verify(signed: bytes, key: SigningKey, namespace: int) -> dict[int | str, cbor.Value]:
-    try:
-        return cbor.decode_map(verify_sign1(signed, key, namespace))
-    except IntegrityError:
-        raise IntegrityError(TAMPERED) from None
-
-
-def _uuid_bytes(text: str) -> bytes:
-    """Return the 16 bytes of a UUID (without the module `uuid`, which loads `platform`)."""
-    try:
-        data = bytes.fromhex(text.replace("-", ""))
-    except ValueError:
-        data = b""
-    if len(data) != 16:
-        raise MalformedEncStringError("the user's id is not a UUID")
-    return data

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from bwrun.crypto import cbor, cose
 from bwrun.crypto.cose import Encrypt0
-from bwrun.crypto.encstring import from_base64
+from bwrun.crypto.encstring import PADDED_CBOR, from_base64
 from bwrun.crypto.vault_key import MAX_TEXT, AeadKey, VaultKey
 from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 
@@ -39,7 +39,7 @@ class Blob:
         if not isinstance(key, AeadKey):
             raise UnsupportedEncStringError("the item's content has a key without an id, which is a downgrade")
         message = Encrypt0.parse(from_base64(self.envelope))
-        if message.content_type != cose.PADDED_CBOR:
+        if message.content_type != PADDED_CBOR:
             raise UnsupportedEncStringError("what is encrypted is of another kind than belongs in this place")
         for label, namespace in (cose.SAFE_OBJECT_NAMESPACE, DATA_ENVELOPE), (cose.SAFE_CONTENT_NAMESPACE, VAULT_ITEM):
             found = message.header.get(label)

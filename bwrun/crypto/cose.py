@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TypeGuard
 
 from bwrun.crypto import aead, cbor, primitives
+from bwrun.crypto.encstring import CBOR
 from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 
 # Header labels (RFC 9052 3.1) and Bitwarden's own
@@ -25,11 +26,6 @@ OKP, SYMMETRIC, AKP = 1, 4, 7
 ED25519_CURVE = 6
 SYMMETRIC_OPS = {3, 4, 5, 6}  # encrypt, decrypt, wrapKey, unwrapKey
 EDDSA, ML_DSA_44 = -8, -48
-# Content types: CoAP's numbers, and Bitwarden's own names
-OCTETS, CBOR, COSE_KEY, PKCS8 = 42, 60, 101, 284
-PADDED_UTF8 = "application/x.bitwarden.utf8-padded"
-PADDED_CBOR = "application/x.bitwarden.cbor-padded"
-LEGACY_KEY = "application/x.bitwarden.legacy-key"
 
 KID_SIZE = 16
 ENC_STRUCTURE = b"\x83" + cbor.encode("Encrypt0")  # [context, protected, external], RFC 9052 5.3

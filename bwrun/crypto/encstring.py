@@ -20,6 +20,12 @@ AES_256_CBC = 0  # not authenticated
 AES_256_CBC_HMAC_SHA256 = 2
 COSE_ENCRYPT0 = 7
 
+# What a type 7 says that it holds: CoAP's numbers, and Bitwarden's own names (protocol notes 2.5).
+OCTETS, CBOR, COSE_KEY, PKCS8 = 42, 60, 101, 284
+PADDED_UTF8 = "application/x.bitwarden.utf8-padded"
+PADDED_CBOR = "application/x.bitwarden.cbor-padded"
+LEGACY_KEY = "application/x.bitwarden.legacy-key"
+
 IV_SIZE = 16
 MAC_SIZE = 32
 NAMES = {

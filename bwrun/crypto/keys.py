@@ -1,5 +1,5 @@
 """
-master password → master key → stretched master key → user key.
+master password → master key → stretched master key, and what the server keeps of an account's keys.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/keys/{kdf,master_key,utils}.rs;
 limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK's own minima.
@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bwrun.crypto import primitives
-from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey
-from bwrun.errors import CryptoError, IntegrityError, WrongMasterPasswordError
+from bwrun.crypto.encstring import COSE_ENCRYPT0, SymmetricKey, kind_of
+from bwrun.errors import CryptoError
 from bwrun.sensitive import Sensitive
 
 # What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
@@ -47,6 +47,30 @@ class UnlockData:
     kdf: Kdf
     salt: str  # "typically the user's e-mail address"
     master_key_wrapped_user_key: str
+
+
+@dataclass(frozen=True)
+class KeyConnectorData:
+    """The same for an account whose master key a Key Connector keeps: nothing is derived."""
+
+    kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
+    master_key_wrapped_user_key: str
+
+
+@dataclass(frozen=True)
+class WrappedAccountKeys:
+    """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
+
+    private_key: str | None = None  # EncString
+    signing_key: str | None = None  # EncString
+    signed_public_key: str | None = None  # base64 of COSE_Sign1
+    security_state: str | None = None  # base64 of COSE_Sign1
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether any part is one that V2 accounts alone have."""
+        has_type_7 = self.private_key is not None and kind_of(self.private_key) == COSE_ENCRYPT0
+        return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))
 
 
 def check_kdf(kdf: Kdf, *, testing_any_cost: bool = False) -> None:
@@ -92,25 +116,3 @@ def stretch_master_key(master_key: bytes) -> SymmetricKey:
     return SymmetricKey(
         primitives.hkdf_expand_sha256(master_key, b"enc"), primitives.hkdf_expand_sha256(master_key, b"mac")
     )
-
-
-def unwrap_user_key(unlock: UnlockData, master_password: Sensitive, *, testing_any_cost: bool = False) -> SymmetricKey:
-    """
-    Derive the master key and open the user key with it.
-
-    Raises WrongMasterPasswordError; CryptoError: parameters out of range, or a form that is not supported.
-    """
-    check_kdf(unlock.kdf, testing_any_cost=testing_any_cost)
-    wrapped = EncString.parse(unlock.master_key_wrapped_user_key)
-    master_key = derive_master_key(master_password, unlock.salt, unlock.kdf)
-    try:
-        if wrapped.kind == AES_256_CBC:
-            # The one legacy form without a MAC: accounts that never changed their password since 2017.
-            key = primitives.aes_256_cbc_decrypt(master_key, wrapped.iv, wrapped.data)
-        else:
-            key = wrapped.decrypt(stretch_master_key(master_key))
-    except IntegrityError:
-        raise WrongMasterPasswordError from None
-    if wrapped.kind == AES_256_CBC and len(key) not in (SymmetricKey.SIZE, primitives.KEY_SIZE):
-        raise WrongMasterPasswordError  # padding that fits by chance: 1 in 256
-    return SymmetricKey.from_bytes(key)

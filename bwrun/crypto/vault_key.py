@@ -4,29 +4,37 @@ A key of the vault: what it opens, and what it refuses, whatever kind it is.
     AesKey    V1: 64 bytes, AES-256-CBC with HMAC. Opens EncStrings of type 2 alone.
     AeadKey   V2: a COSE key with an id. Opens EncStrings of type 7 alone.
 
-A type that the key is not for is refused by name, never tried: that is the downgrade rule.  Facts: bitwarden/
-sdk-internal:crates/bitwarden-crypto/src/keys/symmetric_crypto_key.rs, src/store/context.rs (unwrap_symmetric_key),
-src/enc_string/symmetric.rs; protocol notes 2.2 and 2.3.
+A type that the key is not for is refused by name, never tried: that is the downgrade rule.  COSE is imported where a
+key or a text of it is met: it costs 8 ms, and V1 accounts have none.  Facts: bitwarden/sdk-internal:crates/
+bitwarden-crypto/src/keys/symmetric_crypto_key.rs, src/store/context.rs (unwrap_symmetric_key), src/enc_string/
+symmetric.rs; protocol notes 2.2 and 2.3.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
-from bwrun.crypto import cbor, cose, primitives
-from bwrun.crypto.cose import CoseKey, Encrypt0
+from bwrun.crypto import primitives
 from bwrun.crypto.encstring import (
     AES_256_CBC_HMAC_SHA256,
     COSE_ENCRYPT0,
+    COSE_KEY,
     IV_SIZE,
+    LEGACY_KEY,
     MAC_SIZE,
     NAMES,
+    OCTETS,
+    PADDED_UTF8,
     EncString,
     SymmetricKey,
     from_base64,
     kind_of,
 )
 from bwrun.errors import MalformedEncStringError, UnsupportedEncStringError
+
+if TYPE_CHECKING:
+    from bwrun.crypto.cose import CoseKey, Encrypt0
 
 MAX_TEXT = 24 * 1024 * 1024  # characters of one EncString: the official server takes 500 kB for a whole item
 
@@ -42,7 +50,7 @@ class VaultKey(ABC):
     @abstractmethod
     def decrypt_bytes(self, encstring: str, content_type: int | str) -> bytes:
         """
-        Open an EncString that holds `content_type` (of `cose`); type 2 does not say what it holds.
+        Open an EncString that holds `content_type` (of `encstring`); type 2 does not say what it holds.
 
         Raises MalformedEncStringError, UnsupportedEncStringError, IntegrityError.
         """
@@ -62,7 +70,7 @@ class VaultKey(ABC):
     def decrypt_text(self, encstring: str) -> str:
         """Open an EncString that holds a text. Raises as `decrypt_bytes` does."""
         try:
-            return self.decrypt_bytes(encstring, cose.PADDED_UTF8).decode()
+            return self.decrypt_bytes(encstring, PADDED_UTF8).decode()
         except UnicodeDecodeError:
             raise MalformedEncStringError("what was encrypted is not UTF-8") from None
 
@@ -81,6 +89,8 @@ class AesKey(VaultKey):
     @property
     def key_id(self) -> bytes:
         """The first half of the COSE_Key's thumbprint (RFC 9679)."""
+        from bwrun.crypto import cbor, cose  # noqa: PLC0415
+
         thumbprint = primitives.sha256(cbor.encode({cose.KTY: cose.SYMMETRIC, cose.K: self.encode()}))
         return thumbprint[: cose.KID_SIZE]
 
@@ -91,7 +101,7 @@ class AesKey(VaultKey):
 
     def unwrap_key(self, encstring: str) -> VaultKey:
         """Open an EncString of type 2 that holds a key: of 64 bytes, or a padded COSE_Key."""
-        return parse_key(self.decrypt_bytes(encstring, cose.LEGACY_KEY))
+        return parse_key(self.decrypt_bytes(encstring, LEGACY_KEY))
 
     def decrypt_buffer(self, buffer: bytes) -> bytes:
         """Open type, IV, MAC, data."""
@@ -126,13 +136,15 @@ class AeadKey(VaultKey):
     def unwrap_key(self, encstring: str) -> VaultKey:
         """Open an EncString of type 7 that holds a key: its content type says how that is written."""
         message = _message(encstring)
-        if message.content_type == cose.COSE_KEY:
-            return _from_cose(self._open(message, cose.COSE_KEY))
-        return parse_key(self._open(message, cose.LEGACY_KEY))
+        if message.content_type == COSE_KEY:
+            return _from_cose(self._open(message, COSE_KEY))
+        return parse_key(self._open(message, LEGACY_KEY))
 
     def decrypt_buffer(self, buffer: bytes) -> bytes:
         """Open type and COSE message."""
-        return self._open(Encrypt0.parse(_body(buffer, COSE_ENCRYPT0)), cose.OCTETS)
+        from bwrun.crypto.cose import Encrypt0  # noqa: PLC0415
+
+        return self._open(Encrypt0.parse(_body(buffer, COSE_ENCRYPT0)), OCTETS)
 
     def encode(self) -> bytes:
         """Return the COSE_Key with padding: to 65 bytes, or one byte where it is that long already."""
@@ -144,7 +156,11 @@ class AeadKey(VaultKey):
         if found != content_type or isinstance(found, bool):
             raise UnsupportedEncStringError("what is encrypted is of another kind than belongs in this place")
         plaintext = message.open(self.cose_key)
-        return cose.unpad(plaintext) if content_type == cose.PADDED_UTF8 else plaintext
+        if content_type != PADDED_UTF8:
+            return plaintext
+        from bwrun.crypto.cose import unpad  # noqa: PLC0415
+
+        return unpad(plaintext)
 
 
 def parse_key(encoded: bytes) -> VaultKey:
@@ -155,15 +171,21 @@ def parse_key(encoded: bytes) -> VaultKey:
     """
     if len(encoded) <= SymmetricKey.SIZE:
         return AesKey(SymmetricKey.from_bytes(encoded))
-    return _from_cose(cose.unpad(encoded))
+    from bwrun.crypto.cose import unpad  # noqa: PLC0415
+
+    return _from_cose(unpad(encoded))
 
 
 def _from_cose(encoded: bytes) -> AeadKey:
+    from bwrun.crypto.cose import CoseKey  # noqa: PLC0415
+
     return AeadKey(CoseKey.parse(encoded), encoded)
 
 
 def _message(encstring: str) -> Encrypt0:
     _check_kind(encstring, COSE_ENCRYPT0)
+    from bwrun.crypto.cose import Encrypt0  # noqa: PLC0415
+
     return Encrypt0.parse(from_base64(encstring.partition(".")[2]))
 
 

@@ -17,9 +17,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from bwrun.crypto.asymmetric import PrivateKey, find_private_key
+from bwrun.crypto.account_keys import AccountKeys
+from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
-from bwrun.crypto.keys import Argon2id, Kdf, UnlockData
+from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.errors import ServerError
 from bwrun.jsontext import write_json
 from bwrun.sensitive import Sensitive
@@ -44,9 +45,10 @@ class SessionData:
     email: str | None
     access_token: Sensitive
     api_key: tuple[str, Sensitive] | None  # only for --session-api-key
-    unlock: UnlockData
-    private_key: str | None
-    user_key: SymmetricKey
+    unlock: UnlockData | KeyConnectorData
+    keys: AccountKeys
+    wrapped_keys: WrappedAccountKeys
+    key_connector_url: str | None
     sync: dict[str, object]
     sync_date: str | None
     server_config: object
@@ -67,17 +69,11 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
-    wrapped = wrapped_private_key(data.private_key, sync)
-    private_key = find_private_key(wrapped, data.user_key)
-    if wrapped is None or private_key is None:
-        # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
-        private_key = PrivateKey.make()
-        wrapped = private_key.wrap(data.user_key)
     # Without a base URL the CLI would report accesses, with the access token, to bitwarden.com.
-    vault = vault_state(sync, private_key, events=data.server.base is not None)
+    vault = vault_state(sync, data.keys.private_key, events=data.server.base is not None)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
-    user = vault | _account_state(data, wrapped) | _environment_state(data.server)
+    user = vault | _account_state(data) | _environment_state(data.server)
     config = _server_config(data.server_config)
     state: Record = {
         "stateVersion": STATE_VERSION,
@@ -88,36 +84,62 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         "global_applicationId_appId": data.device,
         "global_config_byServer": {data.server.api: config},
         **{f"global_{name}": value for name, value in _environment_state(data.server).items()},
-        f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.user_key.to_bytes(), session_key)),
+        f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.keys.user_key.encode(), session_key)),
         f"user_{user_id}_config_serverConfig": config,
     }
     state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
     return write_json(state)
 
 
-def _account_state(data: SessionData, private_key: str) -> Record:
-    kdf = _kdf(data.unlock.kdf)
+def _account_state(data: SessionData) -> Record:
     state: Record = {
         "token_accessToken": data.access_token.reveal().decode("ascii"),
-        "kdfConfig_kdfConfig": kdf,
-        "masterPasswordUnlock_masterPasswordUnlockKey": {
-            "salt": data.unlock.salt,
-            "kdf": kdf,
-            "masterKeyWrappedUserKey": data.unlock.master_key_wrapped_user_key,
-        },
-        "crypto_accountCryptographicState": {"V1": {"private_key": private_key}},
-        "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
+        "kdfConfig_kdfConfig": _kdf(data.unlock.kdf),
+        "crypto_accountCryptographicState": _cryptographic_state(data),
         "vaultTimeoutSettings_vaultTimeout": "never",
         "vaultTimeoutSettings_vaultTimeoutAction": "lock",
         # For `bw unlock` inside the session: without it the CLI asks for what not all servers have, and crashes.
         "encryptedMigration_userKeyIdBackfillCooldown": _now(),
         "sync_lastSync": _last_sync(data.sync_date),
     }
+    state |= _unlock_state(data.unlock, data.key_connector_url)
     if data.api_key is not None:
         client_id, client_secret = data.api_key
         state["token_apiKeyClientId"] = client_id
         state["token_apiKeyClientSecret"] = client_secret.reveal().decode("utf-8", "replace")
     return state
+
+
+def _cryptographic_state(data: SessionData) -> Record:
+    wrapped = data.wrapped_keys
+    if wrapped.is_v2:
+        parts = {
+            "private_key": wrapped.private_key,
+            "signed_public_key": wrapped.signed_public_key,
+            "signing_key": wrapped.signing_key,
+            "security_state": wrapped.security_state,
+        }
+        return {"V2": {name: text for name, text in parts.items() if text is not None}}
+    private_key = wrapped.private_key
+    if private_key is None or data.keys.private_key is None:
+        # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
+        private_key = PrivateKey.make().wrap(SymmetricKey.from_bytes(data.keys.user_key.encode()))
+    return {"V1": {"private_key": private_key}}
+
+
+def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Record:
+    """Return what `bw unlock` and `bw lock` go by; with a Key Connector the CLI knows no unlocking, only the login."""
+    if isinstance(unlock, KeyConnectorData):
+        options: Record = {"hasMasterPassword": False, "keyConnectorOption": {"keyConnectorUrl": url}}
+        return {"userDecryptionOptions_decryptionOptions": options, "keyConnector_usesKeyConnector": True}
+    return {
+        "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
+        "masterPasswordUnlock_masterPasswordUnlockKey": {
+            "salt": unlock.salt,
+            "kdf": _kdf(unlock.kdf),
+            "masterKeyWrappedUserKey": unlock.master_key_wrapped_user_key,
+        },
+    }
 
 
 def _environment_state(server: Server) -> Record:
@@ -175,20 +197,6 @@ def sync_of(reply: Record) -> Record:
     except RecursionError:
         raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
     return sync if isinstance(sync, dict) else {}
-
-
-def wrapped_private_key(from_login: str | None, sync: Mapping[str, object]) -> str | None:
-    """
-    Return the account's wrapped private key: the login's, else the profile's; None if it has none.
-
-    Raises ServerError: the sync has no profile.
-    """
-    profile = profile_of(sync)
-    keys = profile.get("accountKeys")
-    pair = keys.get("publicKeyEncryptionKeyPair") if isinstance(keys, dict) else None
-    wrapped = pair.get("wrappedPrivateKey") if isinstance(pair, dict) else None
-    key = from_login or wrapped or profile.get("privateKey")
-    return key if isinstance(key, str) else None
 
 
 def _last_sync(date: str | None) -> str:

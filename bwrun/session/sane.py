@@ -69,7 +69,6 @@ def cipher(item: Record) -> Record | None:
     if key is not None and not is_encrypted(key):
         return None
     edit = item.get("edit") is not False
-    own = _fields(item.get(member))
     kept: Record = {
         "id": item["id"],
         "type": kind,
@@ -85,10 +84,14 @@ def cipher(item: Record) -> Record | None:
         "permissions": _permissions(item.get("permissions"), edit=edit),
         "organizationUseTotp": bool(item.get("organizationUseTotp")),
         "reprompt": int(item.get("reprompt") in (1, True)),
-        member: own,
     }
-    if member == "sshKey" and any(own.get(name) is None for name in SSH_KEY_NEEDS):
-        return None
+    blob = item.get("data")
+    if isinstance(blob, str) and '"format_version"' in blob:
+        kept["data"] = blob  # all of the item; otherwise the server only repeats it there
+    else:
+        own = kept[member] = _fields(item.get(member))
+        if member == "sshKey" and any(own.get(name) is None for name in SSH_KEY_NEEDS):
+            return None
     for name in DATES:
         date = item.get(name)
         if date is not None and is_date(date):
@@ -99,9 +102,6 @@ def cipher(item: Record) -> Record | None:
         entries = item.get(name)
         if isinstance(entries, list):
             kept[name] = [found for entry in entries if (found := clean(entry))]
-    blob = item.get("data")
-    if isinstance(blob, str) and '"format_version"' in blob:
-        kept["data"] = blob  # otherwise the server only repeats the item there
     return kept
 
 

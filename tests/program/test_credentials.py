@@ -381,7 +381,8 @@ def test_everything_missing_is_one_error(ready: Surroundings, server: BitwardenS
         " [credentials.missing]\n"
         "bwrun: hint: set them in the environment or in `.env`, each also as NAME_FILE\n"
         f"bwrun: hint: {KEY_HINT}\n"
-        "bwrun: hint: an API key does not open a vault: the master password is needed too\n",
+        "bwrun: hint: an API key does not open a vault: the master password is needed too\n"
+        "bwrun: hint: an account of a Key Connector has none: --key-connector-url URL says where its key is\n",
     )
     assert server.requests() == []
 
@@ -395,7 +396,8 @@ def test_only_the_password_is_missing(ready: Surroundings) -> None:
         "",
         "bwrun: error: not set: BW_PASSWORD, and there is no terminal to ask on [credentials.missing]\n"
         "bwrun: hint: set it in the environment or in `.env`, each also as NAME_FILE\n"
-        "bwrun: hint: an API key does not open a vault: the master password is needed too\n",
+        "bwrun: hint: an API key does not open a vault: the master password is needed too\n"
+        "bwrun: hint: an account of a Key Connector has none: --key-connector-url URL says where its key is\n",
     )
 
 

@@ -194,11 +194,14 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
         ),
         (
             replace(SPEC, key_connector=True),
-            "error: this account is unlocked by Key Connector, which is not supported [auth.key-connector]",
+            (
+                "error: this account is unlocked by a Key Connector, and the server does not say where that is"
+                " [auth.key-connector]"
+            ),
         ),
         (
-            replace(SPEC, v2=True),
-            "error: this account has V2 encryption (COSE keys), which is not supported yet [auth.unsupported-account]",
+            replace(SPEC, key_connector=True, drop_fields=("Key",)),
+            "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
         ),
         (
             replace(SPEC, reply_style="vaultwarden", disabled=True),
@@ -212,7 +215,7 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
         ),
     ],
-    ids=["no master password", "Key Connector", "V2", "disabled", "half set up"],
+    ids=["no master password", "Key Connector nowhere", "Key Connector half set up", "disabled", "half set up"],
 )
 def test_unsupported_accounts(bare: Surroundings, server: BitwardenServer, spec: AccountSpec, expected: str) -> None:
     """An account that a master password does not open is refused by what it is, never as a wrong password."""

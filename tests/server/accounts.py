@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
+from collections.abc import Mapping
 
-from tests.server import crypto
+from tests.server import cose, crypto
+from tests.server.json_types import Json, JsonValue
+from tests.server.keys import Key
 from tests.server.specs import AccountSpec, ItemSpec, OrganizationSpec
-from tests.server.state import StoredAccount, StoredOrganization, make_id
-from tests.server.vault import add_collection, add_folder, encrypt_item
+from tests.server.state import SignedKeys, StoredAccount, StoredOrganization, make_id, timestamp
+from tests.server.vault import TYPED_NAMES, add_collection, add_folder, encrypt_item
 
 
 def make_account(spec: AccountSpec) -> StoredAccount:
     """The account a spec asks for, with new random keys."""
     user_id = spec.client_id.removeprefix("user.") if spec.client_id else make_id()
     salt = spec.email.strip().lower() if spec.salt is None else spec.salt
-    user_key = crypto.make_symmetric_key()
+    key: Key = cose.Key() if spec.v2 else crypto.make_symmetric_key()
+    user_key = key if isinstance(key, bytes) else key.padded()
     key_connector_key = os.urandom(32) if spec.key_connector else None
     account = StoredAccount(
         spec=spec,
@@ -25,10 +30,16 @@ def make_account(spec: AccountSpec) -> StoredAccount:
         salt=salt,
         user_key=user_key,
         wrapped_user_key=_wrap_user_key(spec, salt, user_key, key_connector_key),
-        private_key=_wrap_private_key(spec, user_key),
+        private_key=_wrap_private_key(key),
+        public_key=crypto.public_key_base64(),
+        key=key,
+        signed=None if isinstance(key, bytes) else _sign_keys(key, user_id),
         key_connector_key=key_connector_key,
     )
-    _add_vault(account)
+    if spec.sdk is None:
+        _add_vault(account)
+    else:
+        _take_over(account, spec.sdk)
     return account
 
 
@@ -40,14 +51,62 @@ def _wrap_user_key(spec: AccountSpec, salt: str, user_key: bytes, key_connector_
     master_key = crypto.derive_master_key(spec.master_password, salt, spec.kdf)
     if spec.legacy_user_key:
         return crypto.encrypt_without_mac(user_key, master_key)
-    # V2: the plaintext is a padded COSE_Key, 69 bytes or so; here random bytes of that length.
-    return crypto.encrypt(os.urandom(70) if spec.v2 else user_key, crypto.stretch_master_key(master_key))
+    return crypto.encrypt(user_key, crypto.stretch_master_key(master_key))
 
 
-def _wrap_private_key(spec: AccountSpec, user_key: bytes) -> str:
-    if spec.v2:
-        return "7." + crypto.random_base64(1300)
-    return crypto.encrypt(crypto.private_key_der(), user_key)
+def _wrap_private_key(key: Key) -> str:
+    der = crypto.private_key_der()
+    return crypto.encrypt(der, key) if isinstance(key, bytes) else key.encrypt(der, cose.PKCS8)
+
+
+def _sign_keys(key: cose.Key, user_id: str) -> SignedKeys:
+    """Sign as the SDK of 2025 did: with Ed25519, and the user's id in the security state."""
+    signer = cose.SigningKey()
+    public = {"algorithm": 0, "contentFormat": 0, "publicKey": base64.b64decode(crypto.public_key_base64())}
+    state = {"entityId": bytes.fromhex(user_id.replace("-", "")), "version": 2}
+    return SignedKeys(
+        signing_key=key.encrypt(signer.cose_key(), cose.COSE_KEY),
+        verifying_key=crypto.random_base64(60),  # clients derive it from the signing key
+        signed_public_key=base64.b64encode(signer.sign1(cose.cbor(public), 1)).decode("ascii"),
+        security_state=base64.b64encode(signer.sign1(cose.cbor(state), 2)).decode("ascii"),
+    )
+
+
+def _take_over(account: StoredAccount, made: Mapping[str, JsonValue]) -> None:
+    """Keep an account as the SDK made it."""
+    account.user_key = base64.b64decode(made["clear"]["userKey"])
+    account.wrapped_user_key = made["wrappedUserKey"]
+    account.private_key = made["state"]["private_key"]
+    account.public_key = made["publicKey"]
+    account.signed = SignedKeys(
+        made["state"]["signing_key"], made["verifyingKey"],
+        made["state"]["signed_public_key"], made["state"]["security_state"],
+    )  # fmt: skip
+    if account.spec.key_connector:
+        account.key_connector_key = base64.b64decode(made["keyConnectorKey"])
+    for organization in account.spec.organizations:
+        stored = StoredOrganization(organization.id or make_id(), organization.name, organization.enabled, b"", "")
+        stored.wrapped_key = made["wrappedOrganizationKey"]
+        account.organizations[stored.id] = stored
+    for name, folder in zip(made["folderNames"], made["folders"], strict=True):
+        identity = make_id()
+        account.folders[identity] = {**folder, "id": identity, "object": "folder"}
+        account.folder_ids[name] = identity
+    names = [*made["itemNames"], *made["organizationItemNames"]]
+    for name, cipher in zip(names, [*made["ciphers"], *made["organizationCiphers"]], strict=True):
+        record = served(cipher)
+        account.ciphers[record["id"]] = record
+        account.item_ids[name] = record["id"]
+
+
+def served(cipher: Json) -> Json:
+    """A cipher as a server gives it, of one as a client sends it: nothing missing, and what servers add."""
+    now = timestamp()
+    empty = ("name", "notes", "data", "key", *TYPED_NAMES, "fields", "passwordHistory", "attachments", "folderId")
+    record: Json = dict.fromkeys((*empty, "organizationId", "deletedDate", "archivedDate"))
+    record |= {name: value for name, value in cipher.items() if value is not None}
+    record |= {"id": cipher.get("id") or make_id(), "permissions": {"delete": True, "restore": True}}
+    return record | {"creationDate": now, "revisionDate": now, "object": "cipherDetails"}
 
 
 def _add_vault(account: StoredAccount) -> None:

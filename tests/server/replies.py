@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 
-from tests.server import crypto
 from tests.server.json_types import Json, JsonValue
 from tests.server.specs import Argon2id, Pbkdf2, ReplyStyle
 from tests.server.state import StoredAccount, StoredOrganization, World
@@ -47,19 +46,19 @@ def account_keys(account: StoredAccount) -> Json:
     """AccountKeys; its own names are camelCase even where the rest is PascalCase."""
     pair: Json = {
         "wrappedPrivateKey": account.private_key,
-        "publicKey": crypto.public_key_base64(),
+        "publicKey": account.public_key,
         "signedPublicKey": None,
         "object": "publicKeyEncryptionKeyPair",
     }
     keys: Json = {"publicKeyEncryptionKeyPair": pair, "object": "privateKeys"}
-    if account.spec.v2:
-        pair["signedPublicKey"] = crypto.random_base64(400)
+    if account.signed is not None:
+        pair["signedPublicKey"] = account.signed.signed_public_key
         keys["signatureKeyPair"] = {
-            "wrappedSigningKey": "7." + crypto.random_base64(150),
-            "verifyingKey": crypto.random_base64(60),
+            "wrappedSigningKey": account.signed.signing_key,
+            "verifyingKey": account.signed.verifying_key,
             "object": "signatureKeyPair",
         }
-        keys["securityState"] = {"securityState": crypto.random_base64(200), "securityVersion": 2}
+        keys["securityState"] = {"securityState": account.signed.security_state, "securityVersion": 2}
     return keys
 
 

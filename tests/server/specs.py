@@ -7,8 +7,11 @@ src/Api/Vault/Models/Response/CipherResponseModel.cs).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from tests.server.json_types import JsonValue
 
 ReplyStyle = Literal["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel"]
 
@@ -185,7 +188,8 @@ class ItemSpec:
     """One vault item.
 
     `folder`, `organization` and `collections` are names; an unknown folder is made.  `own_key` gives the item its
-    own cipher key.  `tamper` names encrypted fields whose MAC is spoilt, e.g. "name", "login.password", "key".
+    own cipher key.  `blob` seals name, notes, fields and all of the content into `data`, as V2 accounts have it.
+    `tamper` names encrypted fields whose MAC is spoilt, e.g. "name", "login.password", "key", "data" of a blob.
     """
 
     name: str
@@ -198,6 +202,7 @@ class ItemSpec:
     organization: str | None = None
     collections: tuple[str, ...] = ()
     own_key: bool = False
+    blob: bool = False
     attachments: tuple[AttachmentSpec, ...] = ()
     password_history: tuple[PasswordHistorySpec, ...] = ()
     trashed: bool = False
@@ -228,7 +233,8 @@ class AccountSpec:
     - `master_password_set` False: an account without a master password (no Key in the reply).
     - `key_connector`: HasMasterPassword false and ApiUseKeyConnector true; the user key is wrapped by a key that
       GET {url}/key-connector/user-keys gives.
-    - `v2`: an account that looks like one with V2 encryption (random contents, only to be recognised).
+    - `v2`: an account with V2 encryption: an XAES-256-GCM user key, and keys signed with Ed25519.
+    - `sdk`: what sdk_account.js made, which is then all of the account: keys, folders and items.
     - `legacy_user_key`: the user key as a type-0 EncString under the raw 32-byte master key.
     - `drop_fields`: names left out of the token, sync and profile replies, at any depth, in any letter case.
     - `user_key_id_endpoint` False: POST accounts/key-management/user-key-id is 404, as on Vaultwarden.
@@ -247,6 +253,7 @@ class AccountSpec:
     master_password_set: bool = True
     key_connector: bool = False
     v2: bool = False
+    sdk: Mapping[str, JsonValue] | None = field(default=None, repr=False)
     legacy_user_key: bool = False
     force_password_reset: bool = False
     disabled: bool = False

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from tests.server.json_types import Json
+from tests.server.keys import Key
 from tests.server.specs import AccountSpec, ReplyStyle
 
 
@@ -39,8 +40,22 @@ class StoredOrganization:
 
 
 @dataclass
+class SignedKeys:
+    """What a V2 account has beside its private key: EncString, base64 of COSE_Key, and twice base64 of COSE_Sign1."""
+
+    signing_key: str
+    verifying_key: str
+    signed_public_key: str
+    security_state: str
+
+
+@dataclass
 class StoredAccount:
-    """One account: credentials, keys in clear (this is a test server) and the encrypted vault."""
+    """
+    One account: credentials, keys in clear (this is a test server) and the encrypted vault.
+
+    `user_key` as it is wrapped; `key` is what encrypts with it (not there for an account of the SDK's).
+    """
 
     spec: AccountSpec
     user_id: str
@@ -50,6 +65,9 @@ class StoredAccount:
     user_key: bytes
     wrapped_user_key: str | None
     private_key: str
+    public_key: str
+    key: Key
+    signed: SignedKeys | None
     key_connector_key: bytes | None
     security_stamp: str = field(default_factory=make_id)
     created: str = field(default_factory=timestamp)

@@ -12,6 +12,7 @@ import hashlib
 
 from tests.server import crypto
 from tests.server.json_types import Json, JsonValue
+from tests.server.keys import Key, encrypt_file, encrypt_text, seal, spoil, wrap
 from tests.server.specs import (
     AttachmentSpec,
     BankAccount,
@@ -53,7 +54,7 @@ def add_folder(account: StoredAccount, name: str) -> str:
     folder_id = make_id()
     account.folders[folder_id] = {
         "id": folder_id,
-        "name": crypto.encrypt_text(name, account.user_key),
+        "name": encrypt_text(name, account.key),
         "revisionDate": timestamp(),
         "object": "folder",
     }
@@ -66,7 +67,7 @@ def add_collection(account: StoredAccount, organization: StoredOrganization, nam
     account.collections[collection_id] = {
         "id": collection_id,
         "organizationId": organization.id,
-        "name": crypto.encrypt_text(name, organization.key),
+        "name": encrypt_text(name, organization.key),
         "externalId": None,
         "readOnly": False,
         "hidePasswords": False,
@@ -86,8 +87,9 @@ def encrypt_item(
     collection_ids: list[str],
 ) -> Json:
     """The cipher of an item; attachment bodies go into `account.files`."""
-    base_key = account.user_key if organization is None else organization.key
-    key = crypto.make_symmetric_key() if item.own_key else base_key
+    base_key = account.key if organization is None else organization.key
+    own_key = item.own_key or item.blob
+    key = crypto.make_symmetric_key() if own_key else base_key
     cipher_type, content_name = CONTENT_NAMES[type(item.content)]
     now = timestamp()
     cipher: Json = {
@@ -95,14 +97,14 @@ def encrypt_item(
         "organizationId": None if organization is None else organization.id,
         "folderId": folder_id,
         "type": cipher_type,
-        "name": crypto.encrypt_text(item.name, key),
-        "notes": crypto.encrypt_text(item.notes, key),
+        "name": encrypt_text(item.name, key),
+        "notes": encrypt_text(item.notes, key),
         "data": None,
-        "key": crypto.encrypt(key, base_key) if item.own_key else None,
+        "key": wrap(key, base_key) if own_key else None,
         **dict.fromkeys(TYPED_NAMES),
         "fields": [_field(field, key) for field in item.fields] or None,
         "passwordHistory": [
-            {"password": crypto.encrypt_text(old.password, key), "lastUsedDate": old.last_used_date}
+            {"password": encrypt_text(old.password, key), "lastUsedDate": old.last_used_date}
             for old in item.password_history
         ]
         or None,
@@ -120,26 +122,52 @@ def encrypt_item(
         "archivedDate": now if item.archived else None,
         "object": "cipherDetails",
     }
-    cipher[content_name] = _content(item.content, key)
+    if item.blob:
+        sealed = ("name", "notes", "fields", "passwordHistory")
+        cipher |= dict.fromkeys(sealed) | {"data": seal(_blob_content(item), key)}
+    else:
+        cipher[content_name] = _content(item.content, key)
     for path in item.tamper:
         _tamper(cipher, path)
     return cipher
 
 
-def _field(field: FieldSpec, key: bytes) -> Json:
+def _blob_content(item: ItemSpec) -> Json:
+    """What a blob holds, in clear (bitwarden/sdk-internal crates/bitwarden-vault/src/cipher/blob/v1.rs)."""
+    content: Json = {
+        camel(f.name): getattr(item.content, f.name) for f in dataclasses.fields(item.content) if f.name != "uris"
+    }
+    if isinstance(item.content, Login):
+        content["uris"] = [{"uri": uri.uri, "match": uri.match} for uri in item.content.uris]
+    if isinstance(item.content, SecureNote):
+        content["secureNoteType"] = 0
+    if isinstance(item.content, SshKey):
+        content["fingerprint"] = content.pop("keyFingerprint")
+    return {
+        "name": item.name,
+        "notes": item.notes,
+        "typeData": {"type": CONTENT_NAMES[type(item.content)][1], **content},
+        "fields": [dataclasses.asdict(f) | {"linkedId": f.linked_id} for f in item.fields],
+        "passwordHistory": [
+            {"password": old.password, "lastUsedDate": old.last_used_date} for old in item.password_history
+        ],
+    }
+
+
+def _field(field: FieldSpec, key: Key) -> Json:
     return {
         "type": field.type,
-        "name": crypto.encrypt_text(field.name, key),
-        "value": crypto.encrypt_text(field.value, key),
+        "name": encrypt_text(field.name, key),
+        "value": encrypt_text(field.value, key),
         "linkedId": field.linked_id,
     }
 
 
-def _content(content: Content, key: bytes) -> Json:
+def _content(content: Content, key: Key) -> Json:
     if isinstance(content, SecureNote):
         return {"type": 0}
     values: Json = {
-        camel(name): crypto.encrypt_text(text, key)
+        camel(name): encrypt_text(text, key)
         for name, text in ((f.name, getattr(content, f.name)) for f in dataclasses.fields(content))
         if name != "uris"
     }
@@ -150,25 +178,25 @@ def _content(content: Content, key: bytes) -> Json:
     return values
 
 
-def _uri(uri: Uri, key: bytes) -> Json:
+def _uri(uri: Uri, key: Key) -> Json:
     hashed = uri.uri if uri.checksum == "good" else uri.uri + "#wrong"
     checksum = base64.b64encode(hashlib.sha256(hashed.encode()).digest()).decode("ascii")
     return {
-        "uri": crypto.encrypt_text(uri.uri, key),
-        "uriChecksum": None if uri.checksum == "none" else crypto.encrypt_text(checksum, key),
+        "uri": encrypt_text(uri.uri, key),
+        "uriChecksum": None if uri.checksum == "none" else encrypt_text(checksum, key),
         "match": uri.match,
     }
 
 
-def _attachment(account: StoredAccount, file: AttachmentSpec, key: bytes) -> Json:
+def _attachment(account: StoredAccount, file: AttachmentSpec, key: Key) -> Json:
     attachment_id = make_id().replace("-", "")
     content_key = crypto.make_symmetric_key() if file.own_key else key
-    body = crypto.encrypt_file(file.content, content_key)
+    body = encrypt_file(file.content, content_key)
     account.files[attachment_id] = body
     return attachment_json(
         attachment_id,
-        crypto.encrypt_text(file.file_name, key) or "",
-        crypto.encrypt(content_key, key) if file.own_key else None,
+        encrypt_text(file.file_name, key) or "",
+        wrap(content_key, key) if file.own_key else None,
         len(body),
     )
 
@@ -191,4 +219,4 @@ def _tamper(cipher: Json, path: str) -> None:
     place: JsonValue = cipher
     for name in parents:
         place = place[int(name)] if name.isdigit() else place[name]
-    place[last] = crypto.spoil_mac(place[last])
+    place[last] = spoil(place[last])

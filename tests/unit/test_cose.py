@@ -12,9 +12,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwrun.crypto import cose
 from bwrun.crypto.cose import CoseKey, Encrypt0, SigningKey, unpad, verify_sign1
-from bwrun.crypto.encstring import SymmetricKey
+from bwrun.crypto.encstring import OCTETS, SymmetricKey
 from bwrun.crypto.vault_key import MAX_TEXT, AeadKey, AesKey, VaultKey, parse_key
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 from tests.server import cose as other
@@ -194,10 +193,10 @@ def test_files() -> None:
     """An attachment's body opens in its binary form, under a key of either kind, and no other type does."""
     key = KEYS[0]
 
-    assert opened(key).decrypt_buffer(b"\x07" + key.encrypt0(b"a file", cose.OCTETS)) == b"a file"
+    assert opened(key).decrypt_buffer(b"\x07" + key.encrypt0(b"a file", OCTETS)) == b"a file"
     assert AES_KEY.decrypt_buffer(v1.encrypt_file(b"a file", RAW_KEY)) == b"a file"
     for vault_key, buffer in (
-        (opened(key), v1.encrypt_file(b"", RAW_KEY)), (AES_KEY, b"\x07" + key.encrypt0(b"", cose.OCTETS)),
+        (opened(key), v1.encrypt_file(b"", RAW_KEY)), (AES_KEY, b"\x07" + key.encrypt0(b"", OCTETS)),
         (AES_KEY, b"\0" + bytes(32)), (opened(key), b""), (AES_KEY, b""), (AES_KEY, b"\2" + bytes(49)),
         (opened(key), b"\x07" + key.encrypt0(other.pad(b"", 32), other.UTF8)),
     ):  # fmt: skip

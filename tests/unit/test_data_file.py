@@ -18,14 +18,17 @@ from Crypto.PublicKey import RSA
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bwrun.crypto.account_keys import open_account_keys
 from bwrun.crypto.encstring import EncString, SymmetricKey
-from bwrun.crypto.keys import Argon2id, Pbkdf2, UnlockData
+from bwrun.crypto.keys import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
+from bwrun.crypto.vault_key import VaultKey, parse_key
 from bwrun.errors import ServerError, SessionError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import find_server
 from bwrun.session.data_file import SessionData, write_data
 from bwrun.session.opening import open_session
 from bwrun.session.outer import Mark, fingerprint
+from tests.server import cose
 from tests.server import crypto as other
 
 USER, ORGANIZATION, STRANGE, MINE, OURS, THEIRS, ODD, FOLDER, COLLECTION, STRANGE_COLLECTION = (
@@ -85,11 +88,16 @@ def pascal_case(value: Any) -> Any:  # noqa: ANN401  (JSON)
     return [pascal_case(inner) for inner in value] if isinstance(value, list) else value
 
 
+def account(wrapped: WrappedAccountKeys, user_key: VaultKey | None = None) -> dict[str, Any]:
+    """Return the parts of a SessionData that are an account's keys."""
+    return {"keys": open_account_keys(user_key or parse_key(USER_KEY), wrapped), "wrapped_keys": wrapped}
+
+
 DATA = SessionData(
     server=find_server("https://vault.example/path", None, None), device="a-device", user_id=USER,
     email="ada@example.com", access_token=Sensitive(b"a.token.x"), api_key=None,
-    unlock=UnlockData(Pbkdf2(600_000), "a-salt", "2.wrapped"), private_key=PRIVATE_KEY,
-    user_key=SymmetricKey.from_bytes(USER_KEY), sync=sync(), sync_date=None, server_config=None,
+    unlock=UnlockData(Pbkdf2(600_000), "a-salt", "2.wrapped"), **account(WrappedAccountKeys(PRIVATE_KEY)),
+    key_connector_url=None, sync=sync(), sync_date=None, server_config=None,
 )  # fmt: skip
 
 
@@ -127,7 +135,7 @@ def test_items_of_known_owners() -> None:
 
 def test_old_servers_replies_mean_the_same() -> None:
     """A sync in PascalCase gives the same vault as in camelCase, and the same account."""
-    old, new = written(sync=pascal_case(sync()), user_id=None, email=None, private_key=None), written()
+    old, new = written(sync=pascal_case(sync()), user_id=None, email=None), written()
 
     for name in ("ciphers_ciphers", "folder_folders", "collection_collections", "crypto_organizationKeys"):
         assert user(old, name) == user(new, name)
@@ -201,9 +209,7 @@ def test_the_server_is_named_twice(given: tuple[str | None, ...], expected: dict
 )
 def test_without_a_key_pair_the_own_items_stay(private_key: str | None) -> None:
     """An account without a key pair that opens gets one that opens nothing: its own items are there, others are not."""
-    bare = sync()
-    del bare["profile"]["privateKey"]
-    state = written(private_key=private_key, sync=bare)
+    state = written(**account(WrappedAccountKeys(private_key)))
     made = user(state, "crypto_accountCryptographicState")["V1"]["private_key"]
 
     assert RSA.import_key(EncString.parse(made).decrypt(SymmetricKey.from_bytes(USER_KEY))).has_private()
@@ -211,19 +217,34 @@ def test_without_a_key_pair_the_own_items_stay(private_key: str | None) -> None:
     assert user(state, "crypto_organizationKeys") == {}
 
 
-@pytest.mark.parametrize("place", ["login", "AccountKeys", "privateKey"])
-def test_private_key_is_found_where_servers_put_it(place: str) -> None:
-    """The private key comes from the login, or from the sync's new or old place for it."""
-    reply = sync()
-    del reply["profile"]["privateKey"]
-    if place == "privateKey":
-        reply["profile"]["privateKey"] = PRIVATE_KEY
-    elif place == "AccountKeys":
-        reply["profile"]["accountKeys"] = {"publicKeyEncryptionKeyPair": {"wrappedPrivateKey": PRIVATE_KEY}}
-    state = written(sync=reply, private_key=PRIVATE_KEY if place == "login" else None)
+def test_a_v2_account() -> None:
+    """A V2 account's keys are there as the server has them, and the user key as it was wrapped."""
+    key, signer = cose.Key(), cose.SigningKey()
+    state_of = base64.b64encode(signer.sign1(cose.cbor({"version": 2}), 2)).decode()
+    wrapped = WrappedAccountKeys(
+        key.encrypt(other.private_key_der(), cose.PKCS8), key.encrypt(signer.cose_key(), cose.COSE_KEY), None, state_of
+    )
+    state = written(**account(wrapped, parse_key(key.padded())))
+    buffer = base64.b64decode(state[f"__PROTECTED__{USER}_user_auto"])
+    text = "2." + "|".join(base64.b64encode(part).decode() for part in (buffer[1:17], buffer[49:], buffer[17:49]))
 
-    assert user(state, "crypto_accountCryptographicState") == {"V1": {"private_key": PRIVATE_KEY}}
+    assert EncString.parse(text).decrypt(SymmetricKey.from_bytes(SESSION_KEY)) == key.padded()
+    assert user(state, "crypto_accountCryptographicState") == {
+        "V2": {"private_key": wrapped.private_key, "signing_key": wrapped.signing_key, "security_state": state_of}
+    }
     assert OURS in user(state, "ciphers_ciphers")
+
+
+def test_an_account_of_a_key_connector() -> None:
+    """Without a master password there is nothing that `bw unlock` could open, and the CLI knows why."""
+    state = written(unlock=KeyConnectorData(Pbkdf2(600_000), "2.wrapped"), key_connector_url="https://kc.example")
+
+    assert user(state, "keyConnector_usesKeyConnector") is True
+    assert user(state, "userDecryptionOptions_decryptionOptions") == {
+        "hasMasterPassword": False,
+        "keyConnectorOption": {"keyConnectorUrl": "https://kc.example"},
+    }
+    assert f"user_{USER}_masterPasswordUnlock_masterPasswordUnlockKey" not in state
 
 
 @settings(max_examples=100, deadline=None)

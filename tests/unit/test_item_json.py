@@ -11,7 +11,9 @@ from typing import Any
 
 import pytest
 
-from bwrun.crypto.encstring import SymmetricKey
+from bwrun.crypto.account_keys import open_account_keys
+from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.vault_key import parse_key
 from bwrun.references import Field, Reference
 from bwrun.vault import Vault
 from tests.server import crypto as other
@@ -75,7 +77,8 @@ def printed(item: ItemSpec, **changes: Any) -> dict[str, Any]:  # noqa: ANN401  
     if login := record.get("login"):
         encrypted = {name: other.encrypt_text(text, account.user_key) for name, text in PASSKEY.items()}
         login["fido2Credentials"] = [encrypted | {"creationDate": DATE}] if item.favorite else None
-    vault = Vault(sync, SymmetricKey.from_bytes(account.user_key), None, allow_protected=True)
+    keys = open_account_keys(parse_key(account.user_key), WrappedAccountKeys())
+    vault = Vault(sync, keys, allow_protected=True)
     whole: dict[str, Any] = json.loads(vault.value(Reference(record["id"], Field("built-in", "json"))).reveal())
 
     assert whole.pop("id") == record["id"]

@@ -21,7 +21,8 @@ from Crypto.PublicKey import RSA
 from bwrun.answer import Answer
 from bwrun.auth import Login, read_login
 from bwrun.credentials import ApiKey, Credentials
-from bwrun.crypto.keys import Pbkdf2, unwrap_user_key
+from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
+from bwrun.crypto.keys import Pbkdf2, UnlockData
 from bwrun.errors import CryptoError, WrongMasterPasswordError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import find_server
@@ -89,11 +90,13 @@ def recorded(vectors: Path) -> Recorded:
 def session(recorded: Recorded, tmp_path: Path) -> Session:
     """Write the session of the recorded replies."""
     login = recorded.login
-    user_key = unwrap_user_key(login.unlock, Sensitive(recorded.password.encode()), testing_any_cost=True)
+    user_key = unwrap_user_key(unlock_data(login), Sensitive(recorded.password.encode()), testing_any_cost=True)
     data = SessionData(
         server=SERVER, device="7a6f0d3c-0000-4000-8000-000000000000", user_id=login.user_id, email=login.email,
-        access_token=login.access_token, api_key=None, unlock=login.unlock, private_key=login.private_key,
-        user_key=user_key, sync=recorded.sync, sync_date=None, server_config=recorded.config,
+        access_token=login.access_token, api_key=None, unlock=login.unlock,
+        keys=open_account_keys(user_key, login.account_keys),
+        wrapped_keys=login.account_keys, key_connector_url=None, sync=recorded.sync, sync_date=None,
+        server_config=recorded.config,
     )  # fmt: skip
     variables = open_session(str(tmp_path), data, "user.x", ())
     return Session(tmp_path, variables, json.loads((tmp_path / "data.json").read_bytes()))
@@ -127,16 +130,22 @@ def test_login_is_read(recorded: Recorded) -> None:
     assert login.access_token.reveal().decode() == recorded.token["access_token"]
     assert login.lifetime == 7200
     assert login.unlock.kdf == Pbkdf2(1000)
-    assert (login.unlock.salt, login.unlock.master_key_wrapped_user_key) == (login.email, recorded.token["Key"])
-    assert login.private_key == recorded.token["PrivateKey"]
+    assert (unlock_data(login).salt, login.unlock.master_key_wrapped_user_key) == (login.email, recorded.token["Key"])
+    assert login.account_keys.private_key == recorded.token["PrivateKey"]
     assert not login.force_password_reset
+
+
+def unlock_data(login: Login) -> UnlockData:
+    """Return what the vault is unlocked with: a master password."""
+    assert isinstance(login.unlock, UnlockData)
+    return login.unlock
 
 
 def test_user_key_opens(recorded: Recorded) -> None:
     """The master password opens the user key that the recording's makers know; another one is wrong."""
-    unlock = recorded.login.unlock
+    unlock = unlock_data(recorded.login)
 
-    assert unwrap_user_key(unlock, Sensitive(recorded.password.encode()), testing_any_cost=True).to_bytes() == (
+    assert unwrap_user_key(unlock, Sensitive(recorded.password.encode()), testing_any_cost=True).encode() == (
         recorded.user_key
     )
     with pytest.raises(WrongMasterPasswordError):
@@ -146,7 +155,7 @@ def test_user_key_opens(recorded: Recorded) -> None:
 def test_cost_of_the_recording_is_refused(recorded: Recorded) -> None:
     """Without the tests' leave, 1,000 iterations are refused as a downgrade."""
     with pytest.raises(CryptoError, match="1000"):
-        unwrap_user_key(recorded.login.unlock, Sensitive(recorded.password.encode()))
+        unwrap_user_key(unlock_data(recorded.login), Sensitive(recorded.password.encode()))
 
 
 def test_session_key_alone_opens_the_user_key(recorded: Recorded, session: Session) -> None:

@@ -29,11 +29,12 @@ SECRET = Sensitive(CANARY.encode())
 # Texts that a dataclass of bwrun's shows in its repr. None of them is a secret; what is new and not listed fails here.
 # Encrypted: wrapped keys, EncStrings, a sync. A password's place, never its value.
 SHOWN = {
-    "Login": {"user_id", "email", "private_key"},
+    "Login": {"user_id", "email"},
     "Answer": {"url"},
     "Config": {
         "mode", "search", "items", "templates",
         "command", "ca_files", "supervision", "passed", "device_id", "client_version", "password_options", "optional",
+        "key_connector_url",
     },
     "Warn": {"text", "hints"},
     "ApiKey": {"client_id"},
@@ -41,14 +42,15 @@ SHOWN = {
     "Secret": {"place"},
     "EncString": {"iv", "data", "mac"},
     "UnlockData": {"salt", "master_key_wrapped_user_key"},
+    "KeyConnectorData": {"master_key_wrapped_user_key"},
     "EnvFile": {"path", "lines"},
     "Order": {"ca_files", "client_version", "device", "path"},
     "Server": {"identity", "api", "base", "region"},
     "SessionData": {
-        "device", "user_id", "email", "api_key", "private_key", "sync", "sync_date", "server_config",
+        "device", "user_id", "email", "api_key", "key_connector_url", "sync", "sync_date", "server_config",
     },
     "Found": {"place"},
-    "Unlocked": {"sync_date", "device"},
+    "Unlocked": {"sync_date", "device", "key_connector_url"},
     "WrappedAccountKeys": {"private_key", "signing_key", "signed_public_key", "security_state"},
     "CoseKey": {"kid"},
     "Encrypt0": {"nonce", "protected"},

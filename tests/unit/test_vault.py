@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bwrun import fields
-from bwrun.crypto.asymmetric import PrivateKey
+from bwrun.crypto.account_keys import AccountKeys, open_account_keys
 from bwrun.crypto.encstring import SymmetricKey
-from bwrun.decryption import MAX_TEXT, decrypt_file
+from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.vault_key import MAX_TEXT, AesKey, parse_key
+from bwrun.decryption import decrypt_file
 from bwrun.errors import (
     AmbiguousReferenceError,
     BwrunError,
@@ -113,20 +115,21 @@ UUIDS = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 ACCOUNT = make_account(SPEC)
 
 
-def user_key(account: StoredAccount) -> SymmetricKey:
-    """Return the account's user key, as the product has it."""
-    return SymmetricKey.from_bytes(account.user_key)
+def keys_of(account: StoredAccount) -> AccountKeys:
+    """Return the account's keys, as the product has them."""
+    return open_account_keys(parse_key(account.user_key), WrappedAccountKeys(account.private_key))
 
 
-KEY = user_key(ACCOUNT)
-PRIVATE_KEY = PrivateKey.unwrap(ACCOUNT.private_key, KEY)
+KEYS = keys_of(ACCOUNT)
+KEY = KEYS.user_key
+WITHOUT_PRIVATE_KEY = open_account_keys(KEY, WrappedAccountKeys())
 SYNC: dict[str, Any] = sync_reply(ACCOUNT, "https://localhost", (2026, 9, 0))
 
 
-def vault(sync: dict[str, Any] = SYNC, *, private_key: PrivateKey | None = PRIVATE_KEY, allowed: bool = False) -> Vault:
+def vault(sync: dict[str, Any] = SYNC, *, keys: AccountKeys = KEYS, allowed: bool = False) -> Vault:
     """Open the vault of a sync."""
     bodies = lambda attachment: ACCOUNT.files[attachment.id]  # noqa: E731
-    return Vault(sync, KEY, private_key, allow_protected=allowed, download=bodies, now=lambda: NOW)
+    return Vault(sync, keys, allow_protected=allowed, download=bodies, now=lambda: NOW)
 
 
 def get(reference: str, **how: Any) -> str:  # noqa: ANN401  (what `vault` takes)
@@ -307,9 +310,9 @@ def test_without_a_private_key_the_account_still_opens() -> None:
     """Without the private key organizations' items do not open, and say so; the account's own do."""
     shared = next(one["id"] for one in SYNC["ciphers"] if one["viewPassword"] is False)
 
-    error = failure(shared, UnavailableItemError, private_key=None, allowed=True)
+    error = failure(shared, UnavailableItemError, keys=WITHOUT_PRIVATE_KEY, allowed=True)
 
-    assert get("prod-db", private_key=None) == "p4ss 🔑"
+    assert get("prod-db", keys=WITHOUT_PRIVATE_KEY) == "p4ss 🔑"
     assert "the account's private key" in error.message
 
 
@@ -345,7 +348,7 @@ def test_no_other_body_is_opened(body: bytes) -> None:
 def test_needs_a_way_to_download() -> None:
     """Without a way to download a file it is refused by name."""
     with pytest.raises(UnavailableItemError, match="cannot be downloaded"):
-        Vault(SYNC, KEY, None).value(parse("bw://prod-db/attachment/id_rsa"))
+        Vault(SYNC, KEYS).value(parse("bw://prod-db/attachment/id_rsa"))
 
 
 def test_gives_all_custom_fields() -> None:
@@ -389,7 +392,8 @@ def test_opens_nothing_that_is_not_asked_for() -> None:
     """By ids nothing but the values is opened; by name all names, once, and the values."""
     account = make_account(dataclasses.replace(SPEC, items=tuple(ItemSpec(f"n{i}", LOGIN) for i in range(300))))
     key = Counting(account.user_key[:32], account.user_key[32:])
-    opened = Vault(sync_reply(account, "https://localhost", (2026, 9, 0)), key, None)
+    keys = dataclasses.replace(WITHOUT_PRIVATE_KEY, user_key=AesKey(key))
+    opened = Vault(sync_reply(account, "https://localhost", (2026, 9, 0)), keys)
     counts = []
     for asked in ([account.item_ids[f"n{i}"] for i in range(5)], [f"n{i}" for i in range(5)], ["n7", "n8"]):
         Counting.opened = 0
@@ -473,9 +477,9 @@ def test_an_item_of_an_unknown_type() -> None:
     assert "of an unknown type" in failure("prod-db", SecretNotFoundError, sync=sync).message
 
 
-def test_a_sealed_item_says_that_it_is_too_new() -> None:
-    """An item in one sealed blob is refused by name until it can be opened; what only repeats its fields is not."""
-    sync = changed("prod-db", data='{"format_version":1,"envelope":""}')
+def test_a_sealed_item_of_a_later_format_says_that_it_is_too_new() -> None:
+    """A blob in a format that came later is refused by name; what only repeats the item's fields is no blob."""
+    sync = changed("prod-db", data='{"format_version":2,"envelope":""}')
     legacy = changed("prod-db", data='{"Name":"2.x"}')
 
     assert "too new" in failure(f"{ACCOUNT.item_ids['prod-db']}/password", CryptoError, sync=sync).message

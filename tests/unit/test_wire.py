@@ -11,10 +11,12 @@ from typing import cast
 import pytest
 
 from bwrun.answer import Answer
-from bwrun.auth import Login, read_login
+from bwrun.auth import Login, find_account_keys, read_login
 from bwrun.credentials import ApiKey, Credentials
+from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.encstring import SymmetricKey
-from bwrun.crypto.keys import unwrap_user_key
+from bwrun.crypto.keys import UnlockData
+from bwrun.crypto.vault_key import VaultKey
 from bwrun.errors import BwrunError, ServerError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import find_server
@@ -97,13 +99,21 @@ def sync(style: ReplyStyle = "official") -> Json:
     return pascal_case(reply) if style == "pascal" else reply
 
 
+def open_user_key(login: Login) -> VaultKey:
+    """Open the user key with the master password."""
+    assert isinstance(login.unlock, UnlockData)
+    assert CREDENTIALS.master_password is not None
+    return unwrap_user_key(login.unlock, CREDENTIALS.master_password)
+
+
 def read(reply: object) -> Login:
     """Read a reply to a login."""
     return read_login(Answer(200, {}, reply), CREDENTIALS, find_server(URL, None, None))
 
 
-def write(data: Json, login: Login, user_key: SymmetricKey) -> Json:
+def write(data: Json, login: Login, user_key: VaultKey) -> Json:
     """Write a session's data.json from a sync."""
+    wrapped, user_id = find_account_keys(login, data)
     session = SessionData(
         server=find_server(URL, None, None),
         device="device",
@@ -112,13 +122,14 @@ def write(data: Json, login: Login, user_key: SymmetricKey) -> Json:
         access_token=login.access_token,
         api_key=None,
         unlock=login.unlock,
-        private_key=login.private_key,
-        user_key=user_key,
+        keys=open_account_keys(user_key, wrapped, user_id),
+        wrapped_keys=wrapped,
+        key_connector_url=None,
         sync=data,
         sync_date=None,
         server_config=None,
     )
-    return cast("Json", json.loads(write_data(session, user_key)))
+    return cast("Json", json.loads(write_data(session, SymmetricKey.from_bytes(bytes(64)))))
 
 
 def paths(value: object, here: Path = ()) -> Iterator[Path]:
@@ -165,7 +176,7 @@ def test_no_reply_to_a_login_is_an_internal_error(style: ReplyStyle) -> None:
     reply = login_reply(style)
 
     def use(odd: Json) -> None:
-        unwrap_user_key(read(odd).unlock, CREDENTIALS.master_password)
+        open_user_key(read(odd))
 
     use(reply)
 
@@ -175,7 +186,7 @@ def test_no_reply_to_a_login_is_an_internal_error(style: ReplyStyle) -> None:
 def test_no_reply_to_a_sync_is_an_internal_error() -> None:
     """A sync with any one part missing or of any other type makes a session, or says why not."""
     login = read(login_reply())
-    user_key = unwrap_user_key(login.unlock, CREDENTIALS.master_password)
+    user_key = open_user_key(login)
     reply = sync()
 
     assert len(write(reply, login, user_key)[f"user_{stored('official').user_id}_ciphers_ciphers"]) == 2
@@ -187,7 +198,7 @@ def test_no_reply_to_a_sync_is_an_internal_error() -> None:
 def test_no_nesting_is_an_internal_error(style: ReplyStyle, depth: int) -> None:
     """An item nested however deep makes a session without it, or is refused; the stack does not overflow."""
     login = read(login_reply(style))
-    user_key = unwrap_user_key(login.unlock, CREDENTIALS.master_password)
+    user_key = open_user_key(login)
     reply = sync(style)
     items = reply["Ciphers" if style == "pascal" else "ciphers"]
     name = "Fields" if style == "pascal" else "fields"
@@ -245,9 +256,9 @@ def test_names_the_part_that_is_missing(style: ReplyStyle, taken: list[str], nam
 def test_does_without_what_servers_leave_out(taken: Path) -> None:
     """What older and other servers leave out, and what stands in two places, may be missing."""
     login = read(changed(login_reply(), taken, MISSING))
-    user_key = unwrap_user_key(login.unlock, CREDENTIALS.master_password)
+    user_key = open_user_key(login)
 
-    assert stored("official").user_key == user_key.to_bytes()
+    assert stored("official").user_key == user_key.encode()
 
 
 @pytest.mark.parametrize("token", ["", " ", "a\nb", "é", "tok\x00", "tok ", " tok", "a b"])

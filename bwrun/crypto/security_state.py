@@ -1,0 +1,87 @@
+"""
+A V2 account's keys, which hang together by signatures.
+
+The security state says, signed by the user, that the account is V2, so that a server cannot take it back.  It is
+verified with the key that the user key opens, not with the one that the server sends.  Facts: bitwarden/sdk-internal:
+crates/bitwarden-core/src/key_management/security_state.rs, crates/bitwarden-crypto/src/keys/signed_public_key.rs;
+protocol notes 2.6.
+"""
+
+from __future__ import annotations
+
+from bwrun.crypto import cbor, primitives
+from bwrun.crypto.asymmetric import PrivateKey
+from bwrun.crypto.cose import SigningKey, verify_sign1
+from bwrun.crypto.encstring import COSE_KEY, PKCS8, from_base64
+from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.vault_key import AeadKey
+from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+
+SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # what a signature is for
+V2 = 2  # the first security version that is signed
+TAMPERED = "the account's keys do not belong together: the server's data may have been tampered with"
+HINT = "do not use it, and do not log in there; ask who runs the server"
+
+
+def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
+    """
+    Return the private key, the security version, and whether that was verified.
+
+    False: the signature is one that the installed library does not know; nothing else is let off.
+
+    Raises CryptoError: a part is missing, does not open, or is not signed, or not by this user.
+    """
+    try:
+        return _open_v2(user_key, wrapped, user_id)
+    except IntegrityError:
+        raise IntegrityError(TAMPERED, HINT) from None
+    except CryptoError as error:
+        reason = error.code.partition(".")[2]
+        raise CryptoError(reason, f"the account's keys cannot be used: {error.message}", *error.hints) from None
+
+
+def _open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
+    if wrapped.private_key is None or wrapped.signing_key is None or wrapped.security_state is None:
+        raise IntegrityError("a part is missing")
+    der = user_key.decrypt_bytes(wrapped.private_key, PKCS8)
+    rsa = primitives.load_rsa_private_key(der)
+    signing_key = SigningKey.parse(user_key.decrypt_bytes(wrapped.signing_key, COSE_KEY))
+    private_key = PrivateKey(rsa, der)
+    if not signing_key.usable:
+        return private_key, V2, False
+    version = _verify_security_state(from_base64(wrapped.security_state), signing_key, user_id)
+    if wrapped.signed_public_key is not None:  # servers of 2025 do not send it
+        payload = _verify(from_base64(wrapped.signed_public_key), signing_key, SIGNED_PUBLIC_KEY)
+        if payload.get("publicKey") != primitives.rsa_public_key_der(rsa):
+            raise IntegrityError("another public key is signed")
+    return private_key, version, True
+
+
+def _verify_security_state(signed: bytes, key: SigningKey, user_id: str | None) -> int:
+    """
+    Return the security version that the user signed.
+
+    Whom it is about stands in it for accounts made by the SDK of 2025; the SDK 0.2.0-main.1054 signs the version alone.
+    """
+    payload = _verify(signed, key, SECURITY_STATE)
+    entity, version = payload.get("entityId"), payload.get("version")
+    if not isinstance(version, int) or isinstance(version, bool) or version < V2:
+        raise UnsupportedEncStringError("the account's security state is not in a form that is known here")
+    if entity is not None and user_id is not None and entity != _uuid_bytes(user_id):
+        raise IntegrityError("another user is signed")
+    return version
+
+
+def _verify(signed: bytes, key: SigningKey, namespace: int) -> dict[int | str, cbor.Value]:
+    return cbor.decode_map(verify_sign1(signed, key, namespace))
+
+
+def _uuid_bytes(text: str) -> bytes:
+    """Return the 16 bytes of a UUID (without the module `uuid`, which loads `platform`)."""
+    try:
+        data = bytes.fromhex(text.replace("-", ""))
+    except ValueError:
+        data = b""
+    if len(data) != 16:
+        raise MalformedEncStringError("the user's id is not a UUID")
+    return data
