@@ -153,7 +153,7 @@ def test_ends_as_the_command(run_in: Surroundings) -> None:
 
     assert run_in.run(*words, "exit 7").status == 7
     assert run_in.run(*words, "kill -TERM $$").status == -signal.SIGTERM
-    command = [BWRUN, *words, "trap 'echo got; exit 3' TERM; echo up; while :; do sleep 0.05; done"]
+    command = [str(BWRUN), *words, "trap 'echo got; exit 3' TERM; echo up; while :; do sleep 0.05; done"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, env=run_in.environment, cwd=run_in.work, text=True)
     assert process.stdout is not None
     with process.stdout:
