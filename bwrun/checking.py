@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from bwrun.config import Config
+from bwrun.console import printable
 from bwrun.environment import command_environment
 from bwrun.references import Reference
 from bwrun.resolving import Resolved
@@ -51,9 +52,9 @@ class Report:
             (one.name, one.kind, one.item or "", one.field or "", one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
-        lines = [f"command     {self.command}\n"] if self.command is not None else []
+        lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
         lines += [f"session     {SESSIONS[self.session]}\n"]
-        lines += [f"taken away  {', '.join(self.taken_away) or 'nothing'}\n"]
+        lines += [f"taken away  {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
         lines += [f"inherited   {len(self.inherited)} variables, as they are\n"]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
@@ -130,4 +131,6 @@ def _places(config: Config, name: str) -> list[str]:
     taken = is_own(name) and name not in config.passed
     if name in config.sources.environment and not taken:
         places.append(ENVIRONMENT)
-    return places + [file.place(name) for file in reversed(config.sources.files) if name in file.values and not taken]
+    in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # a file's names are UTF-8 whatever the locale
+    files = [file for file in reversed(config.sources.files) if in_file in file.values and not taken]
+    return places + [file.place(in_file) for file in files]
