@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from bwrun.config import Config
+from bwrun.console import printable
 from bwrun.environment import command_environment
 from bwrun.references import Reference
 from bwrun.resolving import Resolved
@@ -51,9 +52,9 @@ class Report:
             (one.name, one.kind, one.item or "", one.field or "", one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
-        lines = [f"command     {self.command}\n"] if self.command is not None else []
+        lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
         lines += [f"session     {SESSIONS[self.session]}\n"]
-        lines += [f"taken away  {', '.join(self.taken_away) or 'nothing'}\n"]
+        lines += [f"taken away  {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
         lines += [f"inherited   {len(self.inherited)} variables, as they are\n"]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
@@ -72,7 +73,7 @@ def make_report(
     outside = command_environment(config.sources, config.passed, config.assignments, {})
     inherited = []
     for name in map(os.fsdecode, outside):
-        places = _places(config, name)
+        places = _places(config, name, None if found is None else found[1])
         if name in variables or name in _session_variables(config, session) or not places:
             continue
         if places == [ENVIRONMENT]:
@@ -107,12 +108,13 @@ def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault
         for name, reference in references.items():
             if name in resolved.from_items:
                 continue
-            set_by, *others = _places(config, name)
+            set_by, *others = _places(config, name, resolved)
             missing = name in resolved.values and resolved.values[name] is None
             found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
             yield found if missing else _with_item(found, reference, vault)
     for template in wanted.templates:
-        found = Variable(template.variable, "template", f"`{template.path}`", tuple(_places(config, template.variable)))
+        others = _places(config, template.variable, resolved)
+        found = Variable(template.variable, "template", f"`{template.path}`", tuple(others))
         if not template.spots:
             yield found
         for spot in template.spots:
@@ -124,10 +126,14 @@ def _with_item(variable: Variable, reference: Reference, vault: Vault) -> Variab
     return replace(variable, reference=str(reference), item=item, item_id=item_id, field=field)
 
 
-def _places(config: Config, name: str) -> list[str]:
-    """Return who sets a variable apart from --item and --template, the winner first."""
+def _places(config: Config, name: str, resolved: Resolved | None = None) -> list[str]:
+    """Return who sets a variable apart from --template and an --item that wins, the winner first."""
     places = ["-e"] if name in config.assignments else []
+    if resolved is not None and name in resolved.overruled:
+        places.append(f"--item {resolved.overruled[name].item}")
     taken = is_own(name) and name not in config.passed
     if name in config.sources.environment and not taken:
         places.append(ENVIRONMENT)
-    return places + [file.place(name) for file in reversed(config.sources.files) if name in file.values and not taken]
+    in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # a file's names are UTF-8 whatever the locale
+    files = [file for file in reversed(config.sources.files) if in_file in file.values and not taken]
+    return places + [file.place(in_file) for file in files]

@@ -14,6 +14,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 import httpx
 
@@ -101,7 +102,8 @@ class Client:
 
         Raises NetworkError, ServerError.
         """
-        answer = self.get(f"ciphers/{item}/attachment/{attachment}", token)
+        # The id is the server's word: it must not become another path.
+        answer = self.get(f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}", token)
         url = (
             {str(name).lower(): value for name, value in answer.data.items()}.get("url")
             if isinstance(answer.data, dict)
@@ -109,7 +111,7 @@ class Client:
         )
         if answer.status != httpx.codes.OK or not isinstance(url, str):
             raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
-        if not url.startswith("https://") and not is_loopback(httpx.URL(url).host):
+        if not url.startswith("https://") and not is_loopback(_host(url)):
             raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != httpx.codes.OK:
@@ -290,6 +292,13 @@ def _goes_by_proxy(url: str) -> bool:
     target = httpx.URL(url)
     proxies = getproxies()
     return bool(proxies.get(target.scheme) or proxies.get("all")) and not proxy_bypass(target.host)
+
+
+def _host(url: str) -> str:
+    try:
+        return httpx.URL(url).host
+    except httpx.InvalidURL:
+        return ""
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from bwrun.unlock import Unlocked
     from bwrun.wanted import Wanted
 
+MAX_VARIABLE = 32 * os.sysconf("SC_PAGESIZE")  # bytes of NAME=VALUE and its NUL: execve(2), MAX_ARG_STRLEN
+
 
 @dataclass(frozen=True)
 class SecretFile:
@@ -43,6 +45,7 @@ class Resolved:
     values: dict[str, bytes | None] = field(repr=False)  # variable → value; None: optional and missing
     from_items: dict[str, Reference]  # the variables among them that are an item's custom fields
     files: tuple[SecretFile, ...]
+    overruled: dict[str, Reference]  # custom fields whose variables -e or --template sets
 
 
 def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
@@ -65,7 +68,8 @@ def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assi
     Raises UnresolvedReferencesError: with all that cannot be resolved, or cannot be what it is wanted for.
     """
     failures: list[FailedReferenceError] = []
-    fields, from_items = _resolve_items(wanted.items, vault, assigned, failures)
+    overruled = dict.fromkeys([*assigned, *(template.variable for template in wanted.templates)])
+    fields, from_items = _resolve_items(wanted.items, vault, overruled, failures)
     names = {name: one for name, one in (wanted.variables | wanted.files).items() if name not in fields}
     spots = {spot.place: spot.reference for template in wanted.templates for spot in template.spots}
     found: dict[str, Sensitive] = {}
@@ -75,11 +79,8 @@ def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assi
         failures += error.failures
     values = {name: one.reveal() for name, one in found.items()}
     variables = fields | {name: values.get(name) for name in wanted.variables if name in names}
-    failures += [
-        FailedReferenceError(name, SecretError("nul", "the value holds a NUL byte, and a variable cannot"))
-        for name, value in variables.items()
-        if value is not None and b"\0" in value
-    ]
+    problems = {name: _problem(name, value) for name, value in variables.items() if value is not None}
+    failures += [FailedReferenceError(name, problem) for name, problem in problems.items() if problem is not None]
     if failures:
         raise UnresolvedReferencesError(failures)
     missing: dict[str, bytes | None] = {name: None for name in wanted.files if name in names and name not in values}
@@ -89,13 +90,33 @@ def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assi
         if name in names and name in values
     ]
     files += [SecretFile(one.variable, one.file_name, one.fill(values)) for one in wanted.templates]
-    return Resolved(variables | missing, from_items, tuple(files))
+    lost = {name: reference for name, reference in overruled.items() if reference is not None}
+    return Resolved(variables | missing, from_items, tuple(files), lost)
+
+
+def _problem(name: str, value: bytes) -> SecretError | None:
+    """Return why a variable cannot have the value, None if it can."""
+    if b"\0" in value:
+        return SecretError("nul", "the value holds a NUL byte, and a variable cannot")
+    if len(os.fsencode(name)) + len(value) + 2 > MAX_VARIABLE:
+        return SecretError(
+            "too-large", f"the value has {len(value)} bytes, more than the kernel lets a variable have",
+            f"as a file: `-e {name}=@bw://…`",
+        )  # fmt: skip
+    return None
 
 
 def _resolve_items(
-    items: Collection[Reference], vault: Vault, assigned: Collection[str], failures: list[FailedReferenceError]
+    items: Collection[Reference],
+    vault: Vault,
+    overruled: dict[str, Reference | None],
+    failures: list[FailedReferenceError],
 ) -> tuple[dict[str, bytes | None], dict[str, Reference]]:
-    """Return the values and the items of all custom fields, by variable; add what is wrong to `failures`."""
+    """
+    Return the values and the items of all custom fields, by variable; add what is wrong to `failures`.
+
+    The variables in `overruled` are set by others: the items that have a field of that name are noted there.
+    """
     values: dict[str, bytes | None] = {}
     owners: dict[str, Reference] = {}
     for reference in items:
@@ -106,7 +127,8 @@ def _resolve_items(
             failures.append(FailedReferenceError(label, error))
             continue
         for name, value in found.items():
-            if name in assigned:
+            if name in overruled:
+                overruled[name] = reference
                 continue
             why = refusal_from_item(name)
             problem: SecretError | None = None
@@ -126,7 +148,7 @@ def _resolve_items(
 def _file_name(variable: str, number: int) -> str:
     """Return a name that any file system takes: the variable's own where it can be."""
     safe = variable.isascii() and variable.replace("_", "a").isalnum() and len(variable) <= 100
-    return variable if safe else f"file-{number}"
+    return variable if safe else f".{number}"  # no template's OUT begins with a dot
 
 
 def to_environment(resolved: Resolved, paths: Mapping[str, str]) -> dict[bytes, bytes | None]:

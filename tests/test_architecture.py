@@ -141,8 +141,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "listing": ({"config", "tables", "vault"}, set()),
     "checking": (
         {
-            "config", "environment", "references", "resolving", "sources", "tables", "variable_names", "vault",
-            "wanted",
+            "config", "console", "environment", "references", "resolving", "sources", "tables", "variable_names",
+            "vault", "wanted",
         },
         set(),
     ),

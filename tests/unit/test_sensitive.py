@@ -60,7 +60,7 @@ SHOWN = {
     "Field": {"name"},
     "Reference": {"item", "folder", "collection", "organization"},
     "SecretFile": {"variable", "name"},
-    "Resolved": {"from_items"},
+    "Resolved": {"from_items", "overruled"},
     "Spot": {"place"},
     "Template": {"path", "variable", "file_name"},
     "Wanted": {"variables", "files"},
