@@ -15,7 +15,7 @@ unexport PYTHONHOME PYTHONPATH
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## Show this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs here
 	@$(BIN)/python -m tests.demo $(ARGS)
@@ -47,8 +47,11 @@ test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
 test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
 
-bench: $(VENV)/.ready  ## Measure what a run costs, in time and memory
-	$(BIN)/python -m tests.bench $(ARGS)
+bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-libraries: $(VENV)/.ready  ## Measure the libraries that bwrun could have instead
+	@$(BIN)/python -m tests.bench.libraries $(ARGS)
 
 smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
@@ -91,4 +94,4 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast bench smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-fast bench bench-libraries smoke lock clean

@@ -203,6 +203,12 @@ MAY_EXIT = {
     "__main__", "launch", "worker", "renew", "kernel",
     "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
+# All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
+SMALL = {
+    "collections", "enum", "functools", "genericpath", "itertools", "keyword", "operator", "os", "os.path", "posixpath",
+    "reprlib", "signal", "stat", "types",
+}  # fmt: skip
+SUPERVISING = SMALL | {"ctypes", "errno", "fcntl", "resource", "select", "struct", "termios"}
 # 4 ms and more each (`python -X importtime`), and none is needed by who only waits or forks.
 HEAVY = {
     "argparse", "asyncio", "concurrent", "contextlib", "dataclasses", "datetime", "hashlib", "hmac", "importlib.util",
@@ -273,8 +279,11 @@ def closure(module: str) -> set[str]:
 
 
 def loaded_by(module: str) -> set[str]:
-    """Return the modules in a fresh interpreter, started as the supervisor is, that has imported `module`."""
-    code = f"import sys; sys.path.append({str(ROOT)!r}); import {module}; print(*sys.modules)"
+    """Return what a fresh interpreter, started as the supervisor is, has loaded more when it has imported `module`."""
+    code = (
+        f"import sys; before = set(sys.modules); sys.path.append({str(ROOT)!r}); import {module};"
+        " print(*set(sys.modules) - before)"
+    )
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, encoding="ascii")
     return set(done.stdout.split())
 
@@ -349,6 +358,14 @@ def test_starts_with_the_standard_library_alone(module: str) -> None:
 
     assert strangers == set()
     assert HEAVY & loaded == set()
+
+
+@pytest.mark.parametrize(("module", "allowed"), [("bwrun.supervisor.main", SUPERVISING), ("bwrun.launch", SMALL)])
+def test_loads_no_more_than_it_did(module: str, allowed: set[str]) -> None:
+    """A module more, however small, is time and memory of every run: the list above grows on purpose or not at all."""
+    loaded = {name for name in loaded_by(module) if not name.startswith(("_", "bwrun", "ctypes."))}
+
+    assert loaded - allowed == set()
 
 
 @pytest.mark.parametrize("module", MODULES)

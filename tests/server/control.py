@@ -56,7 +56,8 @@ class RecordedRequest:
     """A request the server saw.
 
     `path` with the server's prefix, without the query; `headers` in lower case; `status` 0 if nothing was answered
-    (yet); `time` in seconds since the epoch; `form` of an urlencoded body, else `body` has its text.
+    (yet); `time` in seconds since the epoch; `form` of an urlencoded body, else `body` has its text; requests of one
+    connection have the same `connection`.
     """
 
     method: str
@@ -67,6 +68,7 @@ class RecordedRequest:
     time: float
     form: Mapping[str, str]
     body: str
+    connection: int
 
 
 class BitwardenServer:

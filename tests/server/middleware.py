@@ -43,7 +43,7 @@ class RecordedRequest:
     """One request as it came in.
 
     `headers` in lower case; `status` 0 while (or if) nothing was answered; `time` in seconds since the epoch at
-    arrival; `form` of an urlencoded body, `body` the text of any other.
+    arrival; `form` of an urlencoded body, `body` the text of any other; `connection` the client's port.
     """
 
     method: str
@@ -54,6 +54,7 @@ class RecordedRequest:
     time: float = field(default_factory=time.time)
     form: dict[str, str] = field(default_factory=dict)
     body: str = ""
+    connection: int = 0
 
 
 class Recorder:
@@ -67,7 +68,7 @@ class Recorder:
         """Take one request down."""
         headers = {key.decode("latin-1"): value.decode("latin-1") for key, value in scope["headers"]}
         path, query = scope["path"], scope["query_string"].decode("latin-1")
-        record = RecordedRequest(scope["method"], path, query, headers)
+        record = RecordedRequest(scope["method"], path, query, headers, connection=scope["client"][1])
         text = body.decode("utf-8", "replace")
         if headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
             record.form = dict(parse_qsl(text, keep_blank_values=True))

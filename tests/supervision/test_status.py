@@ -175,7 +175,7 @@ def test_no_process_to_be_had(ready: Surroundings, processes: int) -> None:
     assert not (ready.work / "started").exists()
 
 
-@pytest.mark.parametrize("descriptors", range(5, 10))
+@pytest.mark.parametrize("descriptors", range(5, 9))
 def test_no_descriptor_to_be_had(ready: Surroundings, descriptors: int) -> None:
     """With hardly a descriptor to be had bwrun fails, the command is not started, and nothing is left."""
     with started(

@@ -104,7 +104,7 @@ DATA = SessionData(
 def written(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (any field)
     """Return data.json of DATA with changes."""
     text = write_data(dataclasses.replace(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
-    state: dict[str, Any] = json.loads(text.decode("ascii"))
+    state: dict[str, Any] = json.loads(text)
     return state
 
 

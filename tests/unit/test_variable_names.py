@@ -29,7 +29,8 @@ STARTS_CODE = [
     "SSL_CERT_FILE", "XDG_CONFIG_HOME", "TMPDIR",
 ]  # fmt: skip
 PLAIN = [
-    "A", "_", "DB_PASSWORD", "path", "MY_PATH", "PATHS", "LD", "HOMEPAGE", "AWS_SECRET_ACCESS_KEY", "NODE_ENV", "TOKEN", "ENV", "USER",
+    "A", "_", "DB_PASSWORD", "path", "MY_PATH", "PATHS", "LD", "HOMEPAGE", "AWS_SECRET_ACCESS_KEY", "NODE_ENV", "TOKEN",
+    "ENV", "USER",
     "PYTHON", "BW_URL", "BWRUN", "bw_session", "ENVIRONMENT", "GIT_TOKEN", "LANGUAGE", "EDITOR_TOKEN",
 ]  # fmt: skip
 names = st.text(st.sampled_from("AZaz_09-. =é\n"), max_size=6) | st.text(max_size=6)

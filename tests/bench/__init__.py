@@ -1,0 +1,1 @@
+"""What a run costs in time and memory, beside what it could cost at least: `make bench`, `make bench-libraries`."""

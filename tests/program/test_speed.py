@@ -1,0 +1,145 @@
+"""
+What a run asks for and imports, counted, so that speed is not lost unseen; no clock is read here.
+
+What each costs: `make bench`, `make bench-libraries`, `python -X importtime`.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+
+import pytest
+
+from tests.server.control import BitwardenServer
+from tests.support.program import BWRUN, Ended, Surroundings
+
+CONFIG, SYNC, TOKEN = "GET /api/config ", "GET /api/sync excludeDomains=true", "POST /identity/connect/token "
+CONNECTIONS = 2  # at most: a new one costs two round trips, but the config's are beside what the run waits for
+TRACE = {"PYTHONPROFILEIMPORTTIME": "1"}
+LINE = re.compile(r"^import time:\s+\d+ \|\s+\d+ \| +(\S+)$", re.MULTILINE)
+
+NEEDED = {"anyio", "certifi", "cryptography", "h11", "httpcore", "httpx", "idna", "orjson"}
+# What httpx and its parts take along where it is installed: here it is, in most places it is not.
+TAKEN_ALONG = {
+    "brotli", "brotlicffi", "click", "exceptiongroup", "h2", "hpack", "hyperframe", "pygments", "rich", "sniffio",
+    "socksio", "trio", "typing_extensions", "zstandard",
+}  # fmt: skip
+SLOW = {
+    "argparse", "asyncio", "configparser", "csv", "ctypes.util", "cProfile", "difflib", "doctest", "email.generator",
+    "email.mime", "ftplib", "getpass", "http.server", "importlib.metadata", "multiprocessing", "netrc", "optparse",
+    "pdb", "pickle", "pkgutil", "pprint", "sqlite3", "statistics", "tomllib", "unittest", "xml",
+}  # fmt: skip
+# Ours that only some runs need, or that can wait until the key derivation needs a core and not the interpreter.
+OURS_LATER = {
+    "bwrun.field_values", "bwrun.fields", "bwrun.item_json", "bwrun.items", "bwrun.leftovers", "bwrun.password_command",
+    "bwrun.places", "bwrun.references", "bwrun.renew", "bwrun.resolving", "bwrun.session.data_file",
+    "bwrun.session.opening", "bwrun.session.rewriting", "bwrun.session.vault_state", "bwrun.totp", "bwrun.vault",
+}  # fmt: skip
+REFERENCES = {"ONE": "bw://prod-db/password", "TWO": "bw://mail/username", "THREE": "bw://mail/password"}
+
+
+def asked(server: BitwardenServer) -> list[str]:
+    """Return what the server was asked, in a fixed order."""
+    return sorted(f"{request.method} {request.path} {request.query}" for request in server.requests())
+
+
+def imported(text: str) -> set[str]:
+    """Return the modules whose import a trace on stderr names."""
+    return set(LINE.findall(text))
+
+
+def before_login(run: Ended) -> set[str]:
+    """Return what launcher and worker imported until the login was answered."""
+    early, found, _ = run.stderr.partition("logged in at ")
+
+    assert (run.status, found) == (0, "logged in at ")
+    return imported(early)
+
+
+def within(names: set[str], packages: set[str]) -> set[str]:
+    """Return those of the names that are one of the packages or modules, or inside it."""
+    return {name for name in names if any(name == package or name.startswith(f"{package}.") for package in packages)}
+
+
+@pytest.mark.parametrize("references", [{}, REFERENCES], ids=["session alone", "three references"])
+def test_three_requests(ready: Surroundings, server: BitwardenServer, references: dict[str, str]) -> None:
+    """A run asks for a token, the vault, and beside them the server's config: each once, and nothing else."""
+    done = ready.run("--", "true", env=references)
+
+    assert (done.status, done.stderr) == (0, "")
+    assert asked(server) == [CONFIG, SYNC, TOKEN]
+
+
+def test_login_and_sync_share_a_connection(ready: Surroundings, server: BitwardenServer) -> None:
+    """The sync waits for no second handshake; only the config, which nothing waits for, may have one of its own."""
+    ready.run("--", "true")
+
+    connections = {request.path: request.connection for request in server.requests()}
+    assert connections["/api/sync"] in (connections["/identity/connect/token"], connections["/api/config"])
+    assert len(set(connections.values())) <= CONNECTIONS
+
+
+def test_nested_run_asks_for_nothing(ready: Surroundings, server: BitwardenServer) -> None:
+    """Two runs inside another make no request more."""
+    done = ready.run("--", "sh", "-c", '"$0" true && "$0" -v -- "$0" true', BWRUN)
+
+    assert done.status == 0
+    assert asked(server) == [CONFIG, SYNC, TOKEN]
+
+
+def test_a_failed_command_asks_for_nothing(ready: Surroundings, server: BitwardenServer) -> None:
+    """What can fail without the server fails before it is asked."""
+    assert ready.run("--", "/no/such/command").status == 127
+    assert ready.run("--", "true", env={"ONE": "bw://"}).status == 125
+    assert asked(server) == []
+
+
+def test_worker_imports_little_before_the_login(ready: Surroundings) -> None:
+    """Until the login is answered the worker has no package that it can do without, and none of ours that can wait."""
+    names = before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))
+
+    known = {"bwrun", "org", "sitecustomize", "usercustomize", "_cffi_backend", "_distutils_hack"}
+    assert {"bwrun.worker", "bwrun.auth"} <= names  # it is the right place to look
+    assert within(names, SLOW) == set()
+    assert within(names, OURS_LATER) == set()
+    assert within(names, {"dotenv", "psutil", "cryptography.x509"}) == set()
+    assert third_party(names) - known - NEEDED - TAKEN_ALONG == set()
+
+
+def test_session_is_imported_while_the_key_is_derived(ready: Surroundings) -> None:
+    """What opens the session comes after the login is answered and before the key is there."""
+    done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"})
+
+    between = done.stderr.partition("logged in at ")[2].partition("unlocked with ")[0]
+    assert {"bwrun.session.opening", "bwrun.session.vault_state"} <= imported(between)
+
+
+def test_only_an_option_needs_argparse(ready: Surroundings) -> None:
+    """The option makes the difference, and so the guard above can see one."""
+    assert "argparse" in before_login(ready.run("-v", "--", "true", env=TRACE))
+
+
+def test_only_an_env_file_needs_dotenv(ready: Surroundings) -> None:
+    """The same for the env file."""
+    (ready.work / ".env").write_text("NAME=value\n")
+
+    assert "dotenv" in before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))
+
+
+def test_nested_run_imports_no_network(ready: Surroundings) -> None:
+    """A run that reuses a session loads nothing of HTTP, TLS or cryptography."""
+    script = 'PYTHONPROFILEIMPORTTIME=1 "$0" true'
+
+    names = imported(ready.run("--", "sh", "-c", script, BWRUN).stderr)
+
+    assert "bwrun.nested" in names
+    assert within(names, SLOW | OURS_LATER) == set()
+    assert within(names, {"http", "httpx", "json", "socket", "ssl", "cryptography", "dotenv", "psutil"}) == set()
+    assert within(names, {"bwrun.worker", "bwrun.client", "bwrun.crypto", "bwrun.unlock", "threading"}) == set()
+
+
+def third_party(names: set[str]) -> set[str]:
+    """Return the packages among them that Python does not bring; those tried and not found are no stranger either."""
+    tops = {name.partition(".")[0] for name in names}
+    return {top for top in tops if top not in sys.stdlib_module_names and not top.startswith("__")}
