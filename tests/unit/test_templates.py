@@ -49,7 +49,7 @@ def scan(text: bytes) -> list[tuple[int, int, bytes]]:
             scheme = start + (text[start : start + 1] == b"@")
             line = re.split(rb"[\r\n]", text[scheme:])[0]
             inside, closed, _ = line[5:].partition(b"}}")
-            if line[:5].lower() == b"bw://" and closed:
+            if line[:5].lower() == b"bw://" and closed and b"{{" not in inside:
                 end = scheme + 5 + len(inside) + 2
                 found.append((at, end, text[start : end - 2].rstrip(b" \t")))
         if end is None and text[at : at + 5].lower() == b"bw://" and (at == 0 or text[at - 1] not in BEFORE):
@@ -110,6 +110,14 @@ def test_a_braced_reference(file: Path, text: str) -> None:
     assert wrong == []
     assert [spot.reference for spot in template.spots] == [parse("bw://x y/z")]
     assert template.fill({spot.place: b"V" for spot in template.spots}) == b"[V]"
+
+
+@pytest.mark.parametrize("piece", [b"{{ bw://", b"{{ bw://a" + b" " * 4096, b"bw://a,", b"{{bw://a}}", b"@bw://{"])
+def test_any_file_is_read_in_one_pass(file: Path, piece: bytes) -> None:
+    """A megabyte of what begins and never ends, or of nothing but references on one line, is read like any other."""
+    _, wrong = read(file, piece * ((1 << 20) // len(piece)))
+
+    assert len(wrong) in (0, 1 << 17)  # `bw://` alone, before the next brace, names no item
 
 
 def test_a_value_is_not_read_again(file: Path) -> None:
