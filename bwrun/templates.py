@@ -2,9 +2,9 @@ r"""
 Files with references in them: `bw://ITEM/FIELD`, or `{{ bw://… }}` where it is not plain where a reference ends.
 
 Bare, one begins where no letter or digit stands before it, and ends before white space, a quote, a bracket, `<`, `>`,
-`,`, `;`, `|`, `\\` or a backquote.  Between double braces it is read as a variable's value is, spaces within a name and
-all.  Everything else is left as it stands, byte for byte, and values come in as they are: nothing is escaped for the
-file's own syntax.
+`,`, `;`, `|`, `\\` or a backquote.  Between double braces, on one line, it is read as a variable's value is, spaces
+within a name and all.  Everything else is left as it stands, byte for byte, and values come in as they are: nothing is
+escaped for the file's own syntax.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from bwrun.variable_names import refusal
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
 PATIENCE = 60.0  # seconds for a template that is a pipe
-_SPOT = re.compile(
-    rb"\{\{[ \t]*(?P<braced>@?bw://[^\r\n]*?)[ \t]*\}\}|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)",
+_SPOT = re.compile(  # possessive, and no `{{` within braces: one pass over any file
+    rb"\{\{[ \t]*+(?P<braced>@?bw://(?:[^\r\n{}]++|\{(?!\{)|\}(?!\}))*+)\}\}"
+    rb"|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)",
     re.IGNORECASE,
 )
 
@@ -94,12 +95,13 @@ def read_template(path: str, variable: str, file_name: str) -> tuple[Template, l
     if len(text) > MAX_SIZE:
         raise ConfigError("template", f"the template `{path}` is larger than {MAX_SIZE >> 20} MiB")
     spots, failures = [], []
-    line, line_start, seen = 1, 0, 0
+    line, column, seen = 1, 1, 0
     for found in _SPOT.finditer(text):
-        line += text.count(b"\n", seen, found.start())
-        line_start = text.rfind(b"\n", 0, found.start()) + 1
+        newline = text.rfind(b"\n", seen, found.start())
+        if newline >= 0:
+            line, column, seen = line + text.count(b"\n", seen, found.start()), 1, newline + 1
+        column += len(text[seen : found.start()].decode("utf-8", "replace"))
         seen = found.start()
-        column = len(text[line_start:seen].decode("utf-8", "replace")) + 1
         place = f"`{path}` line {line} column {column}"
         try:
             spots.append(Spot(_parse(found), found.start(), found.end(), place))
@@ -109,7 +111,7 @@ def read_template(path: str, variable: str, file_name: str) -> tuple[Template, l
 
 
 def _parse(found: re.Match[bytes]) -> Reference:
-    text = (found["braced"] or found["bare"]).decode("utf-8", "surrogateescape")
+    text = (found["braced"] or found["bare"]).rstrip(b" \t").decode("utf-8", "surrogateescape")
     if text[:1] == "@":
         raise InvalidReferenceError("a file's path cannot stand in a template", "write `{{ bw://… }}` for the value")
     try:

@@ -94,6 +94,48 @@ def test_own_variables_never_slip_through(
             assert result[name] == value
 
 
+variables = st.dictionaries(NAMES | st.sampled_from(["", "BW_SESSION", "é"]), VALUES)
+
+
+def model(
+    environment: dict[str, str], files: list[dict[str, str]], passed: frozenset[str], given_by_option: dict[str, str]
+) -> dict[str, str]:
+    """Return what the README promises, one name after the other."""
+    result = {}
+    for name in {*environment, *given_by_option, *SESSION, *(name for values in files for name in values)} - {""}:
+        is_own = name in OWN
+        entries = [values[name] for values in files if name in values and (values[name] or not is_own)]
+        if name in SESSION:
+            result[name] = SESSION[name]
+        elif name in given_by_option:
+            result[name] = given_by_option[name]
+        elif not is_own or name in passed:
+            inherited = [environment[name]] if name in environment else []
+            chosen = [*entries, *inherited]
+            if chosen:
+                result[name] = chosen[-1]
+    return result
+
+
+@settings(deadline=None)
+@given(
+    variables,
+    st.lists(variables.map(lambda values: {name: value for name, value in values.items() if name}), max_size=3),
+    st.frozensets(st.sampled_from(OWN)),
+    st.dictionaries(st.sampled_from(["PATH", "A", "B", "é", "BW_SESSION"]), VALUES),
+)
+def test_is_what_the_model_says(
+    environment: dict[str, str], files: list[dict[str, str]], passed: frozenset[str], given_by_option: dict[str, str]
+) -> None:
+    """Session, -e, environment, later file, earlier file: the first that has a name wins; what is bwrun's own goes."""
+    sources = Sources(environment, [env_file(values) for values in files])
+    result = command_environment(sources, passed, given_by_option, SESSION)
+
+    assert {name.decode(): value.decode() for name, value in result.items()} == model(
+        environment, files, passed, given_by_option
+    )
+
+
 @pytest.mark.parametrize("locale", [{"LC_ALL": "C.UTF-8"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}, {"LC_ALL": "C"}])
 def test_bytes_arrive_as_they_came_in_every_locale(locale: dict[str, str], tmp_path: Path) -> None:
     """Values of files and of the environment arrive byte for byte, in a locale without UTF-8 too."""
