@@ -225,7 +225,9 @@ class Supervisor:
         self._channel.close()
         if self._canary is not None:
             self._canary.end()  # first: its descriptors may be the last that the limit allows
-        cleared = self._place.path is None or self._remove(self._place.path)
+        # All that could have been made, whatever became of it: making one may have failed half way.
+        left = [path for path in self._place.candidates if not self._remove(path)]
+        cleared = not left
         if b"kill-leftovers" in self._settings and self._execs:
             self._end_leftovers()
         if self._janitor is not None:
@@ -233,7 +235,7 @@ class Supervisor:
         for path in self._stale:
             directory.sweep_one(path)
         if not cleared:
-            say(f"error: the session at `{self._place.path}` could not be removed [session.not-cleared]")
+            say(f"error: the session at `{left[0]}` could not be removed [session.not-cleared]")
             say("hint: the next run tries again; its contents open nothing without BW_SESSION")
         return cleared
 

@@ -316,7 +316,10 @@ def test_few_processes(ready: Surroundings, tmp_path: Path, count: int) -> None:
     user = 20_000 + count  # of its own: the limit counts all that the user runs
     before = [*as_user(ready, user), "prlimit", f"--nproc={count}"]
     done = run_after(ready, before, "--", "echo", "started", env={})
-    wait_cleared(ready)
+    try:
+        wait_cleared(ready)
+    except AssertionError:
+        raise AssertionError(f"not cleared after {done}") from None
 
     assert done.status in (0, 125)
     assert (done.stdout == "started\n") == (done.status == 0)
