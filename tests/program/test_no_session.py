@@ -291,7 +291,7 @@ def test_ends_as_the_command(run_in: Surroundings) -> None:
 
 
 def test_killed(run_in: Surroundings, vault: Account) -> None:
-    """A bwrun that is killed (-9) takes its command with it: the janitor stands by although there is nothing to clear."""
+    """A bwrun that is killed (-9) takes its command with it: the janitor stands by, with nothing to clear."""
     words = ["--no-session", *variables(vault, "item 1"), "--", "sh", "-c", "echo ready; exec sleep 1000"]
     with Run.start(run_in, *words) as run:
         run.wait_ready()
