@@ -91,3 +91,10 @@ def official_bw() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)
+
+
+@pytest.fixture
+def thorough(request: pytest.FixtureRequest) -> None:
+    """Skip the test without --thorough."""
+    if not request.config.getoption("--thorough"):
+        pytest.skip("takes minutes: --thorough")
