@@ -18,7 +18,7 @@ CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are n
 CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up nowhere
 
 
-FUZZ = 30  # pid and group together: a hundred of each signal
+FUZZ = 30  # pid and group together: sixty of each signal
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
