@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from bwrun.errors import ServerError
 from bwrun.jsontext import read_json
 from bwrun.sensitive import Sensitive
-from bwrun.servers import origin
+from bwrun.servers import is_loopback, origin
 
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
@@ -86,6 +87,25 @@ def not_json(answer: Answer, body: bytes) -> ServerError:
         f"{answer.url} answers with {what} instead of JSON ({answer.status})",
         "is that the server's address, path included? A login page in front of it cannot be passed",
     )
+
+
+def file_address(answer: Answer) -> str:
+    """
+    Return where an attachment's body is: https, or this machine's loopback.
+
+    Raises ServerError: the answer does not say, or names another place.
+    """
+    url = _lowered(answer.data).get("url")
+    if answer.status != HTTP_OK or not isinstance(url, str):
+        raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if not host or (parts.scheme != "https" and not is_loopback(host)):
+        raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
+    return url
 
 
 def _lowered(data: object) -> dict[str, object]:

@@ -65,7 +65,7 @@ def print_report(report: Report, config: Config) -> int:
 
 
 def make_report(
-    config: Config, found: tuple[Wanted, Resolved, Vault] | None, command: bytes | None, session: str
+    config: Config, found: tuple[Wanted, Resolved, Vault | None] | None, command: bytes | None, session: str
 ) -> Report:
     """Return what a run of `config` would do; `found` is what it gets of the vault."""
     rows = [] if found is None else list(_from_vault(config, *found))
@@ -100,7 +100,7 @@ def _session_variables(config: Config, session: str) -> tuple[str, ...]:
     return (*SESSION_VARIABLES, "NODE_EXTRA_CA_CERTS") if session == OWN and config.ca_files else SESSION_VARIABLES
 
 
-def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault) -> Iterator[Variable]:
+def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault | None) -> Iterator[Variable]:
     for name, reference in resolved.from_items.items():
         found = Variable(name, "value", f"--item {reference.item}", tuple(_places(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
@@ -121,7 +121,9 @@ def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault
             yield _with_item(replace(found, set_by=spot.place), spot.reference, vault)
 
 
-def _with_item(variable: Variable, reference: Reference, vault: Vault) -> Variable:
+def _with_item(variable: Variable, reference: Reference, vault: Vault | None) -> Variable:
+    if vault is None:
+        return variable  # (nothing is referred to then)
     item_id, item, field = vault.identify(reference)
     return replace(variable, reference=str(reference), item=item, item_id=item_id, field=field)
 

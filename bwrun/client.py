@@ -19,12 +19,12 @@ from urllib.parse import quote
 import httpx
 
 from bwrun import __version__
-from bwrun.answer import Answer, not_json, parse_json, redirected
+from bwrun.answer import Answer, file_address, not_json, parse_json, redirected
 from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError, NetworkError, ServerError
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
-from bwrun.servers import Server, is_loopback, origin
+from bwrun.servers import Server, origin
 from bwrun.tls import issuer_of, make_context
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
@@ -104,15 +104,7 @@ class Client:
         """
         # The id is the server's word: it must not become another path.
         answer = self.get(f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}", token)
-        url = (
-            {str(name).lower(): value for name, value in answer.data.items()}.get("url")
-            if isinstance(answer.data, dict)
-            else None
-        )
-        if answer.status != httpx.codes.OK or not isinstance(url, str):
-            raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
-        if not url.startswith("https://") and not is_loopback(_host(url)):
-            raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
+        url = file_address(answer)
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != httpx.codes.OK:
             raise ServerError("attachment", f"{origin(url)} does not give the file ({reply.status})")
@@ -292,13 +284,6 @@ def _goes_by_proxy(url: str) -> bool:
     target = httpx.URL(url)
     proxies = getproxies()
     return bool(proxies.get(target.scheme) or proxies.get("all")) and not proxy_bypass(target.host)
-
-
-def _host(url: str) -> str:
-    try:
-        return httpx.URL(url).host
-    except httpx.InvalidURL:
-        return ""
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

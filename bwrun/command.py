@@ -15,6 +15,7 @@ from typing import NoReturn
 from bwrun.errors import CommandError, CommandNotExecutableError, CommandNotFoundError
 
 DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) searches without PATH
+MIN_SIZE, MAX_SIZE = 128 * 1024, 6 * 1024 * 1024  # bytes: between them a quarter of the stack (fs/exec.c)
 SHEBANG_SIZE = 256  # bytes of a first line that the kernel looks at (BINPRM_BUF_SIZE)
 
 
@@ -109,6 +110,23 @@ def _failure(error: OSError, file: bytes, name: str) -> CommandError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ETXTBSY):
         return CommandNotExecutableError("not-executable", f"cannot run `{name}`: {why}")
     return CommandError("exec", f"cannot run `{name}`: {why}")
+
+
+def check_size(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> None:
+    """
+    Count as execve(2) does.
+
+    Raises CommandError: the kernel will not take so many words and variables.
+    """
+    strings = [file, *map(os.fsencode, words), *environment.keys(), *environment.values()]
+    pointers = 8 * (len(words) + len(environment))
+    size = sum(map(len, strings)) + len(strings) + pointers  # each word its NUL, each variable its `=` and NUL
+    limit = min(max(os.sysconf("SC_ARG_MAX"), MIN_SIZE), MAX_SIZE)
+    if size > limit:
+        raise CommandError(
+            "too-large", f"the command's words and variables have {size} bytes, and the kernel takes {limit}",
+            "put large values into files: NAME=@bw://… or --template",
+        )  # fmt: skip
 
 
 def become(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:

@@ -248,6 +248,17 @@ def has_blob(record: Record) -> bool:
     return isinstance(found, dict) and "format_version" in found
 
 
+def name_of(record: Record, base_key: Key, called: str) -> str:
+    """Return an item's name, as `Item` does, in a third of the time where nothing is odd. Raises CryptoError."""
+    name, wrapped = record.get("name"), record.get("key")
+    if isinstance(name, str) and not has_blob(record):
+        try:
+            return decrypt_text(name, base_key if wrapped is None else unwrap_key(need_text(wrapped), base_key))
+        except CryptoError:
+            pass  # Item has the words for it
+    return Item(record, base_key, called).name()
+
+
 def need_text(value: object) -> str:
     """
     Return `value`, which is to be a text.

@@ -47,6 +47,11 @@ class Resolved:
     files: tuple[SecretFile, ...]
     overruled: dict[str, Reference]  # custom fields whose variables -e or --template sets
 
+    @property
+    def paths(self) -> list[str]:
+        """Return the variables that get a file's path."""
+        return [file.variable for file in self.files]
+
 
 def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
     """Return the vault of the sync; a file that is asked for twice is downloaded once."""
@@ -61,20 +66,24 @@ def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
     return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, download=download)
 
 
-def resolve_wanted(wanted: Wanted, vault: Vault, optional: Collection[str], assigned: Collection[str]) -> Resolved:
+def resolve_wanted(
+    wanted: Wanted, vault: Vault | None, optional: Collection[str], assigned: Collection[str]
+) -> Resolved:
     """
     Return everything that is wanted; `assigned` are variables (-e) that no item's custom field replaces.
+
+    Without a `vault` nothing may be referred to: what is wanted are copies of templates.
 
     Raises UnresolvedReferencesError: with all that cannot be resolved, or cannot be what it is wanted for.
     """
     failures: list[FailedReferenceError] = []
     overruled = dict.fromkeys([*assigned, *(template.variable for template in wanted.templates)])
-    fields, from_items = _resolve_items(wanted.items, vault, overruled, failures)
+    fields, from_items = _resolve_items(wanted.items, vault, overruled, failures) if vault else ({}, {})
     names = {name: one for name, one in (wanted.variables | wanted.files).items() if name not in fields}
     spots = {spot.place: spot.reference for template in wanted.templates for spot in template.spots}
     found: dict[str, Sensitive] = {}
     try:
-        found = resolve(names | spots, vault, optional)
+        found = resolve(names | spots, vault, optional) if vault else {}
     except UnresolvedReferencesError as error:
         failures += error.failures
     values = {name: one.reveal() for name, one in found.items()}

@@ -81,11 +81,11 @@ def split_option(text: str) -> tuple[str, str, str]:
     return path, variable, out
 
 
-def read_template(path: str, variable: str, file_name: str) -> tuple[Template, list[FailedReferenceError]]:
+def read_text(path: str) -> bytes:
     """
-    Read a template; return it with what is wrong in it.
+    Return a template's bytes.
 
-    Raises ConfigError: it cannot be read.
+    Raises ConfigError: it cannot be read, or is too large.
     """
     try:
         text = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
@@ -94,6 +94,11 @@ def read_template(path: str, variable: str, file_name: str) -> tuple[Template, l
         raise ConfigError("template", f"cannot read the template `{path}`: {why}") from None
     if len(text) > MAX_SIZE:
         raise ConfigError("template", f"the template `{path}` is larger than {MAX_SIZE >> 20} MiB")
+    return text
+
+
+def read_template(path: str, variable: str, file_name: str, text: bytes) -> tuple[Template, list[FailedReferenceError]]:
+    """Find the references in the `text` of a template; return it with what is wrong in it."""
     spots, failures = [], []
     line, column, seen = 1, 1, 0
     for found in _SPOT.finditer(text):

@@ -24,7 +24,7 @@ from bwrun.errors import (
     UnavailableItemError,
 )
 from bwrun.field_values import custom_value, field_value, find_attachment
-from bwrun.items import Attachment, Item
+from bwrun.items import Attachment, Item, name_of
 from bwrun.places import Narrowing, Places, records
 from bwrun.references import Reference, is_id, near_names
 from bwrun.sensitive import Sensitive
@@ -214,7 +214,7 @@ class Vault:
             self._by_name = {}
             for identity, record in self._records.items():
                 try:
-                    name = Item(record, self._places.key_of(record), identity).name()
+                    name = name_of(record, self._places.key_of(record), identity)
                 except BwrunError as error:
                     self._unreadable[identity] = error.message
                 else:

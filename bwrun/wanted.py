@@ -19,7 +19,7 @@ from bwrun.errors import (
     UsageError,
 )
 from bwrun.references import SCHEME, Reference, is_reference, parse
-from bwrun.templates import Template, read_template, split_option
+from bwrun.templates import Template, read_template, read_text, split_option
 from bwrun.variable_names import refusal
 
 FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
@@ -108,10 +108,13 @@ def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | 
 
 def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tuple[Template, ...]:
     templates: dict[str, Template] = {}
+    texts: dict[str, bytes] = {}  # each read once: it may be a pipe, or change meanwhile
     for path, variable, file_name in map(split_option, config.templates):
         if variable in templates or variable in config.assignments:
             raise UsageError("template", f"two options set the variable `{variable}`", "name another one for the file")
-        templates[variable], wrong = read_template(path, variable, file_name)
+        if path not in texts:
+            texts[path] = read_text(path)
+        templates[variable], wrong = read_template(path, variable, file_name, texts[path])
         failures += wrong
     _refuse_same_names(templates.values())
     return tuple(templates.values())

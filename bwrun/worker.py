@@ -6,6 +6,7 @@ Its execve replaces the whole address space: what Python cannot wipe, the kernel
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
 from bwrun.channel import Channel
 from bwrun.cli import CHECK, LIST, Options
-from bwrun.command import become, find_command
+from bwrun.command import become, check_size, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
 from bwrun.credentials import Credentials, read_credentials
@@ -48,6 +49,7 @@ class Opened(NamedTuple):
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
     """Do the work and become the command; else say why not, here and to the supervisor, and end."""
+    gc.disable()  # this process is short: looking for cycles in a large vault costs more than they hold
     link = Channel(channel)
     try:
         status = Worker(options, console, link, inherited).work()
@@ -90,7 +92,7 @@ class Worker:
         opens_session = config.session and outer is None
         directory = self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
         opened = self._open(wanted, opens_session=opens_session)
-        resolved = self._resolve(wanted, opened) if wanted and opened else None
+        resolved = self._resolve(wanted, opened) if wanted else None
         if config.mode == CHECK or file is None:
             return self._check(wanted, opened, resolved, file)
 
@@ -130,9 +132,9 @@ class Worker:
 
     def _open(self, wanted: Wanted | None, *, opens_session: bool) -> Opened | None:
         """Log in and unlock; fetch a few items alone if that is all there is to do, nothing if nothing is wanted."""
-        if not opens_session and wanted is None:
-            return None
-        return self._unlock(() if opens_session or wanted is None else wanted.few_ids())
+        if opens_session:
+            return self._unlock()
+        return self._unlock(wanted.few_ids()) if wanted and wanted.references else None
 
     def _unlock(self, items: tuple[str, ...] = ()) -> Opened:
         deadline = Deadline(self._config.timeout)
@@ -143,10 +145,10 @@ class Worker:
             credentials, unlock_vault(self._config, credentials, self._console, deadline, _import_the_rest, items)
         )
 
-    def _resolve(self, wanted: Wanted, opened: Opened) -> Resolved:
+    def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
         from bwrun.resolving import open_vault, resolve_wanted  # noqa: PLC0415
 
-        vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected)
+        vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
         resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
         self._console.step(f"resolved {len(wanted.references)} reference(s)")
         return resolved
@@ -187,6 +189,7 @@ class Worker:
                 environment[name] = value
 
     def _start(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
+        check_size(file, self._config.command, environment)
         self._instruct()
         self._console.step("starting the command")
         self._link.send(b"exec")
@@ -209,17 +212,20 @@ class Worker:
     ) -> int:
         """Do what is left of a run in memory, and print what it would have done."""
         from bwrun.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415  (only for --check)
-        from bwrun.resolving import open_vault  # noqa: PLC0415
+        from bwrun.resolving import open_vault, to_environment  # noqa: PLC0415
         from bwrun.session.opening import try_session  # noqa: PLC0415
 
         session = NONE
         if self._config.session:
             session = OUTER if opened is None else OWN
-        if session == OWN and opened is not None:
-            try_session(session_data(self._config, opened))
-        found = None
-        if wanted and opened and resolved:
-            found = (wanted, resolved, open_vault(opened.unlocked, allow_protected=True))
+        variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}
+        if file is not None:
+            environment = self._sketch(variables)
+            values = {} if resolved is None else to_environment(resolved, dict.fromkeys(resolved.paths, ""))
+            environment |= {name: value for name, value in values.items() if value is not None}
+            check_size(file, self._config.command, environment)
+        vault = open_vault(opened.unlocked, allow_protected=True) if opened else None
+        found = (wanted, resolved, vault) if wanted and resolved else None
         return print_report(make_report(self._config, found, file, session), self._config)
 
     def _list(self) -> int:

@@ -42,13 +42,15 @@ def open_session(
     return variables
 
 
-def try_session(data: SessionData) -> None:
+def try_session(data: SessionData) -> dict[str, str]:
     """
-    Do what can be done of opening a session without writing anything.
+    Do what can be done of opening a session without writing anything; return variables as large as its own.
 
     Raises ServerError: the server's replies lack what a session needs.
     """
-    write_data(data, SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE)))
+    key = SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE))
+    write_data(data, key)
+    return {"BW_SESSION": base64.b64encode(key.to_bytes()).decode("ascii"), "BITWARDENCLI_APPDATA_DIR": ""}
 
 
 def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.bench.measuring import Runner
-from tests.bench.probes import TRUE, as_variables, official_environment, options_of
+from tests.bench.probes import TRUE, as_variables, official_environment, open_run, options_of
 from tests.bench.site import Site
 from tests.support.program import BWRUN
 
@@ -27,20 +26,9 @@ class Waiting:
 
 def waiting_processes(site: Site) -> list[Waiting]:
     """Run a command, and look at all processes of bwrun's but the command itself."""
-    process = subprocess.Popen(
-        [BWRUN, "--", "sh", "-c", "echo up; read line"],
-        env=site.environment(site.vaults[site.small]),
-        cwd=site.surroundings.work,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        process.stdout.readline()
+    with open_run(site, ":") as pid:
         time.sleep(SETTLING)
-        found = [_look(pid) for pid in [process.pid, *_descendants(process.pid)]]
-    finally:
-        process.communicate(b"\n")
+        found = [_look(one) for one in [pid, *_descendants(pid)]]
     return [one for one in found if one.name != "sh"]
 
 

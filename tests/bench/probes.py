@@ -34,24 +34,29 @@ def options_of(runner: Runner) -> frozenset[str]:
 
 
 @contextmanager
+def open_run(site: Site, first: str, *words: str) -> Iterator[int]:
+    """Keep a run open until the end of the block, and give its pid; its command does `first` and waits."""
+    process = subprocess.Popen(
+        [BWRUN, "--", "sh", "-c", f"{first}; echo up; read line", "sh", *words],
+        env=site.environment(site.vaults[site.small]),
+        cwd=site.surroundings.work,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process.pid
+    finally:
+        process.communicate(b"\n")
+
+
+@contextmanager
 def outer_run(site: Site) -> Iterator[dict[str, str]]:
     """Keep a run open until the end of the block, and give the environment of its command."""
-    with tempfile.NamedTemporaryFile(dir=site.surroundings.work) as file:
-        script = 'env -0 > "$1"; echo up; read line'
-        process = subprocess.Popen(
-            [BWRUN, "--", "sh", "-c", script, "sh", file.name],
-            env=site.environment(site.vaults[site.small]),
-            cwd=site.surroundings.work,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-        )
-        try:
-            assert process.stdout is not None
-            process.stdout.readline()
-            text = Path(file.name).read_text()
-            yield dict(entry.split("=", 1) for entry in text.split("\0") if entry)
-        finally:
-            process.communicate(b"\n")
+    with tempfile.NamedTemporaryFile(dir=site.surroundings.work) as file, open_run(site, 'env -0 > "$1"', file.name):
+        text = Path(file.name).read_text()
+        yield dict(entry.split("=", 1) for entry in text.split("\0") if entry)
 
 
 class Probes:

@@ -41,15 +41,6 @@ def vault(server: BitwardenServer) -> Account:
     )
 
 
-@pytest.fixture
-def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surroundings:
-    """Give surroundings with that account."""
-    server.clear_faults()
-    server.clear_requests()
-    bare.use(server, vault)
-    return bare
-
-
 def content(surroundings: Surroundings, *words: str) -> bytes:
     """Return what is in the file at $F."""
     done = surroundings.run(*words, "--", "sh", "-c", HEX)

@@ -61,15 +61,6 @@ def vault(server: BitwardenServer) -> Account:
     )
 
 
-@pytest.fixture
-def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surroundings:
-    """Give surroundings with that account."""
-    server.clear_faults()
-    server.clear_requests()
-    bare.use(server, vault)
-    return bare
-
-
 @pytest.mark.parametrize("item", ["prod env", "prod%20env", "bw://prod env", ID, ID.upper(), f"bw://{ID}", None])
 def test_every_kind_of_field(run_in: Surroundings, item: str | None) -> None:
     """Text, hidden, boolean, linked and empty fields become variables, whichever way the item is named."""

@@ -61,15 +61,6 @@ def vault(server: BitwardenServer) -> Account:
     )
 
 
-@pytest.fixture
-def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surroundings:
-    """Give surroundings with that account."""
-    server.clear_faults()
-    server.clear_requests()
-    bare.use(server, vault)
-    return bare
-
-
 def names(surroundings: Surroundings, *words: str) -> list[str | None]:
     """Return the names of the items that fit."""
     done = surroundings.run("--list", "--json", *words)

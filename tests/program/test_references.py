@@ -46,14 +46,6 @@ def vault(server: BitwardenServer) -> Account:
     )
 
 
-@pytest.fixture
-def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surroundings:
-    """Give surroundings with that account."""
-    server.clear_faults()
-    bare.use(server, vault)
-    return bare
-
-
 def test_every_kind_of_value(run_in: Surroundings, vault: Account) -> None:
     """Values of every kind arrive, from all places that set variables, and the session is there as well."""
     write_private(run_in.work / ".env", "NOTE=bw://note\nREGION=bw://note/Region\nPLAIN=x\n")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bwrun.errors import ConfigError, InvalidReferenceError, UsageError
 from bwrun.references import parse
-from bwrun.templates import MAX_SIZE, Template, read_template, split_option
+from bwrun.templates import MAX_SIZE, Template, read_template, read_text, split_option
 
 BEFORE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+.@-"
 STOPS = b" \t\n\r\x0b\x0c\"'`<>(){}[]|\\;,"
@@ -32,7 +32,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(file: Path, text: bytes) -> tuple[Template, list[str]]:
     """Write and read a template; return it with the places of what is wrong in it."""
     file.write_bytes(text)
-    template, failures = read_template(str(file), "T", "t")
+    template, failures = read_template(str(file), "T", "t", read_text(str(file)))
     assert {failure.code for failure in failures} <= {"reference.invalid"}
     return template, [failure.name for failure in failures]
 
@@ -131,7 +131,7 @@ def test_a_value_is_not_read_again(file: Path) -> None:
 def test_says_where_and_what_to_write(file: Path) -> None:
     """A bare reference that is none is shown its braced form; a file's path has no place in a template."""
     file.write_bytes("é\nü bw://x/\n{{ @bw://x }}\n{{ BW://y }}".encode())
-    _, failures = read_template(str(file), "T", "t")
+    _, failures = read_template(str(file), "T", "t", read_text(str(file)))
 
     places = [f"`{file}` line 2 column 3", f"`{file}` line 3 column 1", f"`{file}` line 4 column 1"]
     assert [failure.name for failure in failures] == places
@@ -144,13 +144,13 @@ def test_the_largest_template(file: Path) -> None:
     """A template of the largest size is read, one byte more is refused by name."""
     with file.open("wb") as sparse:
         sparse.truncate(MAX_SIZE)
-    template, _ = read_template(str(file), "T", "t")
+    template, _ = read_template(str(file), "T", "t", read_text(str(file)))
     assert len(template.text) == MAX_SIZE
 
     with file.open("ab") as sparse:
         sparse.write(b"x")
     with pytest.raises(ConfigError) as caught:
-        read_template(str(file), "T", "t")
+        read_template(str(file), "T", "t", read_text(str(file)))
     assert (caught.value.code, caught.value.message) == (
         "config.template",
         f"the template `{file}` is larger than 16 MiB",
@@ -161,7 +161,7 @@ def test_the_largest_template(file: Path) -> None:
 def test_cannot_be_read(path: str) -> None:
     """What cannot be read is refused with the reason."""
     with pytest.raises(ConfigError) as caught:
-        read_template(path, "T", "t")
+        read_text(path)
     assert caught.value.code == "config.template"
 
 
