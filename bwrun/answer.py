@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 from bwrun.errors import ServerError
 from bwrun.jsontext import read_json
 from bwrun.sensitive import Sensitive
 from bwrun.servers import is_loopback, origin
+from bwrun.structs import Struct
 
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
 HTTP_FORBIDDEN = 403
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(Struct):
     """A status and what came with it; `data` is the parsed JSON, None if the body is none."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    data: object = field(repr=False)
+    headers: Mapping[str, str]
+    data: object
     url: str = ""
     sent: Sensitive | None = None  # the secret of the request: cut out of whatever comes back
 

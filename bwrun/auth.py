@@ -11,7 +11,6 @@ import base64
 import binascii
 import json
 import uuid
-from dataclasses import dataclass
 
 from bwrun.answer import HTTP_OK, Answer
 from bwrun.client import DEVICE_TYPE
@@ -20,6 +19,7 @@ from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, Pbkdf2, UnlockDat
 from bwrun.errors import AuthenticationError, BwrunError, ServerError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import EU, US, Server
+from bwrun.structs import Struct
 from bwrun.wire import Wire
 
 # Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
@@ -32,8 +32,7 @@ _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
 _BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
 
 
-@dataclass(frozen=True)
-class Login:
+class Login(Struct):
     """What a login gives: an access token, and what the vault is unlocked with."""
 
     access_token: Sensitive

@@ -13,7 +13,6 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.parse import quote
 
 import httpx
@@ -25,6 +24,7 @@ from bwrun.errors import BwrunError, NetworkError, ServerError
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
+from bwrun.structs import Struct
 from bwrun.tls import issuer_of, make_context
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
@@ -36,13 +36,12 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
-@dataclass(frozen=True)
-class _Reply:
+class _Reply(Struct):
     """What came over the wire."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Client:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from bwrun.cli import Options
 from bwrun.envfiles import find_env_file, read_env_file
 from bwrun.errors import ConfigError, UsageError
 from bwrun.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
+from bwrun.structs import Struct
 
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
@@ -28,16 +28,14 @@ MAX_TIMEOUT = 24 * 3600.0  # seconds
 CLIENT_VERSION = "2026.9.0"
 
 
-@dataclass(frozen=True)
-class Warn:
+class Warn(Struct):
     """Something dangerous that does not stop a run."""
 
     text: str
     hints: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(Struct):
     """One run, without its secrets."""
 
     mode: str  # RUN, CHECK or LIST of bwrun.cli
@@ -52,7 +50,7 @@ class Config:
     timeout: float  # seconds, for everything before the command but prompts and --password-command
     supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
     renew: bool
-    assignments: Mapping[str, str] = field(repr=False)  # -e: variables for the command, over the environment
+    assignments: Mapping[str, str]  # -e: variables for the command, over the environment
     items: tuple[str, ...]  # --item: as they were written
     templates: tuple[str, ...]  # --template: as they were written
     session: bool  # whether the command gets one

@@ -13,7 +13,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from dataclasses import dataclass
 
 from bwrun.config import Config, variable
 from bwrun.deadline import Deadline
@@ -23,6 +22,7 @@ from bwrun.prompts import Prompter
 from bwrun.reading import read_file, read_line
 from bwrun.sensitive import Sensitive
 from bwrun.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
+from bwrun.structs import Struct
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 KEY_HINT = "the personal API key is in the web vault at Settings → Security → Keys → View API key"
@@ -31,24 +31,21 @@ CONNECTOR_HINT = "an account of a Key Connector has none: --key-connector-url UR
 CLIENT_ID = re.compile(r"user\.[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
-@dataclass(frozen=True)
-class Secret:
+class Secret(Struct):
     """A credential and the place it came from."""
 
     value: Sensitive
     place: str
 
 
-@dataclass(frozen=True)
-class ApiKey:
+class ApiKey(Struct):
     """A personal API key."""
 
     client_id: str
     client_secret: Sensitive
 
 
-@dataclass(frozen=True)
-class Credentials:
+class Credentials(Struct):
     """A personal API key and the master password of its account; without one, a Key Connector was named."""
 
     api_key: ApiKey

@@ -11,25 +11,24 @@ import errno
 import io
 import os
 import stat
-from dataclasses import dataclass, field
 
 from bwrun.deadline import Deadline
 from bwrun.errors import ConfigError
 from bwrun.reading import read_file
+from bwrun.structs import Struct
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
 PATIENCE = 60.0  # seconds for an env file that is a pipe
 AUTOMATIC = ".env"
 
 
-@dataclass(frozen=True)
-class EnvFile:
+class EnvFile(Struct):
     """An env file: its entries as they stand there, the last of a name winning."""
 
     path: str
     automatic: bool  # found as .env in the working directory, not named by anybody
     mode: int  # permission bits
-    values: dict[str, str] = field(repr=False)
+    values: dict[str, str]
     lines: dict[str, int]
 
     def place(self, name: str) -> str:

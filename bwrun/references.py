@@ -16,7 +16,6 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from typing import Literal, Protocol
 from urllib.parse import quote, unquote
 
@@ -29,6 +28,7 @@ from bwrun.errors import (
     UnresolvedReferencesError,
 )
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
 
 SCHEME = "bw://"
 PARAMETERS = ("folder", "collection", "organization")
@@ -39,8 +39,7 @@ _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
-@dataclass(frozen=True)
-class Field:
+class Field(Struct):
     """What of an item is wanted; `name` is a built-in's, a custom field's or a file's."""
 
     kind: Literal["built-in", "custom", "attachment"]
@@ -54,8 +53,7 @@ class Field:
         return f"field/{name}" if self.kind == "custom" and fields.is_reserved(self.name) else name
 
 
-@dataclass(frozen=True)
-class Reference:
+class Reference(Struct):
     """One value of one item: `str()` gives the one canonical text, and `parse` of that the same reference."""
 
     item: str

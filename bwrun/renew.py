@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 
 from bwrun.auth import access_token_of, login_form
 from bwrun.channel import decode, encode
@@ -20,13 +19,13 @@ from bwrun.errors import BwrunError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
 from bwrun.session.rewriting import replace_access_token
+from bwrun.structs import Struct
 
 TIMEOUT = 120.0  # seconds for a login
 NETWORK_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-@dataclass(frozen=True)
-class Order:
+class Order(Struct):
     """What the helper has to know; it crosses two processes as words."""
 
     api_key: ApiKey

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bwrun.errors import (
@@ -17,6 +16,7 @@ from bwrun.errors import (
 )
 from bwrun.references import Reference, resolve
 from bwrun.session.data_file import sync_of
+from bwrun.structs import Struct
 from bwrun.variable_names import refusal_from_item
 from bwrun.vault import Vault
 
@@ -29,20 +29,18 @@ if TYPE_CHECKING:
 MAX_VARIABLE = 32 * os.sysconf("SC_PAGESIZE")  # bytes of NAME=VALUE and its NUL: execve(2), MAX_ARG_STRLEN
 
 
-@dataclass(frozen=True)
-class SecretFile:
+class SecretFile(Struct):
     """A file for the command: `variable` gets its path."""
 
     variable: str
     name: str
-    content: bytes = field(repr=False)
+    content: bytes
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(Struct):
     """What the vault gave."""
 
-    values: dict[str, bytes | None] = field(repr=False)  # variable → value; None: optional and missing
+    values: dict[str, bytes | None]  # variable → value; None: optional and missing
     from_items: dict[str, Reference]  # the variables among them that are an item's custom fields
     files: tuple[SecretFile, ...]
     overruled: dict[str, Reference]  # custom fields whose variables -e or --template sets

@@ -7,16 +7,15 @@ bitwarden/clients:libs/common/src/platform/services/default-environment.service.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from bwrun.errors import ConfigError
+from bwrun.structs import Struct
 
 CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
 
 
-@dataclass(frozen=True)
-class Server:
+class Server(Struct):
     """A Bitwarden server: where its services are, without trailing slashes."""
 
     identity: str

@@ -13,9 +13,9 @@ An empty value counts as not set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from bwrun.envfiles import EnvFile
+from bwrun.structs import Struct
 
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
@@ -24,11 +24,10 @@ PREFIX = "BWRUN_"
 ENVIRONMENT = "the environment"
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(Struct):
     """A value and where it was found."""
 
-    value: str = field(repr=False)
+    value: str
     place: str
     file: EnvFile | None = None
 

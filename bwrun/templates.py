@@ -12,12 +12,12 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from bwrun.deadline import Deadline
 from bwrun.errors import ConfigError, FailedReferenceError, InvalidReferenceError, UsageError
 from bwrun.reading import read_file
 from bwrun.references import Reference, parse
+from bwrun.structs import Struct
 from bwrun.variable_names import refusal
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
@@ -29,8 +29,7 @@ _SPOT = re.compile(  # possessive, and no `{{` within braces: one pass over any 
 )
 
 
-@dataclass(frozen=True)
-class Spot:
+class Spot(Struct):
     """A reference in a template, and which bytes it stands for."""
 
     reference: Reference
@@ -39,14 +38,13 @@ class Spot:
     place: str  # for messages
 
 
-@dataclass(frozen=True)
-class Template:
+class Template(Struct):
     """A template, read and understood; `variable` gets the path of the file it makes."""
 
     path: str
     variable: str
     file_name: str
-    text: bytes = field(repr=False)
+    text: bytes
     spots: tuple[Spot, ...]
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
 from bwrun.errors import InvalidTotpError
+from bwrun.structs import Struct
 
 BASE32 = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 STEAM = "23456789BCDFGHJKMNPQRTVWXY"
@@ -27,8 +27,7 @@ HINT = "the key is a base32 secret, `otpauth://totp/…?secret=…` or `steam://
 _NUMBER = re.compile(r"\+?0{0,20}[0-9]{1,10}")
 
 
-@dataclass(frozen=True, repr=False)
-class Totp:
+class Totp(Struct):
     """An authenticator key, read."""
 
     secret: bytes

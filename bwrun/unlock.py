@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
 
@@ -35,19 +34,19 @@ from bwrun.fetching import fetch_items, fetch_sync
 from bwrun.key_connector import ask, url_in
 from bwrun.sensitive import Sensitive
 from bwrun.servers import origin
+from bwrun.structs import Struct
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
 
 
-@dataclass(frozen=True)
-class Unlocked:
+class Unlocked(Struct):
     """An open vault: everything a session is made of."""
 
     login: Login
-    sync: dict[str, object] = field(repr=False)  # as the server sent it
+    sync: dict[str, object]  # as the server sent it
     sync_date: str | None  # the server's clock at the sync: its Date header
-    server_config: object = field(repr=False)
+    server_config: object
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys  # as the server keeps them
     key_connector_url: str | None  # the one that was asked

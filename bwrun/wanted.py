@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from bwrun.config import Config
 from bwrun.errors import (
@@ -19,14 +18,14 @@ from bwrun.errors import (
     UsageError,
 )
 from bwrun.references import SCHEME, Reference, is_reference, parse
+from bwrun.structs import Struct
 from bwrun.templates import Template, read_template, read_text, split_option
 from bwrun.variable_names import refusal
 
 FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
 
 
-@dataclass(frozen=True)
-class Wanted:
+class Wanted(Struct):
     """References by what they are for."""
 
     variables: dict[str, Reference]  # variable → what it is to hold

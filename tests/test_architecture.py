@@ -18,11 +18,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bwrun"
 OPTIONS = {"cli", "config"}
+EVERYWHERE = {"structs"}  # how a value is written, as dataclasses are: not in the table
 
 # module: (modules of ours it may import, third-party packages it may import)
 ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # anything may know these; they know nothing
     "__init__": (set(), set()),
+    "structs": (set(), set()),
     "errors": (set(), set()),
     "sensitive": (set(), set()),
     "deadline": ({"errors"}, set()),
@@ -298,7 +300,7 @@ def test_imports(module: str) -> None:
     """A module imports exactly what the table allows it: what is not needed any more leaves the table."""
     imports = imports_of(module)
 
-    assert (ours(imports), third_party(imports)) == ALLOWED[module]
+    assert (ours(imports) - EVERYWHERE, third_party(imports)) == ALLOWED[module]
 
 
 def test_table_has_no_cycle() -> None:

@@ -8,8 +8,6 @@ key_connector_key.rs; protocol notes 2.4, 2.6 and 5.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
@@ -24,13 +22,13 @@ from bwrun.crypto.keys import (
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
 
 V1 = 1  # the security version of an account that signs none
 MISMATCH = "the account's keys are of two kinds, V1 and V2: the server's data may have been tampered with"
 
 
-@dataclass(frozen=True)
-class AccountKeys:
+class AccountKeys(Struct):
     """An account's keys, open."""
 
     user_key: VaultKey

@@ -8,13 +8,13 @@ crates/bitwarden-crypto/src/safe/{data_envelope,data_envelope_namespace}.rs; pro
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
 
 from bwrun.crypto import cbor, cose
 from bwrun.crypto.cose import Encrypt0
 from bwrun.crypto.encstring import PADDED_CBOR, from_base64
 from bwrun.crypto.vault_key import MAX_TEXT, AeadKey, VaultKey
 from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.structs import Struct
 
 FORMAT_VERSION = 1
 CONTENT_VERSION = "1"
@@ -22,12 +22,11 @@ DATA_ENVELOPE = 2  # the kind of object
 VAULT_ITEM = 1  # what it is an envelope of
 
 
-@dataclass(frozen=True)
-class Blob:
+class Blob(Struct):
     """An item as its `data` has it: the envelope, and the key of this envelope alone."""
 
-    wrapped_key: str = field(repr=False)
-    envelope: str = field(repr=False)
+    wrapped_key: str
+    envelope: str
 
     def open(self, cipher_key: VaultKey) -> dict[str, cbor.Value]:
         """

@@ -8,13 +8,13 @@ checked against the key before anything is opened; a header that is not protecte
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeGuard
 
 from bwrun.crypto import aead, cbor, primitives
 from bwrun.crypto.encstring import CBOR
 from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.structs import Struct
 
 # Header labels (RFC 9052 3.1) and Bitwarden's own
 ALG, CRIT, CONTENT_TYPE, KID, IV = 1, 2, 3, 4, 5
@@ -45,13 +45,12 @@ def unpad(padded: bytes) -> bytes:
     return padded[:-size]
 
 
-@dataclass(frozen=True)
-class CoseKey:
+class CoseKey(Struct):
     """A symmetric COSE_Key."""
 
     algorithm: int
     kid: bytes
-    secret: bytes = field(repr=False)
+    secret: bytes
 
     @classmethod
     def parse(cls, data: bytes) -> CoseKey:
@@ -72,13 +71,12 @@ class CoseKey:
         return cls(algorithm, _kid(kid), _secret(secret))
 
 
-@dataclass(frozen=True)
-class SigningKey:
+class SigningKey(Struct):
     """A user's signing key: Ed25519, or ML-DSA-44 for accounts made since 2026."""
 
     algorithm: int
     kid: bytes
-    seed: bytes = field(repr=False)
+    seed: bytes
 
     @classmethod
     def parse(cls, data: bytes) -> SigningKey:
@@ -106,14 +104,13 @@ class SigningKey:
         verify(self.seed, signature, message)
 
 
-@dataclass(frozen=True)
-class Encrypt0:
+class Encrypt0(Struct):
     """A COSE_Encrypt0: one ciphertext for one key."""
 
     protected: bytes  # as received: it is authenticated as it is
     header: Header
     nonce: bytes
-    ciphertext: bytes = field(repr=False)
+    ciphertext: bytes
 
     @classmethod
     def parse(cls, data: bytes) -> Encrypt0:

@@ -7,12 +7,11 @@ limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK'
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from bwrun.crypto import primitives
 from bwrun.crypto.encstring import COSE_ENCRYPT0, SymmetricKey, kind_of
 from bwrun.errors import CryptoError
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
 
 # What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
 PBKDF2_ITERATIONS = range(5_000, 10_000_001)
@@ -21,15 +20,13 @@ ARGON2_MEMORY_MIB = range(15, 1025)
 ARGON2_PARALLELISM = range(1, 17)
 
 
-@dataclass(frozen=True)
-class Pbkdf2:
+class Pbkdf2(Struct):
     """PBKDF2-HMAC-SHA256."""
 
     iterations: int
 
 
-@dataclass(frozen=True)
-class Argon2id:
+class Argon2id(Struct):
     """Argon2id; `memory_mib` in MiB."""
 
     iterations: int
@@ -40,8 +37,7 @@ class Argon2id:
 Kdf = Pbkdf2 | Argon2id
 
 
-@dataclass(frozen=True)
-class UnlockData:
+class UnlockData(Struct):
     """What the server keeps for unlocking: how the master key is derived, and what it wraps."""
 
     kdf: Kdf
@@ -49,16 +45,14 @@ class UnlockData:
     master_key_wrapped_user_key: str
 
 
-@dataclass(frozen=True)
-class KeyConnectorData:
+class KeyConnectorData(Struct):
     """The same for an account whose master key a Key Connector keeps: nothing is derived."""
 
     kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
     master_key_wrapped_user_key: str
 
 
-@dataclass(frozen=True)
-class WrappedAccountKeys:
+class WrappedAccountKeys(Struct):
     """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
 
     private_key: str | None = None  # EncString

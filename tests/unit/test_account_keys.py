@@ -6,7 +6,6 @@ import base64
 import hmac
 import os
 import uuid
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -20,6 +19,7 @@ from bwrun.crypto.vault_key import AesKey, VaultKey, parse_key
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 from tests.server import cose as other
 from tests.server import crypto as v1
+from tests.support.structs import changed
 
 MASTER_KEY = bytes(range(100, 132))
 RAW_KEY = bytes(range(64))
@@ -127,7 +127,7 @@ def test_opens_a_v2_account() -> None:
 def test_what_newer_and_older_accounts_sign() -> None:
     """The user's id need not be in the security state, the public key need not be signed, the version may be higher."""
     for payload, version in (({"version": 2}, 2), ({"version": 3, "new": [1]}, 3)):
-        parts = replace(wrapped(), security_state=security_state(payload), signed_public_key=None)
+        parts = changed(wrapped(), security_state=security_state(payload), signed_public_key=None)
 
         assert open_account_keys(v2_key(), parts, USER_ID).security_version == version
 
@@ -152,7 +152,7 @@ def test_a_server_cannot_take_v2_back(missing: str) -> None:
     """A V2 user key without the keys and the signed state of a V2 account is refused."""
     changes: dict[str, Any] = {missing: None}
     with pytest.raises(IntegrityError, match="tampered"):
-        open_account_keys(v2_key(), replace(wrapped(), **changes))
+        open_account_keys(v2_key(), changed(wrapped(), **changes))
 
 
 def test_a_v1_key_with_v2_parts_is_refused() -> None:
@@ -181,7 +181,7 @@ def test_what_another_signed_is_refused() -> None:
     ]  # fmt: skip
     for change in changes:
         with pytest.raises(IntegrityError, match="tampered"):
-            open_account_keys(v2_key(), replace(wrapped(), **change), USER_ID)
+            open_account_keys(v2_key(), changed(wrapped(), **change), USER_ID)
 
 
 def test_v2_keys_of_another_form() -> None:
@@ -199,7 +199,7 @@ def test_v2_keys_of_another_form() -> None:
     ]  # fmt: skip
     for change in changes:
         with pytest.raises(CryptoError):
-            open_account_keys(v2_key(), replace(wrapped(), **change), USER_ID)
+            open_account_keys(v2_key(), changed(wrapped(), **change), USER_ID)
     with pytest.raises(CryptoError, match="UUID"):
         open_account_keys(v2_key(), wrapped(), "no id")
 
@@ -219,7 +219,7 @@ def test_any_text_is_refused(value: str, place: str) -> None:
     """Whatever text a server sends for one of the keys, the account does not open, and fails in no other way."""
     changes: dict[str, Any] = {place: value}
     with pytest.raises(CryptoError):
-        open_account_keys(v2_key(), replace(wrapped(), **changes))
+        open_account_keys(v2_key(), changed(wrapped(), **changes))
 
 
 def test_ml_dsa_44() -> None:
@@ -236,7 +236,7 @@ def test_ml_dsa_44() -> None:
 
     public = signer.public_key().public_bytes_raw()
     signing_key = other.cbor({1: 7, 2: kid, 3: -48, 4: [1, 2], -1: public, -2: seed})
-    parts = replace(
+    parts = changed(
         wrapped(), signing_key=KEY.encrypt(signing_key, other.COSE_KEY), security_state=sign({"version": 2}, 2),
         signed_public_key=sign({"publicKey": PUBLIC_KEY}, 1),
     )  # fmt: skip
@@ -244,4 +244,4 @@ def test_ml_dsa_44() -> None:
     assert open_account_keys(v2_key(), parts, USER_ID).verified
     for change in (sign({"version": 2}, 1), sign({"version": 3}, 2)[:-4] + "AAAA", wrapped().security_state):
         with pytest.raises(CryptoError):
-            open_account_keys(v2_key(), replace(parts, security_state=change), USER_ID)
+            open_account_keys(v2_key(), changed(parts, security_state=change), USER_ID)

@@ -133,7 +133,7 @@ def test_the_envelopes_key() -> None:
 
 def test_a_blob_shows_nothing() -> None:
     """A blob's representation holds neither its key nor its envelope."""
-    assert repr(Blob("key", "envelope")) == "Blob()"
+    assert repr(Blob("key", "envelope")) == "Blob(…)"
 
 
 @given(st.data())

@@ -54,6 +54,7 @@ from tests.server.specs import (
     Uri,
 )
 from tests.server.state import StoredAccount
+from tests.support import structs
 
 NOW = 59.0  # with the seed of RFC 6238, appendix B
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -392,7 +393,7 @@ def test_opens_nothing_that_is_not_asked_for() -> None:
     """By ids nothing but the values is opened; by name all names, once, and the values."""
     account = make_account(dataclasses.replace(SPEC, items=tuple(ItemSpec(f"n{i}", LOGIN) for i in range(300))))
     key = Counting(account.user_key[:32], account.user_key[32:])
-    keys = dataclasses.replace(WITHOUT_PRIVATE_KEY, user_key=AesKey(key))
+    keys = structs.changed(WITHOUT_PRIVATE_KEY, user_key=AesKey(key))
     opened = Vault(sync_reply(account, "https://localhost", (2026, 9, 0)), keys)
     counts = []
     for asked in ([account.item_ids[f"n{i}"] for i in range(5)], [f"n{i}" for i in range(5)], ["n7", "n8"]):
