@@ -11,9 +11,8 @@ from bwrun.console import printable
 from bwrun.environment import command_environment
 from bwrun.references import Reference
 from bwrun.resolving import Resolved
-from bwrun.sources import ENVIRONMENT, is_own
+from bwrun.sources import ENVIRONMENT, SESSION_VARIABLES, is_own
 from bwrun.tables import as_json, table, write_out
-from bwrun.variable_names import SESSION_VARIABLES
 from bwrun.vault import Vault
 from bwrun.wanted import Wanted
 

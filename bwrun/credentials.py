@@ -11,14 +11,12 @@ This module knows neither HTTP nor crypto.
 from __future__ import annotations
 
 import os
-import re
 import time
 
-from bwrun.config import Config, variable
+from bwrun.config import Config, is_uuid, variable
 from bwrun.deadline import Deadline
 from bwrun.envfiles import PATIENCE, EnvFile
 from bwrun.errors import CredentialError
-from bwrun.prompts import Prompter
 from bwrun.reading import read_file, read_line
 from bwrun.sensitive import Sensitive
 from bwrun.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
@@ -28,7 +26,6 @@ MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 KEY_HINT = "the personal API key is in the web vault at Settings → Security → Keys → View API key"
 PASSWORD_HINT = "an API key does not open a vault: the master password is needed too"  # noqa: S105
 CONNECTOR_HINT = "an account of a Key Connector has none: --key-connector-url URL says where its key is"
-CLIENT_ID = re.compile(r"user\.[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 class Secret(Struct):
@@ -222,7 +219,7 @@ def _checked_client_id(secret: Secret) -> str:
             "organization-key", f"the client id from {secret.place} is an organization's API key",
             f"bwrun needs the personal one, which starts with `user.`: {KEY_HINT}",
         )  # fmt: skip
-    if not CLIENT_ID.fullmatch(text):
+    if not (text.startswith("user.") and is_uuid(text.removeprefix("user."))):
         raise CredentialError(
             "malformed-client-id", f"the client id from {secret.place} is not of the form user.<uuid>", KEY_HINT
         )
@@ -251,6 +248,8 @@ def _quoted(name: str, place: str) -> CredentialError:
 
 def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
     refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
+    from bwrun.prompts import Prompter  # noqa: PLC0415  (only where something is missing)
+
     prompter = None if refused else Prompter.find()
     if prompter is None:
         raise CredentialError(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import signal
 import sys
+
+from bwrun import signals
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_DUMPABLE = 4
@@ -28,7 +29,7 @@ def close_memory() -> None:
 
 def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent is gone; end at once if it is gone already."""
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_PR_SET_PDEATHSIG, signals.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 

@@ -9,10 +9,9 @@ environment without credentials in any case.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
-from bwrun import cli
+from bwrun import cli, signals
 from bwrun.console import Console
 from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 
@@ -91,9 +90,9 @@ def _clean(console: Console) -> int:
 
 def _split(options: cli.Options, console: Console) -> int:
     plug_standard_descriptors()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-    inherited = Inherited(mask, ignores_child=signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # else the kernel reaps the command and its status is lost
+    mask = signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
+    inherited = Inherited(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
+    signals.signal(signals.SIGCHLD, signals.SIG_DFL)  # else the kernel reaps the command and its status is lost
 
     supervisor_end, worker_end = _socketpair()
     pid = os.fork()
@@ -138,7 +137,7 @@ def _become_supervisor(worker: int, channel: int) -> NoReturn:
     try:
         os.execve(sys.executable, [sys.executable, "-I", "-S", main, str(channel), str(worker)], environment)
     except OSError as error:
-        os.kill(worker, signal.SIGKILL)
+        os.kill(worker, signals.SIGKILL)
         os.waitpid(worker, 0)
         os.write(2, f"bwrun: error: cannot start the supervisor: {error.strerror} [internal]\n".encode())
         os._exit(STATUS_FAILED)

@@ -8,10 +8,9 @@ no need to wait either, and becomes the command in place.
 from __future__ import annotations
 
 import os
-import signal
 import stat
-from collections.abc import Mapping
 
+from bwrun import signals
 from bwrun.cli import RUN, Options
 from bwrun.command import become, find_command
 from bwrun.config import Config, load_config
@@ -21,7 +20,11 @@ from bwrun.envfiles import AUTOMATIC
 from bwrun.environment import as_inherited, command_environment, may_hold_references
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.session.outer import Mark, find_outer
-from bwrun.variable_names import SESSION_VARIABLES
+from bwrun.sources import SESSION_VARIABLES
+
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def run_in_place(options: Options, console: Console) -> None:
@@ -45,8 +48,8 @@ def run_in_place(options: Options, console: Console) -> None:
     console.show(config.verbose, config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
     console.step("using the session of the bwrun around this one")
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
-    restore_signals(mask, ignores_child=signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN)
+    mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
+    restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
     become(file, config.command, variables)
 
 

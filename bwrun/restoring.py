@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import signal
+from bwrun import signals
 
 # Python ignores these two at its start. That the caller ignored SIGPIPE itself cannot be known any more.
 PYTHON_IGNORES = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
@@ -24,9 +24,9 @@ def restore_signals(mask: set[int], *, ignores_child: bool) -> None:
     `mask`: the signals the caller blocks; `ignores_child`: whether it ignores SIGCHLD.
     """
     for name in PYTHON_IGNORES:
-        number = getattr(signal, name, None)
+        number = getattr(signals, name, None)
         if number is not None:
-            signal.signal(number, signal.SIG_DFL)
+            signals.signal(number, signals.SIG_DFL)
     if ignores_child:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        signals.signal(signals.SIGCHLD, signals.SIG_IGN)
+    signals.pthread_sigmask(signals.SIG_SETMASK, mask)

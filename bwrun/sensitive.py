@@ -9,8 +9,9 @@ memory: CPython copies.  The worker's address space ends with its execve.)
 
 from __future__ import annotations
 
-from hmac import compare_digest
-from typing import NoReturn
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 
 class Sensitive:
@@ -46,6 +47,8 @@ class Sensitive:
 
     def __eq__(self, other: object) -> bool:
         """Compare in constant time, with another Sensitive only."""
+        from hmac import compare_digest  # noqa: PLC0415  (5 ms, and most runs compare none)
+
         return isinstance(other, Sensitive) and compare_digest(self._value, other._value)
 
     __hash__ = None  # type: ignore[assignment]  # a secret is no key of a dict

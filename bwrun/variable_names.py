@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import re
 
-from bwrun.sources import is_own
-
-SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
+from bwrun.sources import SESSION_VARIABLES, is_own
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The loader's and the shells' own: ld.so(8), bash(1).

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
-import signal
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
 
+from bwrun import signals
 from bwrun.channel import Channel
 from bwrun.cli import CHECK, LIST, Options
 from bwrun.command import become, check_size, find_command
@@ -74,7 +74,7 @@ class Worker:
         self._environment = as_inherited(os.environ, initial_environment())
         close_memory()
         die_with(inherited.supervisor)
-        signal.pthread_sigmask(signal.SIG_SETMASK, inherited.mask)
+        signals.pthread_sigmask(signals.SIG_SETMASK, inherited.mask)
         self._config = load_config(options, self._environment)
         console.show(self._config.verbose, self._config.warnings)
 

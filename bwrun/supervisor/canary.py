@@ -10,10 +10,9 @@ from __future__ import annotations
 import fcntl
 import os
 import select
-import signal
 import time
 
-from bwrun import kernel
+from bwrun import kernel, signals
 from bwrun.supervisor import proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -94,14 +93,14 @@ class Canary:
         try:
             # It may have died alone and been reaped: its pid may be a stranger's by now.
             if os.waitpid(self.pid, os.WNOHANG)[0] == 0:
-                os.kill(self.pid, signal.SIGKILL)
+                os.kill(self.pid, signals.SIGKILL)
                 os.waitpid(self.pid, 0)
         except OSError:
             pass
 
 
 def _sing(events: int, life: int) -> NoReturn:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     proc.rename("signal-canary", command_line=True)
     kernel.close_memory()
     proc.close_all_but(events, life)
@@ -114,8 +113,8 @@ def _sing(events: int, life: int) -> NoReturn:
     poll = select.poll()
     poll.register(life, select.POLLIN)
     while not poll.poll(0):
-        info = signal.sigtimedwait(signal.valid_signals(), CHECK_LIFE)
-        if info is not None and not (info.si_signo == signal.SIGIO and info.si_code > 0):
+        info = signals.sigtimedwait(signals.valid_signals(), CHECK_LIFE)
+        if info is not None and not (info.si_signo == signals.SIGIO and info.si_code > 0):
             # When it came, not when it is read: an old word must not stand for a new signal.
             os.write(events, bytes((info.si_signo,)) + time.monotonic_ns().to_bytes(WORD - 1))
     os._exit(0)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
-import signal
 import termios
+
+from bwrun import signals
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -31,24 +32,24 @@ def end_by_status(status: int, *, by_code: bool) -> NoReturn:
 
 def end_by_signal(number: int) -> NoReturn:
     """Die of signal `number`; 128 + number where that is impossible (PID 1 cannot kill itself)."""
-    if number not in (signal.SIGKILL, signal.SIGSTOP):
+    if number not in (signals.SIGKILL, signals.SIGSTOP):
         try:
-            signal.signal(number, signal.SIG_DFL)
+            signals.signal(number, signals.SIG_DFL)
         except (OSError, ValueError):
             pass  # a signal of the C library's own
     os.kill(os.getpid(), number)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})
+    signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})
     os._exit(128 + number)
 
 
 def stop_by_signal(number: int) -> None:
     """Stop this process by the signal that stopped the command; return when it was continued."""
-    if signal.SIGCONT in signal.sigpending():
+    if signals.SIGCONT in signals.sigpending():
         return  # it goes on already
     os.kill(os.getpid(), number)
-    if number != signal.SIGSTOP:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {number})  # here it stops
-        signal.pthread_sigmask(signal.SIG_BLOCK, {number})
+    if number != signals.SIGSTOP:
+        signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})  # here it stops
+        signals.pthread_sigmask(signals.SIG_BLOCK, {number})
 
 
 class Terminal:

@@ -9,19 +9,19 @@ alone has not.  What the command itself sent is not sent back to it: sudo's rule
 from __future__ import annotations
 
 import os
-import signal
 
+from bwrun import signals
 from bwrun.supervisor import proc
 from bwrun.supervisor.canary import Canary
 
 # What a terminal sends to its whole foreground group.  Not SIGHUP: of a hang-up
 # the kernel tells the session leader alone, and that may be bwrun.
 FROM_TERMINAL = {
-    signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU, signal.SIGWINCH,
+    signals.SIGINT, signals.SIGQUIT, signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU, signals.SIGWINCH,
 }  # fmt: skip
 
 
-def reached_command(info: signal.struct_siginfo, command: int, canary: Canary | None) -> bool:
+def reached_command(info: signals.struct_siginfo, command: int, canary: Canary | None) -> bool:
     """Return whether the command got this signal without bwrun's help, or sent it itself."""
     by_kernel = info.si_code > 0
     if not by_kernel and _sent_by_command(info.si_pid, command):  # at once: a `kill` does not live long

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 import os
 import select
-import signal
 
-from bwrun import kernel
+from bwrun import kernel, signals
 from bwrun.supervisor import directory, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -76,7 +75,7 @@ class Janitor:
 
 
 def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int) -> NoReturn:
-    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     os.setsid()
     os.chdir("/")
     proc.rename("session-janitor", command_line=True)
@@ -121,7 +120,7 @@ def _supervisor_cleared(pipe: int, command: int | None, supervisor: int) -> bool
             nudged = True
             wait = GRACE
             if os.getppid() == supervisor:
-                os.kill(supervisor, signal.SIGCONT)
+                os.kill(supervisor, signals.SIGCONT)
         else:
             return False
 
@@ -129,17 +128,17 @@ def _supervisor_cleared(pipe: int, command: int | None, supervisor: int) -> bool
 def _end_command(pid: int, started: str, pidfd: int | None) -> None:
     if _ended(pid, started, pidfd, 0):
         return
-    _send(signal.SIGTERM, pid, started, pidfd)
-    _send(signal.SIGCONT, pid, started, pidfd)
+    _send(signals.SIGTERM, pid, started, pidfd)
+    _send(signals.SIGCONT, pid, started, pidfd)
     if not _ended(pid, started, pidfd, GRACE):
-        _send(signal.SIGKILL, pid, started, pidfd)
+        _send(signals.SIGKILL, pid, started, pidfd)
         _ended(pid, started, pidfd, GRACE)
 
 
 def _send(number: int, pid: int, started: str, pidfd: int | None) -> None:
     try:
         if pidfd is not None:
-            signal.pidfd_send_signal(pidfd, number)
+            signals.pidfd_send_signal(pidfd, number)
         elif proc.alive(pid, started):
             os.kill(pid, number)
     except OSError:

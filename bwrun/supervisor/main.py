@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import time
 
-from bwrun import kernel
+from bwrun import kernel, signals
 from bwrun.channel import Channel
 from bwrun.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, proc
@@ -27,8 +26,8 @@ TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
     from typing import NoReturn
 
-CATCHABLE = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
-ENDING = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}  # what starts the time of --kill-after
+CATCHABLE = signals.valid_signals() - {signals.SIGKILL, signals.SIGSTOP}
+ENDING = {signals.SIGTERM, signals.SIGINT, signals.SIGHUP}  # what starts the time of --kill-after
 CLEAR_TRIES = 3
 CLEAR_PAUSE = 0.05  # seconds
 LEFTOVERS_TIME = 60.0  # seconds until the helper that ends them is given up
@@ -84,7 +83,7 @@ class Supervisor:
 
     def take_over(self) -> None:
         """Block all signals, drop what is the caller's, save the terminal's modes."""
-        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
         channel = self._channel.descriptor
         os.set_inheritable(channel, False)
         os.set_blocking(channel, False)
@@ -99,7 +98,7 @@ class Supervisor:
     def prepare(self) -> None:
         """Start janitor and canary, so that whatever the worker asks for from here on is guarded."""
         self._janitor = Janitor.start(self._place.candidates, self.worker)
-        while (info := signal.sigtimedwait(CATCHABLE - {signal.SIGCHLD}, 0)) is not None:
+        while (info := signals.sigtimedwait(CATCHABLE - {signals.SIGCHLD}, 0)) is not None:
             self._seen.add(info.si_signo)
             forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
         self._canary = Canary.start()
@@ -114,7 +113,7 @@ class Supervisor:
     def wait(self) -> int:
         """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
         while True:
-            info = signal.sigtimedwait(CATCHABLE, 0 if self._stale else self._until_next_timer())
+            info = signals.sigtimedwait(CATCHABLE, 0 if self._stale else self._until_next_timer())
             self._run_timers()
             self._listen()
             if info is None:
@@ -122,11 +121,11 @@ class Supervisor:
                     directory.sweep_one(self._stale.pop())  # between signals, one at a time
                 continue
             number = info.si_signo
-            if number == signal.SIGCHLD:
+            if number == signals.SIGCHLD:
                 status = self._reap()
                 if status is not None:
                     return self._judge(status)
-            elif number != signal.SIGIO or info.si_code <= 0:  # the kernel's says that the worker wrote
+            elif number != signals.SIGIO or info.si_code <= 0:  # the kernel's says that the worker wrote
                 self._pass_on(info)
 
     def _until_next_timer(self) -> float:
@@ -140,17 +139,17 @@ class Supervisor:
     def _run_timers(self) -> None:
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self._kill_at = None
-            forwarding.forward(signal.SIGKILL, self.worker)
+            forwarding.forward(signals.SIGKILL, self.worker)
         if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
-    def _pass_on(self, info: signal.struct_siginfo) -> None:
+    def _pass_on(self, info: signals.struct_siginfo) -> None:
         number = info.si_signo
         self._seen.add(number)
         if not forwarding.reached_command(info, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
-        ignored = signal.getsignal(number) is signal.SIG_IGN  # by the caller (nohup), and so by the command
+        ignored = signals.getsignal(number) == signals.SIG_IGN  # by the caller (nohup), and so by the command
         if kill_after is not None and number in ENDING and not ignored and self._kill_at is None:
             self._kill_at = time.monotonic() + float(kill_after)
 
@@ -203,7 +202,7 @@ class Supervisor:
             return status
         if self._terminal is not None:
             self._terminal.restore()
-        self._seen |= signal.sigpending()
+        self._seen |= signals.sigpending()
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
             return status
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
@@ -212,7 +211,7 @@ class Supervisor:
 
     def abandon(self) -> None:
         """End a worker that cannot be supervised."""
-        forwarding.forward(signal.SIGKILL, self.worker)
+        forwarding.forward(signals.SIGKILL, self.worker)
         try:
             os.waitpid(self.worker, 0)
         except OSError:
@@ -258,7 +257,7 @@ class Supervisor:
         end = time.monotonic() + LEFTOVERS_TIME  # the helper's own limits end it before
         ended = False
         while not ended and time.monotonic() < end:
-            signal.sigtimedwait({signal.SIGCHLD}, 1.0)
+            signals.sigtimedwait({signals.SIGCHLD}, 1.0)
             ended = helper.pid in _reap_all()
         count = helper.output().decode("ascii", "replace").strip()
         if self._settings.get(b"verbose") and count:

@@ -9,9 +9,9 @@ the session's file and ends.
 from __future__ import annotations
 
 import os
-import signal
 import time
 
+from bwrun import signals
 from bwrun.channel import encode
 from bwrun.supervisor.helper import Helper
 
@@ -60,7 +60,7 @@ class Renewal:
     def start(self) -> None:
         """Start the helper, or end one that takes too long; the next time is set when it has ended."""
         if self._helper is not None:
-            os.kill(self._helper.pid, signal.SIGKILL)
+            os.kill(self._helper.pid, signals.SIGKILL)
             self._due = _now() + RETRY
             return
         self._due = _now() + HELPER_TIME
@@ -89,7 +89,7 @@ class Renewal:
         """End a helper that is at work: after the command, nothing may write to the session."""
         if self._helper is not None:
             try:
-                os.kill(self._helper.pid, signal.SIGKILL)
+                os.kill(self._helper.pid, signals.SIGKILL)
                 os.waitpid(self._helper.pid, 0)
             except OSError:
                 pass

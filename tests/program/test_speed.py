@@ -136,6 +136,7 @@ def test_nested_run_imports_no_network(ready: Surroundings) -> None:
     assert "bwrun.nested" in names
     assert within(names, SLOW | OURS_LATER) == set()
     assert within(names, {"http", "httpx", "json", "socket", "ssl", "cryptography", "dotenv", "psutil"}) == set()
+    assert within(names, {"collections", "dataclasses", "enum", "re", "signal", "typing", "urllib"}) == set()
     assert within(names, {"bwrun.worker", "bwrun.client", "bwrun.crypto", "bwrun.unlock", "threading"}) == set()
 
 
