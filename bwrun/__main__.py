@@ -6,9 +6,12 @@ import _signal  # type: ignore[import-not-found]  # `signal` itself imports for 
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
+import gc
 import os
 import sys
 import time
+
+gc.disable()  # this process is short: looking for cycles in modules or in a large vault costs more than they hold
 
 STARTED = time.monotonic()
 

@@ -54,7 +54,7 @@ class Answer(Struct):
         return text[:MAX_WORDS]
 
 
-def parse_json(body: bytes) -> object:
+def parse_json(body: bytes | bytearray) -> object:
     """Return the JSON in `body`, None if it is none."""
     try:
         return read_json(body)
@@ -71,7 +71,7 @@ def redirected(url: str, location: str) -> ServerError:
     )
 
 
-def not_json(answer: Answer, body: bytes) -> ServerError:
+def not_json(answer: Answer, body: bytes | bytearray) -> ServerError:
     """Return the error for an answer that is not JSON."""
     html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
     what = "an HTML page" if html else "something that is not JSON"

@@ -45,6 +45,7 @@ Session and command:
       --kill-leftovers    End what COMMAND leaves running, daemons too
       --signal-exit 128   Exit 128+N where signal N ended COMMAND
   -v, --verbose           Say each step
+      --timings           Say how long each phase took
 Instead of a run:
       --check [-- COMMAND...], --list [WORDS]   Try one, list items; or --json
       --clean             Remove what killed runs left behind
@@ -71,7 +72,7 @@ VALUE_OPTIONS = (
     "signal-exit",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
-FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "verbose")
+FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "timings", "verbose")
 
 
 class Options:

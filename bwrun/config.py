@@ -62,6 +62,7 @@ class Config(Struct):
     passed: frozenset[str]  # variables of bwrun's own that the command may see
     session_api_key: bool
     verbose: bool
+    timings: bool  # say how long each phase took
     device_id: str | None
     client_version: str
     password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
@@ -103,6 +104,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
+        timings=settings.flag("timings"),
         device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),

@@ -29,12 +29,16 @@ class Console:
     def __init__(self, *, verbose: bool, started: float) -> None:
         """`started` is the time of `time.monotonic()` that steps are counted from, in seconds."""
         self.verbose = verbose
-        self._started = started
+        self.started = started
 
     def step(self, text: str) -> None:
         """Say with `-v` that a step is done, with the time since bwrun's start."""
         if self.verbose:
-            self._write(f"bwrun: {time.monotonic() - self._started:7.3f} s  {text}")
+            self._write(f"bwrun: {time.monotonic() - self.started:7.3f} s  {text}")
+
+    def say(self, lines: Iterable[str]) -> None:
+        """Say what was asked for."""
+        self._write(*(f"bwrun: {line}" for line in lines))
 
     def show(self, verbose: bool, warnings: Iterable[Warn]) -> None:  # noqa: FBT001
         """Take the verbosity that the settings say, and print what they warn of."""

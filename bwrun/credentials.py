@@ -62,6 +62,11 @@ def find_client_id(sources: Sources) -> str | None:
     return None if found is None else _checked_client_id(found)
 
 
+def are_at_hand(config: Config) -> bool:
+    """Return whether all three are values that are set: no file, no command and nobody has to be asked for them."""
+    return not config.password_options and all(config.sources.find(name) is not None for name in CREDENTIALS)
+
+
 def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Credentials:
     """
     Collect all three, asking for what is missing if there is a terminal.

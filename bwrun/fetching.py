@@ -6,13 +6,14 @@ Facts: protocol notes 3 (what is cheaper than a full sync).
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from functools import partial
 
 from bwrun.answer import HTTP_OK, Answer
 from bwrun.client import Client
 from bwrun.errors import AuthenticationError, ServerError
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
+from bwrun.tasks import Task
 
 AT_ONCE = 4  # requests
 # There is no such item, or it is not this account's.  Vaultwarden says so with 400
@@ -20,7 +21,7 @@ AT_ONCE = 4  # requests
 NO_ITEM = (400, 404)
 
 
-class Fetched(NamedTuple):
+class Fetched(Struct):
     """A sync's reply, or what has its form."""
 
     data: dict[str, object]
@@ -46,8 +47,12 @@ def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...]) -> Fetch
 
     Raises NetworkError, ServerError.
     """
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="items") as pool:
-        answers = list(pool.map(lambda identity: client.get(f"ciphers/{identity}/details", token), ids))
+
+    def fetch(some: tuple[str, ...]) -> list[Answer]:
+        return [client.get(f"ciphers/{identity}/details", token) for identity in some]
+
+    strands = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
+    answers = [answer for strand in strands for answer in strand.result()]
     items = [_record(answer, "item") for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
     if any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):

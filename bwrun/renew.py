@@ -16,10 +16,12 @@ from bwrun.console import printable
 from bwrun.credentials import ApiKey
 from bwrun.deadline import Deadline
 from bwrun.errors import BwrunError
+from bwrun.network import Network
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
 from bwrun.session.rewriting import replace_access_token
 from bwrun.structs import Struct
+from bwrun.timings import Timings
 
 TIMEOUT = 120.0  # seconds for a login
 NETWORK_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -85,7 +87,9 @@ def renew(order: Order) -> int:
 
     Raises BwrunError.
     """
-    client = Client(order.server, order.ca_files, order.client_version, Deadline(TIMEOUT))
+    deadline = Deadline(TIMEOUT)
+    network = Network(order.ca_files, deadline, Timings(0))
+    client = Client(order.server, network.transport(), order.client_version, deadline)
     answer = client.post_token(login_form(order.api_key, order.device), order.api_key.client_secret)
     token, lifetime = access_token_of(answer)
     replace_access_token(order.path, token)

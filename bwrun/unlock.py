@@ -1,18 +1,14 @@
 """
 From credentials to an open vault: log in, then sync and derive at the same time.
 
-The network and the KDF run in threads (both release the GIL); this thread
-only waits, so that nothing, not even a hung name service, outlasts the
-deadline.
+The network and the KDF run in threads (both release the GIL); this thread imports what comes next and waits, so that
+nothing, not even a hung name service, outlasts the deadline.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
-from functools import partial
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from bwrun.auth import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.cli import RUN
@@ -20,24 +16,32 @@ from bwrun.client import Client
 from bwrun.config import Config
 from bwrun.console import Console
 from bwrun.credentials import Credentials
-from bwrun.crypto.account_keys import (
-    AccountKeys,
-    open_account_keys,
-    unwrap_connected_user_key,
-    unwrap_user_key,
-)
-from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
-from bwrun.crypto.vault_key import VaultKey
+from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.deadline import Deadline
-from bwrun.errors import CredentialError, SessionError, WrongMasterPasswordError
-from bwrun.fetching import fetch_items, fetch_sync
-from bwrun.key_connector import ask, url_in
+from bwrun.errors import CredentialError, WrongMasterPasswordError
+from bwrun.fetching import Fetched, fetch_items, fetch_sync
+from bwrun.network import Network
 from bwrun.sensitive import Sensitive
 from bwrun.servers import origin
 from bwrun.structs import Struct
+from bwrun.tasks import Task
+from bwrun.timings import Timings
+
+if TYPE_CHECKING:
+    from bwrun.crypto.account_keys import AccountKeys
+    from bwrun.crypto.vault_key import VaultKey
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
+
+
+class Means(Struct):
+    """What a run works with: whom it tells, how long it may take, how it asks."""
+
+    console: Console
+    timings: Timings
+    deadline: Deadline
+    network: Network
 
 
 class Unlocked(Struct):
@@ -54,11 +58,10 @@ class Unlocked(Struct):
     client: Client
 
 
-def unlock_vault(  # noqa: PLR0913, PLR0917  (what is there, how it is told, what to do meanwhile, what to fetch)
+def unlock_vault(
     config: Config,
     credentials: Credentials,
-    console: Console,
-    deadline: Deadline,
+    means: Means,
     meanwhile: Callable[[], None],
     items: tuple[str, ...] = (),
 ) -> Unlocked:
@@ -69,69 +72,129 @@ def unlock_vault(  # noqa: PLR0913, PLR0917  (what is there, how it is told, wha
 
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
-    device = device_id(credentials.api_key.client_id, config.device_id)
-    client = Client(config.server, config.ca_files, config.client_version, deadline)
-    pool = ThreadPoolExecutor(4, thread_name_prefix="unlock")
+    return _Unlocking(config, credentials, means).run(meanwhile, items)
 
-    def run(function: Callable[..., T], *arguments: object, **named: object) -> Future[T]:
+
+class _Unlocking:
+    """The steps, and what they share."""
+
+    def __init__(self, config: Config, credentials: Credentials, means: Means) -> None:
+        self._config = config
+        self._credentials = credentials
+        self._console = means.console
+        self._deadline = means.deadline
+        self._timings = means.timings
+        self._device = device_id(credentials.api_key.client_id, config.device_id)
+        with self._timings.phase("import"):
+            transport = means.network.transport()
+        self._client = Client(config.server, transport, config.client_version, means.deadline)
+
+    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+        config = self._config
+        login, server_config = self._log_in()
+        if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
+            items = ()  # where the Key Connector is stands in the whole sync alone
+        sync = self._start("sync", lambda: self._fetch(login, items))
+        user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
+        fetched = self._wait(sync, origin(config.server.api))
+        what = f"fetched {len(items)} item(s)" if items else "synced"
+        self._console.step(f"{what} from {config.server.api}")
+        with self._timings.phase("decrypt"):
+            wrapped, user_id = find_account_keys(login, fetched.data)
+            keys = _open_keys(user_key, wrapped, user_id, self._console)
+        return Unlocked(
+            login=login,
+            sync=fetched.data,
+            sync_date=fetched.date,
+            server_config=None if server_config is None else _if_there(server_config),
+            keys=keys,
+            wrapped_keys=wrapped,
+            key_connector_url=connector,
+            device=self._device,
+            client=self._client,
+        )
+
+    def _log_in(self) -> tuple[Login, Task[object] | None]:
+        """Return what the login gives; the server's config, which only a session needs, is asked for beside it."""
+        api_key, server = self._credentials.api_key, self._config.server
+        form = login_form(api_key, self._device)
+        reply = self._start("token", lambda: self._client.post_token(form, api_key.client_secret))
+        lasts = self._config.session and self._config.mode == RUN
+        server_config = Task(self._client.get_server_config) if lasts else None
+        with self._timings.phase("import"):
+            import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)
+        login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
+        self._console.step(f"logged in at {server.name}")
+        if login.force_password_reset:
+            self._console.warn(
+                "the administrator has reset this account's master password", "set a new one in the web vault"
+            )
+        return login, server_config
+
+    def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
+        if items:
+            return fetch_items(self._client, login.access_token, items)
+        return fetch_sync(self._client, login.access_token)
+
+    def _unwrap_user_key(
+        self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
+    ) -> tuple[VaultKey, str | None]:
+        """Return the user key, and the Key Connector that was asked for what opens it."""
+        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+
+        unlock, connector = login.unlock, self._config.key_connector_url
+        if not isinstance(unlock, UnlockData):
+            self._import(meanwhile)
+            return self._ask_connector(unlock, login.access_token, sync, connector)
+        password = _needed_password(self._credentials)
+        key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
+        self._import(meanwhile)
         try:
-            return pool.submit(function, *arguments, **named)
-        except RuntimeError:
-            raise SessionError("no-process", "no thread can be started: is RLIMIT_NPROC too low?") from None
-
-    def wait(future: Future[T], who: str) -> T:
-        try:
-            return future.result(max(0.0, deadline.left()))
-        except FutureTimeoutError:
-            raise deadline.exceeded(who) from None
-
-    lasts = config.session and config.mode == RUN  # who but a session needs the server's config
-    server_config = run(client.get_server_config) if lasts else None
-    form = login_form(credentials.api_key, device)
-    answer = wait(run(client.post_token, form, credentials.api_key.client_secret), origin(config.server.identity))
-    login = read_login(answer, credentials, config.server)
-    console.step(f"logged in at {config.server.name}")
-    if login.force_password_reset:
-        console.warn("the administrator has reset this account's master password", "set a new one in the web vault")
-
-    connector = config.key_connector_url
-    if not isinstance(login.unlock, UnlockData) and connector is None:
-        items = ()  # where the Key Connector is stands in the whole sync alone
-    sync = run(partial(fetch_items, ids=items) if items else fetch_sync, client, login.access_token)
-    if isinstance(login.unlock, UnlockData):
-        key = run(unwrap_user_key, login.unlock, _needed_password(credentials))
-        meanwhile()
-        try:
-            user_key = wait(key, f"the key derivation ({_cost(login.unlock.kdf)})")
+            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:
-            raise WrongMasterPasswordError(*_password_hints(credentials)) from None
-        console.step(f"unlocked with the master password ({_cost(login.unlock.kdf)})")
-    else:
-        meanwhile()
-        if connector is None:
-            connector = url_in(wait(sync, origin(config.server.api)).data)
-            console.step(f"the server names the Key Connector {connector}")
-        user_key = wait(run(_connected, client, connector, login.access_token, login.unlock), origin(connector))
-        console.step(f"unlocked with the key at the Key Connector {connector}")
-    fetched = wait(sync, origin(config.server.api))
-    what = f"fetched {len(items)} item(s)" if items else "synced"
-    console.step(f"{what} from {config.server.api}")
-    wrapped, user_id = find_account_keys(login, fetched.data)
-    keys = _open_keys(user_key, wrapped, user_id, console)
-    return Unlocked(
-        login=login,
-        sync=fetched.data,
-        sync_date=fetched.date,
-        server_config=None if server_config is None else _if_there(server_config),
-        keys=keys,
-        wrapped_keys=wrapped,
-        key_connector_url=connector,
-        device=device,
-        client=client,
-    )
+            raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+        self._console.step(f"unlocked with the master password ({_cost(unlock.kdf)})")
+        return user_key, connector
+
+    def _ask_connector(
+        self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
+    ) -> tuple[VaultKey, str]:
+        from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
+        from bwrun.key_connector import ask, url_in  # noqa: PLC0415  (few accounts have one)
+
+        if url is None:
+            url = url_in(self._wait(sync, origin(self._config.server.api)).data)
+            self._console.step(f"the server names the Key Connector {url}")
+        place = url
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, token)))
+        user_key = self._wait(answer, origin(url))
+        self._console.step(f"unlocked with the key at the Key Connector {url}")
+        return user_key, url
+
+    def _import(self, meanwhile: Callable[[], None]) -> None:
+        from bwrun.crypto.primitives import import_rsa  # noqa: PLC0415
+
+        with self._timings.phase("import"):
+            import_rsa()
+            meanwhile()
+
+    def _start(self, phase: str, function: Callable[[], T]) -> Task[T]:
+        def timed() -> T:
+            with self._timings.phase(phase):
+                return function()
+
+        return Task(timed)
+
+    def _wait(self, task: Task[T], who: str) -> T:
+        try:
+            return task.result(max(0.0, self._deadline.left()))
+        except TimeoutError:
+            raise self._deadline.exceeded(who) from None
 
 
 def _open_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None, console: Console) -> AccountKeys:
+    from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
+
     keys = open_account_keys(user_key, wrapped, user_id)
     if not keys.verified:
         console.warn("the account's keys are signed in a way that this installation cannot verify (ML-DSA-44)",
@@ -146,15 +209,11 @@ def _needed_password(credentials: Credentials) -> Sensitive:
     return credentials.master_password
 
 
-def _connected(client: Client, url: str, token: Sensitive, unlock: KeyConnectorData) -> VaultKey:
-    return unwrap_connected_user_key(unlock, ask(client, url, token))
-
-
-def _if_there(server_config: Future[object]) -> object:
+def _if_there(server_config: Task[object]) -> object:
     """Return the server's config, which was asked for long ago; a run does not wait for it."""
     try:
         return server_config.result(CONFIG_PATIENCE)
-    except FutureTimeoutError:
+    except TimeoutError:
         return None
 
 

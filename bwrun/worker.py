@@ -6,10 +6,9 @@ Its execve replaces the whole address space: what Python cannot wipe, the kernel
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, NoReturn, Protocol
+import sys
+import time
 
 from bwrun import signals
 from bwrun.channel import Channel
@@ -17,30 +16,37 @@ from bwrun.cli import CHECK, LIST, Options
 from bwrun.command import become, check_size, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
-from bwrun.credentials import Credentials, read_credentials
+from bwrun.credentials import Credentials, are_at_hand, read_credentials
 from bwrun.deadline import Deadline
 from bwrun.environment import as_inherited, command_environment, may_hold_references, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.kernel import close_memory, die_with, outlive_parent
-from bwrun.nested import outer_session
 from bwrun.restoring import initial_environment, restore_signals
+from bwrun.structs import Struct
+from bwrun.timings import Timings
 
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import NoReturn, Protocol
+
     from bwrun.resolving import Resolved
     from bwrun.session.data_file import SessionData
-    from bwrun.unlock import Unlocked
+    from bwrun.unlock import Means, Unlocked
     from bwrun.wanted import Wanted
 
+    class Inherited(Protocol):
+        """What the caller gave and the command gets back."""
 
-class Inherited(Protocol):
-    """What the caller gave and the command gets back."""
-
-    mask: set[int]
-    ignores_child: bool
-    supervisor: int
+        mask: set[int]
+        ignores_child: bool
+        supervisor: int
 
 
-class Opened(NamedTuple):
+SWITCH_INTERVAL = 0.0005  # seconds after which a thread that imports lets one go on that has an answer to read
+
+
+class Opened(Struct):
     """A vault, and what it was opened with."""
 
     credentials: Credentials
@@ -49,7 +55,7 @@ class Opened(NamedTuple):
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
     """Do the work and become the command; else say why not, here and to the supervisor, and end."""
-    gc.disable()  # this process is short: looking for cycles in a large vault costs more than they hold
+    sys.setswitchinterval(SWITCH_INTERVAL)
     link = Channel(channel)
     try:
         status = Worker(options, console, link, inherited).work()
@@ -77,6 +83,8 @@ class Worker:
         signals.pthread_sigmask(signals.SIG_SETMASK, inherited.mask)
         self._config = load_config(options, self._environment)
         console.show(self._config.verbose, self._config.warnings)
+        self._timings = Timings(console.started)
+        self._timings.add("start", console.started, time.monotonic())
 
     def work(self) -> int:
         """Become the command; return the status to end with after `--check` and `--list`, which start none."""
@@ -88,10 +96,13 @@ class Worker:
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
         self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
 
-        outer = outer_session(config) if config.session and wanted is None else None
+        outer = self._outer_session() if config.session and wanted is None else None
         opens_session = config.session and outer is None
-        directory = self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
-        opened = self._open(wanted, opens_session=opens_session)
+        logs_in = opens_session or (wanted is not None and bool(wanted.references))
+        self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
+        means = self._reach_out() if logs_in else None
+        directory = self._await_place()
+        opened = self._unlock(means, wanted, opens_session=opens_session) if means else None
         resolved = self._resolve(wanted, opened) if wanted else None
         if config.mode == CHECK or file is None:
             return self._check(wanted, opened, resolved, file)
@@ -101,6 +112,14 @@ class Worker:
         if resolved is not None:
             self._add(environment, resolved, directory)
         return self._start(file, environment)
+
+    def _outer_session(self) -> dict[str, str] | None:
+        """Return the variables of the session of a bwrun around this one, if there is one that fits."""
+        if not self._environment.get("BITWARDENCLI_APPDATA_DIR"):
+            return None
+        from bwrun.nested import outer_session  # noqa: PLC0415  (only where there may be one)
+
+        return outer_session(self._config)
 
     def _sketch(self, session: Mapping[str, str] | None = None) -> dict[bytes, bytes]:
         """Return the command's environment, without what comes from the vault."""
@@ -117,10 +136,26 @@ class Worker:
 
         return find_wanted(self._config, environment)
 
-    def _ask_for_place(self, *, needed: bool) -> str:
-        """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
+    def _ask_for_place(self, *, needed: bool) -> None:
+        """Ask the supervisor to make the session's directory, if one is needed."""
         self._link.send(b"bare" if not needed else b"try" if self._config.mode == CHECK else b"place")
-        words = self._link.receive()
+
+    def _reach_out(self) -> Means:
+        """Begin to connect and to import, where nobody has to be asked for anything before the login."""
+        deadline = Deadline(self._config.timeout)
+        with self._timings.phase("import"):
+            from bwrun.network import Network  # noqa: PLC0415  (TLS: not before it is needed)
+
+            network = Network(self._config.ca_files, deadline, self._timings)
+            if are_at_hand(self._config):
+                network.expect(self._config.server.identity)
+            from bwrun.unlock import Means  # noqa: PLC0415
+        return Means(self._console, self._timings, deadline, network)
+
+    def _await_place(self) -> str:
+        """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
+        with self._timings.phase("guard"):
+            words = self._link.receive()
         if words is None:
             os._exit(STATUS_FAILED)
         if words[0] == b"go":
@@ -130,26 +165,28 @@ class Worker:
             "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
         )  # fmt: skip
 
-    def _open(self, wanted: Wanted | None, *, opens_session: bool) -> Opened | None:
-        """Log in and unlock; fetch a few items alone if that is all there is to do, nothing if nothing is wanted."""
-        if opens_session:
-            return self._unlock()
-        return self._unlock(wanted.few_ids()) if wanted and wanted.references else None
+    def _unlock(self, means: Means, wanted: Wanted | None, *, opens_session: bool) -> Opened:
+        """Log in and unlock; where a few items are all that is wanted, fetch them alone."""
+        credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
+        from bwrun.unlock import unlock_vault  # noqa: PLC0415
 
-    def _unlock(self, items: tuple[str, ...] = ()) -> Opened:
-        deadline = Deadline(self._config.timeout)
-        credentials = read_credentials(self._config, (self._link.descriptor,), deadline)
-        from bwrun.unlock import unlock_vault  # noqa: PLC0415  (httpx: not before it is needed)
+        def import_the_rest() -> None:
+            """Import what comes after the KDF while it runs: it needs a core, and not the interpreter."""
+            if opens_session:
+                import bwrun.session.opening  # noqa: PLC0415
+                import bwrun.session.vault_state  # noqa: PLC0415
+            if wanted is not None or not opens_session:
+                import bwrun.resolving  # noqa: F401, PLC0415
 
-        return Opened(
-            credentials, unlock_vault(self._config, credentials, self._console, deadline, _import_the_rest, items)
-        )
+        items = wanted.few_ids() if wanted is not None and not opens_session else ()
+        return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
     def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
         from bwrun.resolving import open_vault, resolve_wanted  # noqa: PLC0415
 
-        vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
-        resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
+        with self._timings.phase("decrypt"):
+            vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
+            resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
         self._console.step(f"resolved {len(wanted.references)} reference(s)")
         return resolved
 
@@ -157,7 +194,9 @@ class Worker:
         from bwrun.session.opening import open_session  # noqa: PLC0415
 
         config, client_id = self._config, opened.credentials.api_key.client_id
-        session = open_session(directory, session_data(config, opened), client_id, config.ca_files, renews=config.renew)
+        with self._timings.phase("write"):
+            data = session_data(config, opened)
+            session = open_session(directory, data, client_id, config.ca_files, renews=config.renew)
         self._console.step(f"session written to {directory}")
         if config.renew:
             self._hand_over_renewal(opened, directory)
@@ -189,9 +228,12 @@ class Worker:
                 environment[name] = value
 
     def _start(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
-        check_size(file, self._config.command, environment)
-        self._instruct()
+        with self._timings.phase("spawn"):
+            check_size(file, self._config.command, environment)
+            self._instruct()
         self._console.step("starting the command")
+        if self._config.timings:
+            self._console.say(self._timings.lines())
         self._link.send(b"exec")
         outlive_parent()
         restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
@@ -230,24 +272,20 @@ class Worker:
 
     def _list(self) -> int:
         self._ask_for_place(needed=False)
-        opened = self._unlock()
+        means = self._reach_out()
+        self._await_place()
+        opened = self._unlock(means, None, opens_session=False)
         from bwrun.listing import print_items  # noqa: PLC0415  (only for --list)
         from bwrun.resolving import open_vault  # noqa: PLC0415
 
         return print_items(open_vault(opened.unlocked, allow_protected=True).list_items(), self._config)
 
 
-def _import_the_rest() -> None:
-    """Import what comes after the KDF while it runs: it needs a core, and not the interpreter."""
-    import bwrun.session.opening  # noqa: PLC0415
-    import bwrun.session.vault_state  # noqa: F401, PLC0415
-
-
 def session_data(config: Config, opened: Opened) -> SessionData:
     """Return what the session is written from; the API key only if that was asked for."""
     from bwrun.session.data_file import SessionData  # noqa: PLC0415
 
-    credentials, unlocked = opened
+    credentials, unlocked = opened.credentials, opened.unlocked
     api_key = (credentials.api_key.client_id, credentials.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,

@@ -31,6 +31,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "deadline": ({"errors"}, set()),
     "ratelimit": (set(), set()),
     "kernel": (set(), set()),
+    "tasks": ({"errors"}, set()),
+    "timings": (set(), set()),
     "reading": ({"deadline"}, set()),
     "restoring": (set(), set()),
     # the launcher: no third-party package, no secret (`worker` and `nested` are imported where they are needed)
@@ -63,8 +65,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "leftovers": (set(), {"psutil"}),
     "renew": (
         {
-            "auth", "channel", "client", "console", "credentials", "deadline", "errors", "sensitive", "servers",
-            "session.rewriting",
+            "auth", "channel", "client", "console", "credentials", "deadline", "errors", "network", "sensitive",
+            "servers", "session.rewriting", "timings",
         },
         set(),
     ),
@@ -88,7 +90,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "crypto": (set(), set()),
     "crypto.primitives": ({"errors"}, {"cryptography"}),
     "crypto.encstring": ({"crypto.primitives", "errors"}, set()),
-    "crypto.keys": ({"crypto.encstring", "crypto.primitives", "errors", "sensitive"}, set()),
+    "crypto.parameters": (set(), set()),
+    "crypto.keys": ({"crypto.encstring", "crypto.parameters", "crypto.primitives", "errors", "sensitive"}, set()),
     "crypto.asymmetric": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
     # V2 accounts
     "crypto.cbor": ({"errors"}, set()),
@@ -100,16 +103,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "crypto.security_state": (
         {
-            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.keys", "crypto.primitives",
-            "crypto.vault_key", "errors",
+            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.parameters",
+            "crypto.primitives", "crypto.vault_key", "errors",
         },
         set(),
     ),
     "crypto.blob": ({"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.vault_key", "errors"}, set()),
     "crypto.account_keys": (
         {
-            "crypto.asymmetric", "crypto.encstring", "crypto.keys", "crypto.primitives", "crypto.security_state",
-            "crypto.vault_key", "errors", "sensitive",
+            "crypto.asymmetric", "crypto.encstring", "crypto.keys", "crypto.parameters", "crypto.primitives",
+            "crypto.security_state", "crypto.vault_key", "errors", "sensitive",
         },
         set(),
     ),
@@ -150,12 +153,20 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # the network: no key
     "tls": ({"crypto.primitives", "errors", "servers"}, set()),
-    "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "tls"}, {"httpx"}),
+    "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "transport"}, set()),
+    "transport": (set(), set()),
+    "connecting": ({"deadline", "tasks", "timings", "tls", "transport"}, set()),
+    "direct": ({"connecting", "deadline", "transport"}, set()),
+    "proxied": ({"deadline", "errors", "tls", "transport"}, {"httpx"}),
+    "network": ({"connecting", "deadline", "direct", "proxied", "timings", "transport"}, set()),
     "wire": ({"errors"}, set()),
     "jsontext": (set(), {"orjson"}),
     "answer": ({"errors", "jsontext", "sensitive", "servers"}, set()),
-    "fetching": ({"answer", "client", "errors", "sensitive"}, set()),
-    "auth": ({"answer", "client", "credentials", "crypto.keys", "errors", "sensitive", "servers", "wire"}, set()),
+    "fetching": ({"answer", "client", "errors", "sensitive", "tasks"}, set()),
+    "auth": (
+        {"answer", "client", "credentials", "crypto.parameters", "errors", "sensitive", "servers", "wire"},
+        set(),
+    ),
     "key_connector": ({"answer", "client", "errors", "sensitive", "servers", "wire"}, set()),
     # the session: no HTTP
     "session": (set(), set()),
@@ -163,7 +174,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
     "session.data_file": (
         {
-            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.keys", "errors", "jsontext",
+            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "errors", "jsontext",
             "sensitive", "servers", "session.sane", "session.vault_state",
         },
         set(),
@@ -178,8 +189,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # what connects them
     "unlock": (
         {
-            "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.keys",
-            "crypto.vault_key", "deadline", "errors", "fetching", "key_connector", "sensitive", "servers",
+            "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.parameters",
+            "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "key_connector", "network",
+            "sensitive", "servers", "tasks", "timings",
         },
         set(),
     ),
@@ -192,8 +204,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "worker": (
         {
             "channel", "checking", "command", "console", "credentials", "deadline", "environment", "errors", "kernel",
-            "listing", "nested", "renew", "resolving", "restoring", "session.data_file", "session.files",
-            "session.opening", "session.vault_state", "unlock", "wanted",
+            "listing", "nested", "network", "renew", "resolving", "restoring", "session.data_file", "session.files",
+            "session.opening", "session.vault_state", "timings", "unlock", "wanted",
         } | OPTIONS,
         set(),
     ),
@@ -321,7 +333,7 @@ def test_each_package_has_one_importer() -> None:
     assert importers == {
         "cryptography": ["crypto.primitives"],
         "dotenv": ["envfiles"],
-        "httpx": ["client"],
+        "httpx": ["proxied"],
         "orjson": ["jsontext"],
         "psutil": ["leftovers"],
     }

@@ -11,14 +11,8 @@ from __future__ import annotations
 from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
-from bwrun.crypto.keys import (
-    KeyConnectorData,
-    UnlockData,
-    WrappedAccountKeys,
-    check_kdf,
-    derive_master_key,
-    stretch_master_key,
-)
+from bwrun.crypto.keys import check_kdf, derive_master_key, stretch_master_key
+from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
 from bwrun.sensitive import Sensitive

@@ -1,5 +1,5 @@
 """
-master password → master key → stretched master key, and what the server keeps of an account's keys.
+master password → master key → stretched master key.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/keys/{kdf,master_key,utils}.rs;
 limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK's own minima.
@@ -8,63 +8,16 @@ limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK'
 from __future__ import annotations
 
 from bwrun.crypto import primitives
-from bwrun.crypto.encstring import COSE_ENCRYPT0, SymmetricKey, kind_of
+from bwrun.crypto.encstring import SymmetricKey
+from bwrun.crypto.parameters import Kdf, Pbkdf2
 from bwrun.errors import CryptoError
 from bwrun.sensitive import Sensitive
-from bwrun.structs import Struct
 
 # What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
 PBKDF2_ITERATIONS = range(5_000, 10_000_001)
 ARGON2_ITERATIONS = range(1, 11)
 ARGON2_MEMORY_MIB = range(15, 1025)
 ARGON2_PARALLELISM = range(1, 17)
-
-
-class Pbkdf2(Struct):
-    """PBKDF2-HMAC-SHA256."""
-
-    iterations: int
-
-
-class Argon2id(Struct):
-    """Argon2id; `memory_mib` in MiB."""
-
-    iterations: int
-    memory_mib: int
-    parallelism: int
-
-
-Kdf = Pbkdf2 | Argon2id
-
-
-class UnlockData(Struct):
-    """What the server keeps for unlocking: how the master key is derived, and what it wraps."""
-
-    kdf: Kdf
-    salt: str  # "typically the user's e-mail address"
-    master_key_wrapped_user_key: str
-
-
-class KeyConnectorData(Struct):
-    """The same for an account whose master key a Key Connector keeps: nothing is derived."""
-
-    kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
-    master_key_wrapped_user_key: str
-
-
-class WrappedAccountKeys(Struct):
-    """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
-
-    private_key: str | None = None  # EncString
-    signing_key: str | None = None  # EncString
-    signed_public_key: str | None = None  # base64 of COSE_Sign1
-    security_state: str | None = None  # base64 of COSE_Sign1
-
-    @property
-    def is_v2(self) -> bool:
-        """Whether any part is one that V2 accounts alone have."""
-        has_type_7 = self.private_key is not None and kind_of(self.private_key) == COSE_ENCRYPT0
-        return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))
 
 
 def check_kdf(kdf: Kdf, *, testing_any_cost: bool = False) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.ciphers import CipherContext
 
-# RSA, serialization and x509 cost 40 ms to import: where they are used, which is while the KDF runs or never.
+# RSA, serialization and x509 cost 10 ms and more to import: where they are used; `import_rsa()` is for an idle moment.
 
 BLOCK = 16
 KEY_SIZE = 32
@@ -128,6 +128,12 @@ def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
     padded = padder.update(plaintext) + padder.finalize()
     encryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).encryptor()
     return encryptor.update(padded) + encryptor.finalize()
+
+
+def import_rsa() -> None:
+    """Import what private keys will need."""
+    from cryptography.hazmat.primitives import serialization  # noqa: F401, PLC0415
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: F401, PLC0415
 
 
 def load_rsa_private_key(der: bytes) -> RsaPrivateKey:

@@ -13,7 +13,7 @@ from bwrun.crypto import cbor, primitives
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.cose import SigningKey, verify_sign1
 from bwrun.crypto.encstring import COSE_KEY, PKCS8, from_base64
-from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 

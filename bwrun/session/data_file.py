@@ -20,7 +20,7 @@ from email.utils import parsedate_to_datetime
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
-from bwrun.crypto.keys import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.errors import ServerError
 from bwrun.jsontext import write_json
 from bwrun.sensitive import Sensitive

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from bwrun.crypto import keys as product
+from bwrun.crypto import parameters as product
 from bwrun.crypto.account_keys import open_account_keys, open_user_key, read_key_connector_key
 from bwrun.crypto.blob import find_blob
+from bwrun.crypto.keys import derive_master_key
 from bwrun.sensitive import Sensitive
 from tests.official import Bw, Runner
 from tests.server import sdk
@@ -41,7 +42,7 @@ def test_opens_what_the_sdk_makes(kind: sdk.Kind) -> None:
             if isinstance(kdf, Argon2id)
             else product.Pbkdf2(kdf.iterations)
         )
-        master_key = product.derive_master_key(Sensitive(sdk.PASSWORD.encode()), made["salt"], costs)
+        master_key = derive_master_key(Sensitive(sdk.PASSWORD.encode()), made["salt"], costs)
     key = open_user_key(made["wrappedUserKey"], master_key)
     clear, state = made["clear"], made["state"]
     names = ("private_key", "signing_key", "signed_public_key", "security_state")

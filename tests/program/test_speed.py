@@ -19,16 +19,13 @@ CONNECTIONS = 2  # at most: a new one costs two round trips, but the config's ar
 TRACE = {"PYTHONPROFILEIMPORTTIME": "1"}
 LINE = re.compile(r"^import time:\s+\d+ \|\s+\d+ \| +(\S+)$", re.MULTILINE)
 
-NEEDED = {"anyio", "certifi", "cryptography", "h11", "httpcore", "httpx", "idna", "orjson"}
-# What httpx and its parts take along where it is installed: here it is, in most places it is not.
-TAKEN_ALONG = {
-    "brotli", "brotlicffi", "click", "exceptiongroup", "h2", "hpack", "hyperframe", "pygments", "rich", "sniffio",
-    "socksio", "trio", "typing_extensions", "zstandard",
-}  # fmt: skip
+NEEDED = {"cryptography"}
 SLOW = {
-    "argparse", "asyncio", "configparser", "csv", "ctypes.util", "cProfile", "difflib", "doctest", "email.generator",
-    "email.mime", "ftplib", "getpass", "http.server", "importlib.metadata", "multiprocessing", "netrc", "optparse",
-    "pdb", "pickle", "pkgutil", "pprint", "sqlite3", "statistics", "tomllib", "unittest", "xml",
+    "argparse", "ast", "asyncio", "concurrent", "configparser", "csv", "ctypes.util", "cProfile", "dataclasses",
+    "difflib", "doctest", "email.generator", "email.mime", "ftplib", "getpass", "hmac", "http.server",
+    "importlib.metadata", "inspect", "logging", "multiprocessing", "netrc", "optparse", "pathlib", "pdb", "pickle",
+    "pkgutil", "platform", "pprint", "shutil", "sqlite3", "statistics", "subprocess", "tempfile", "tomllib", "unittest",
+    "urllib.request", "uuid", "xml",
 }  # fmt: skip
 # Ours that only some runs need, or that can wait until the key derivation needs a core and not the interpreter.
 OURS_LATER = {
@@ -103,8 +100,8 @@ def test_worker_imports_little_before_the_login(ready: Surroundings) -> None:
     assert {"bwrun.worker", "bwrun.auth"} <= names  # it is the right place to look
     assert within(names, SLOW) == set()
     assert within(names, OURS_LATER) == set()
-    assert within(names, {"dotenv", "psutil", "cryptography.x509"}) == set()
-    assert third_party(names) - known - NEEDED - TAKEN_ALONG == set()
+    assert within(names, {"cryptography.x509", "cryptography.hazmat.primitives.serialization"}) == set()
+    assert third_party(names) - known - NEEDED == set()
 
 
 def test_session_is_imported_while_the_key_is_derived(ready: Surroundings) -> None:
@@ -120,11 +117,29 @@ def test_only_an_option_needs_argparse(ready: Surroundings) -> None:
     assert "argparse" in before_login(ready.run("-v", "--", "true", env=TRACE))
 
 
-def test_only_an_env_file_needs_dotenv(ready: Surroundings) -> None:
-    """The same for the env file."""
-    (ready.work / ".env").write_text("NAME=value\n")
+@pytest.mark.parametrize(("text", "needed"), [("NAME=value # plain\n", False), ("NAME='a value'\n", True)])
+def test_only_a_value_with_quotes_needs_dotenv(ready: Surroundings, text: str, *, needed: bool) -> None:
+    """The same for an env file with something to interpret; a plain one needs nothing."""
+    (ready.work / ".env").write_text(text)
 
-    assert "dotenv" in before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))
+    assert ("dotenv" in before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))) == needed
+
+
+@pytest.mark.parametrize(("variables", "needed"), [({}, False), ({"https_proxy": "http://127.0.0.1:9"}, True)])
+def test_only_a_proxy_needs_httpx(ready: Surroundings, variables: dict[str, str], *, needed: bool) -> None:
+    """A variable that names a proxy makes the difference, though this server is excepted from it."""
+    done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1", "no_proxy": "localhost", **variables})
+
+    assert ("httpx" in before_login(done)) == needed
+    assert ("bwrun.direct" in imported(done.stderr)) != needed
+
+
+def test_only_a_large_vault_needs_orjson(ready: Surroundings) -> None:
+    """A small vault is read and written by the standard library, which is there already."""
+    names = imported(ready.run("--", "true", env=TRACE).stderr)
+
+    assert "json" in names
+    assert "orjson" not in names
 
 
 def test_nested_run_imports_no_network(ready: Surroundings) -> None:

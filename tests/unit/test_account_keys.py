@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bwrun.crypto.account_keys import open_account_keys, open_user_key, read_key_connector_key
 from bwrun.crypto.encstring import SymmetricKey
-from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import AesKey, VaultKey, parse_key
 from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 from tests.server import cose as other

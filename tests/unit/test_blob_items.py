@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from bwrun.auth import Login as LoginReply
 from bwrun.auth import find_account_keys
 from bwrun.crypto.account_keys import open_account_keys
-from bwrun.crypto.keys import Pbkdf2 as ProductPbkdf2
-from bwrun.crypto.keys import UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import Pbkdf2 as ProductPbkdf2
+from bwrun.crypto.parameters import UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import parse_key
 from bwrun.errors import BwrunError, CryptoError, SecretNotFoundError
 from bwrun.references import parse

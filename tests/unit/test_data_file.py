@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from bwrun.crypto.account_keys import open_account_keys
 from bwrun.crypto.encstring import EncString, SymmetricKey
-from bwrun.crypto.keys import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import VaultKey, parse_key
 from bwrun.errors import ServerError, SessionError
 from bwrun.sensitive import Sensitive

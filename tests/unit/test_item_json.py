@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from bwrun.crypto.account_keys import open_account_keys
-from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import parse_key
 from bwrun.references import Field, Reference
 from bwrun.vault import Vault

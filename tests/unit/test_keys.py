@@ -14,15 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bwrun.crypto.account_keys import unwrap_user_key
-from bwrun.crypto.keys import (
-    Argon2id,
-    Kdf,
-    Pbkdf2,
-    UnlockData,
-    check_kdf,
-    derive_master_key,
-    stretch_master_key,
-)
+from bwrun.crypto.keys import check_kdf, derive_master_key, stretch_master_key
+from bwrun.crypto.parameters import Argon2id, Kdf, Pbkdf2, UnlockData
 from bwrun.errors import CryptoError, MalformedEncStringError, UnsupportedEncStringError, WrongMasterPasswordError
 from bwrun.sensitive import Sensitive
 from tests.server import crypto as other

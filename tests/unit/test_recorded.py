@@ -22,7 +22,7 @@ from bwrun.answer import Answer
 from bwrun.auth import Login, read_login
 from bwrun.credentials import ApiKey, Credentials
 from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
-from bwrun.crypto.keys import Pbkdf2, UnlockData
+from bwrun.crypto.parameters import Pbkdf2, UnlockData
 from bwrun.errors import CryptoError, WrongMasterPasswordError
 from bwrun.sensitive import Sensitive
 from bwrun.servers import find_server

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from bwrun import fields
 from bwrun.crypto.account_keys import AccountKeys, open_account_keys
 from bwrun.crypto.encstring import SymmetricKey
-from bwrun.crypto.keys import WrappedAccountKeys
+from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import MAX_TEXT, AesKey, parse_key
 from bwrun.decryption import decrypt_file
 from bwrun.errors import (

@@ -15,7 +15,7 @@ from bwrun.auth import Login, find_account_keys, read_login
 from bwrun.credentials import ApiKey, Credentials
 from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.encstring import SymmetricKey
-from bwrun.crypto.keys import UnlockData
+from bwrun.crypto.parameters import UnlockData
 from bwrun.crypto.vault_key import VaultKey
 from bwrun.errors import BwrunError, ServerError
 from bwrun.sensitive import Sensitive

@@ -1,0 +1,56 @@
+"""
+What the server keeps of an account's keys: how the master key is derived, and what is wrapped. Nothing is opened here.
+
+Apart from `keys`, which imports `cryptography`: a login's reply is read while that is imported.
+"""
+
+from __future__ import annotations
+
+from bwrun.structs import Struct
+
+
+class Pbkdf2(Struct):
+    """PBKDF2-HMAC-SHA256."""
+
+    iterations: int
+
+
+class Argon2id(Struct):
+    """Argon2id; `memory_mib` in MiB."""
+
+    iterations: int
+    memory_mib: int
+    parallelism: int
+
+
+Kdf = Pbkdf2 | Argon2id
+
+
+class UnlockData(Struct):
+    """What the server keeps for unlocking: how the master key is derived, and what it wraps."""
+
+    kdf: Kdf
+    salt: str  # "typically the user's e-mail address"
+    master_key_wrapped_user_key: str
+
+
+class KeyConnectorData(Struct):
+    """The same for an account whose master key a Key Connector keeps: nothing is derived."""
+
+    kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
+    master_key_wrapped_user_key: str
+
+
+class WrappedAccountKeys(Struct):
+    """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
+
+    private_key: str | None = None  # EncString
+    signing_key: str | None = None  # EncString
+    signed_public_key: str | None = None  # base64 of COSE_Sign1
+    security_state: str | None = None  # base64 of COSE_Sign1
+
+    @property
+    def is_v2(self) -> bool:
+        """Whether any part is one that V2 accounts alone have."""
+        has_type_7 = self.private_key is not None and self.private_key.startswith("7.")
+        return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))

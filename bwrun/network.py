@@ -1,0 +1,46 @@
+"""Which way requests go: straight to the server, or through the proxies that the environment names."""
+
+from __future__ import annotations
+
+import os
+
+from bwrun.connecting import Connector, place_of
+from bwrun.deadline import Deadline
+from bwrun.timings import Timings
+from bwrun.transport import Transport
+
+_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
+
+
+class Network:
+    """The way of one run."""
+
+    def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
+        """
+        Look which way it is; nothing is sent yet.
+
+        Raises SessionError: there can be no more threads.
+        """
+        self._ca_files = ca_files
+        self._deadline = deadline
+        proxied = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
+        self._connector = None if proxied else Connector(ca_files, deadline, timings)
+
+    def expect(self, url: str) -> None:
+        """Begin to open a connection to where `url` is, if it goes straight there: it will be asked soon."""
+        if self._connector is not None:
+            self._connector.prepare(place_of(url))
+
+    def transport(self) -> Transport:
+        """
+        Return what carries requests.
+
+        Raises ConfigError: a CA file holds no certificate; NetworkError: a proxy's address is none that can be used.
+        """
+        if self._connector is None:
+            from bwrun.proxied import ProxiedTransport  # noqa: PLC0415  (httpx takes 110 ms: only where it is needed)
+
+            return ProxiedTransport(self._ca_files, self._deadline)
+        from bwrun.direct import DirectTransport  # noqa: PLC0415  (`http.client` takes 20 ms: connections open meanwhile)
+
+        return DirectTransport(self._connector, self._deadline)
