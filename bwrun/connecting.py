@@ -6,19 +6,20 @@ Apart from `direct`, which imports `http.client`: a handshake goes on while that
 
 from __future__ import annotations
 
+import _socket
 import os
 import socket
 import ssl
-from urllib.parse import urlsplit
 
 from bwrun.deadline import Deadline
+from bwrun.dialing import connect
 from bwrun.tasks import Task
 from bwrun.timings import Timings
 from bwrun.tls import full_context, is_unknown_issuer, issuer_of, make_context
 from bwrun.transport import Kind, TransportError
+from bwrun.urls import PORTS, split_url
 
 Place = tuple[str, str, int]  # scheme, host, port
-PORTS = {"https": 443, "http": 80}
 
 
 class Connector:
@@ -34,11 +35,16 @@ class Connector:
         self._deadline = deadline
         self._timings = timings
         self._context = Task(lambda: make_context(ca_files))
-        self._early: dict[Place, list[Task[socket.socket]]] = {}
+        self._early: tuple[Place, Task[socket.socket]] | None = None
 
-    def prepare(self, place: Place) -> None:
-        """Begin to open a connection that will be wanted."""
-        self._early.setdefault(place, []).append(Task(lambda: self._open(place)))
+    def prepare(self, place: Place, dialed: Task[_socket.socket] | None) -> None:
+        """Begin to open the connection that will be wanted first, where it is `dialed` already on that."""
+
+        def timed() -> socket.socket:
+            with self._timings.phase("connect"):
+                return self._open(place, dialed)
+
+        self._early = place, Task(timed)
 
     def open(self, place: Place) -> socket.socket:
         """
@@ -46,19 +52,18 @@ class Connector:
 
         Raises TransportError; ConfigError: a CA file holds no certificate.
         """
-        early = self._early.get(place)
-        return early.pop().result() if early else self._open(place)
+        early, self._early = self._early, None
+        if early is not None and early[0] == place:
+            return early[1].result()
+        return self._open(place, None)
 
     def context(self) -> ssl.SSLContext:
         """Return what connections are secured with. Raises ConfigError: a CA file holds no certificate."""
         return self._context.result()
 
-    def _open(self, place: Place) -> socket.socket:
-        with self._timings.phase("connect"):
-            return self._open_one(*place)
-
-    def _open_one(self, scheme: str, host: str, port: int) -> socket.socket:
-        plain = self._connect(host, port)
+    def _open(self, place: Place, dialed: Task[_socket.socket] | None) -> socket.socket:
+        scheme, host, port = place
+        plain = self._connect(host, port, dialed)
         if scheme != "https":
             return plain
         try:
@@ -68,15 +73,14 @@ class Connector:
                 raise _untrusted(error, host, port) from None
         try:
             # The context looks into the directory of certificates alone; the bundle beside it may have more.
-            return self._secure(self._connect(host, port), host, full_context(self._ca_files))
+            return self._secure(self._connect(host, port, None), host, full_context(self._ca_files))
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(error, host, port) from None
 
-    def _connect(self, host: str, port: int) -> socket.socket:
+    def _connect(self, host: str, port: int, dialed: Task[_socket.socket] | None) -> socket.socket:
         try:
-            address: tuple[str, int] = (_bytes(host), port)  # type: ignore[assignment]  # bytes will do for the system
-            plain = socket.create_connection(address, timeout=max(0.001, self._deadline.left()))
-            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raw = connect(host, port, max(0.001, self._deadline.left())) if dialed is None else dialed.result()
+            return socket.socket(fileno=raw.detach())
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT) from None
         except socket.gaierror:
@@ -85,14 +89,12 @@ class Connector:
             raise TransportError(Kind.UNREACHABLE, os.strerror(error.errno or 0)) from None
         except (UnicodeError, OverflowError, ValueError):
             raise TransportError(Kind.URL) from None
-        return plain
 
     def _secure(self, plain: socket.socket, host: str, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
         try:
-            return context.wrap_socket(plain, server_hostname=_bytes(host))
+            return context.wrap_socket(plain, server_hostname=host.encode() if host.isascii() else host)
         except ssl.SSLCertVerificationError:
-            plain.close()
             raise
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT) from None
@@ -104,6 +106,8 @@ class Connector:
             raise TransportError(Kind.UNREACHABLE, os.strerror(error.errno or 0)) from None
         except ValueError:
             raise TransportError(Kind.URL) from None
+        finally:
+            plain.close()  # a secured one has taken it over
 
 
 def place_of(url: str) -> Place:
@@ -113,18 +117,12 @@ def place_of(url: str) -> Place:
     Raises TransportError: it is no URL of a server.
     """
     try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
+        parts = split_url(url)
     except ValueError:
         raise TransportError(Kind.URL) from None
-    if not host or parts.scheme not in PORTS:
+    if parts.scheme not in PORTS:
         raise TransportError(Kind.URL)
-    return parts.scheme, host, port or PORTS[parts.scheme]
-
-
-def _bytes(host: str) -> bytes | str:
-    """Return a name as it goes out: for a text the codec of international names would be imported, 3 ms."""
-    return host.encode() if host.isascii() else host
+    return parts.scheme, parts.host, parts.port or PORTS[parts.scheme]
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:

@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 from urllib.parse import quote, urlsplit
 
-from bwrun.connecting import PORTS, Connector, Place, place_of
+from bwrun.connecting import Connector, Place, place_of
 from bwrun.deadline import Deadline
 from bwrun.transport import MAX_SIZE, Kind, Reply, TransportError
+from bwrun.urls import PORTS
 
 CHUNK = 256 * 1024  # bytes
 GZIP = 16 + zlib.MAX_WBITS
@@ -58,6 +59,11 @@ class DirectTransport:
             else:
                 connection.close()
         return reply
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._idle:
+            self._idle.pop()[1].close()
 
     def _exchange(
         self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None
@@ -106,7 +112,7 @@ class DirectTransport:
                 connection.close()
                 break
         _, host, port = place
-        connection = HTTPConnection(f"[{host}]" if ":" in host else host, port)
+        connection = HTTPConnection(host, port)
         connection.default_port = PORTS[place[0]]  # which the Host header leaves out
         connection.auto_open = 0  # or it would open a lost connection again, without TLS
         connection.sock = self._connector.open(place)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
+import _socket
 
 from bwrun.connecting import Connector, place_of
 from bwrun.deadline import Deadline
+from bwrun.proxies import has_proxy
+from bwrun.tasks import Task
 from bwrun.timings import Timings
 from bwrun.transport import Transport
-
-_PROXIES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 class Network:
@@ -23,13 +23,12 @@ class Network:
         """
         self._ca_files = ca_files
         self._deadline = deadline
-        proxied = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXIES)
-        self._connector = None if proxied else Connector(ca_files, deadline, timings)
+        self._connector = None if has_proxy() else Connector(ca_files, deadline, timings)
 
-    def expect(self, url: str) -> None:
-        """Begin to open a connection to where `url` is, if it goes straight there: it will be asked soon."""
+    def expect(self, url: str, dialed: Task[_socket.socket] | None) -> None:
+        """Begin to open a connection to where `url` is, which will be asked soon; it may be `dialed` already."""
         if self._connector is not None:
-            self._connector.prepare(place_of(url))
+            self._connector.prepare(place_of(url), dialed)
 
     def transport(self) -> Transport:
         """

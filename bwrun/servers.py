@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bwrun.errors import ConfigError
 from bwrun.structs import Struct
+from bwrun.urls import PORTS, split_url
 
 CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
 
@@ -75,57 +76,48 @@ def _known(server: str | None) -> Server:
         return US
     if server.strip().lower() == "eu":
         return EU
-    from urllib.parse import urlsplit  # noqa: PLC0415  (6 ms: not where the server is one that is known)
-
     base = _url(server, "--server")
-    parts = urlsplit(base)
-    cloud = _CLOUD_HOSTS.get(parts.hostname or "")
+    parts = split_url(base)
+    cloud = _CLOUD_HOSTS.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
         return cloud
     return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
 
 
 def _url(text: str, setting: str, shows: str = "the API key") -> str:
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     url = text.strip()
     if "://" not in url:
         url = f"https://{url}"
     url = url.rstrip("/")
     try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        parts = split_url(url)
     except ValueError:
-        parts, host = urlsplit(""), None
-    if not host or not url.isprintable() or " " in url or "\\" in url:
+        parts = None
+    if parts is None or not url.isprintable() or " " in url or "\\" in url:
         raise ConfigError("server", f"{setting} is not a URL", "write it as `https://vault.example.com`")
-    if parts.username is not None or parts.query or parts.fragment:
+    if not parts.is_bare:
         raise ConfigError(
             "server", f"{setting}: a URL with a user name, a query or a fragment cannot be used",
             "write it as `https://vault.example.com/path`",
         )  # fmt: skip
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(parts.host):
         raise ConfigError(
-            "insecure-server", f"{setting}: `{host}` over http would show {shows} to the network",
+            "insecure-server", f"{setting}: `{parts.host}` over http would show {shows} to the network",
             "write `https://`; http is for this machine's own loopback only",
         )  # fmt: skip
-    if parts.scheme not in ("http", "https"):
+    if parts.scheme not in PORTS:
         raise ConfigError("server", f"{setting}: `{parts.scheme}` is not https", "write it as `https://…`")
-    return f"{parts.scheme.lower()}://{parts.netloc.lower()}{parts.path}"
+    return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
 
 
 def origin(url: str) -> str:
     """Return scheme, host and port of `url`, for a message; empty if it has none."""
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
     try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-        port = f":{parts.port}" if parts.port else ""
+        parts = split_url(url)
     except ValueError:
         return ""
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}{port}" if parts.scheme and host else ""
+    shown = f"[{parts.host}]" if ":" in parts.host else parts.host
+    return f"{parts.scheme}://{shown}" + (f":{parts.port}" if parts.port else "") if parts.scheme else ""
 
 
 def is_loopback(host: str) -> bool:

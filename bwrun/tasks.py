@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bwrun.errors import SessionError
 
+TYPE_CHECKING = False  # `typing` costs 5 ms, and the first thread is to start before
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Generic, TypeVar
 
-T = TypeVar("T")
+    T = TypeVar("T")
+else:
+    T = None
+
+    class Generic:
+        """As far as it is needed to write the class."""
+
+        def __class_getitem__(cls, _item: object) -> type:
+            """Return the class."""
+            return cls
 
 
 class Task(Generic[T]):

@@ -21,9 +21,11 @@ from bwrun.deadline import Deadline
 from bwrun.environment import as_inherited, command_environment, may_hold_references, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.kernel import close_memory, die_with, outlive_parent
+from bwrun.proxies import has_proxy
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.structs import Struct
 from bwrun.timings import Timings
+from bwrun.urls import PORTS, split_url
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -142,13 +144,20 @@ class Worker:
 
     def _reach_out(self) -> Means:
         """Begin to connect and to import, where nobody has to be asked for anything before the login."""
-        deadline = Deadline(self._config.timeout)
+        deadline, server = Deadline(self._config.timeout), self._config.server
+        soon = are_at_hand(self._config)
         with self._timings.phase("import"):
-            from bwrun.network import Network  # noqa: PLC0415  (TLS: not before it is needed)
+            dialed = None
+            if soon and not has_proxy():
+                from bwrun.dialing import dial  # noqa: PLC0415
+
+                place = split_url(server.identity)
+                dialed = dial(place.host, place.port or PORTS[place.scheme], self._config.timeout)
+            from bwrun.network import Network  # noqa: PLC0415  (TLS: while the network is on its way)
 
             network = Network(self._config.ca_files, deadline, self._timings)
-            if are_at_hand(self._config):
-                network.expect(self._config.server.identity)
+            if soon:
+                network.expect(server.identity, dialed)
             from bwrun.unlock import Means  # noqa: PLC0415
         return Means(self._console, self._timings, deadline, network)
 

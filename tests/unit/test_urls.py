@@ -1,0 +1,39 @@
+"""Plain URLs are taken apart as the standard library does it."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bwrun.urls import split_url
+
+PIECES = st.sampled_from(
+    ["https", "HTTP", "ftp", "://", ":", "/", "//", "a", "Host", ".", "localhost", "443", "99999", "00080", "-", "_",
+     "~", "@", "?", "#", "[", "]", "[::1]", "%", " ", "é", "\\", "u:p"]
+)  # fmt: skip
+TEXTS = st.lists(PIECES, max_size=9).map("".join)
+LIKELY = st.lists(PIECES, max_size=6).map(lambda some: "https://" + "".join(some))
+
+
+@settings(deadline=None, max_examples=1000)
+@given(TEXTS | LIKELY)
+def test_agrees_with_the_standard_library(text: str) -> None:
+    """Each part is the same, whatever the text; where there is no host or no right port, both refuse."""
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if host is None:
+        with pytest.raises(ValueError, match=r".*"):
+            split_url(text)
+        return
+    found = split_url(text)
+
+    assert (found.scheme, found.netloc, found.host, found.port, found.path) == (
+        parts.scheme, parts.netloc, host, port, parts.path,
+    )  # fmt: skip
+    assert found.is_bare == (parts.username is None and not parts.query and not parts.fragment)
