@@ -1,17 +1,13 @@
-"""Which server is asked, and which never is: addresses, redirects, proxies."""
+"""Which server is asked, and which never is: addresses and redirects."""
 
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
 
-from tests.program.test_login_failures import AT_ONCE, CHEAP, PASSWORD, SYNC, TOKEN, fail, messages
-from tests.server.control import Account, BitwardenServer
+from tests.program.test_login_failures import CHEAP, PASSWORD, SYNC, TOKEN, fail, messages
+from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Redirect, Status
 from tests.server.specs import AccountSpec
 from tests.support.program import Surroundings
@@ -194,67 +190,3 @@ def test_redirect_to_no_address(ready: Surroundings, server: BitwardenServer, lo
 
     assert done.codes == ["server.redirect"]
     assert len([request for request in server.requests() if request.path.endswith(TOKEN)]) == 1
-
-
-@contextmanager
-def proxy_that_says(answer: bytes) -> Iterator[tuple[str, list[bytes]]]:
-    """Listen as a proxy and answer every request so; give its URL and what it was asked."""
-    asked: list[bytes] = []
-
-    def serve(listener: socket.socket) -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            with connection:
-                asked.append(connection.recv(4096))
-                connection.sendall(answer)
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve, args=(listener,), daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}", asked
-        listener.shutdown(socket.SHUT_RDWR)
-    thread.join(AT_ONCE)
-
-
-def test_proxy_that_is_not_there(ready: Surroundings, server: BitwardenServer) -> None:
-    """When nobody listens at a proxy variable's address, the proxy is blamed and not the server."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-
-    done = fail(ready, env={"https_proxy": f"http://127.0.0.1:{port}"})
-
-    assert done.codes == ["network.proxy"]
-    assert "proxy" in messages(done)[1]
-    assert server.requests() == []
-
-
-def test_proxy_that_refuses(ready: Surroundings, server: BitwardenServer) -> None:
-    """A proxy that does not let through is blamed; it sees the host's name and nothing of the login."""
-    with proxy_that_says(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as (url, asked):
-        done = fail(ready, env={"https_proxy": url})
-
-    assert messages(done) == [
-        f"error: the proxy does not let through to {server.url} [network.proxy]",
-        "hint: check https_proxy and no_proxy",
-    ]
-    assert asked
-    assert all(one.startswith(f"CONNECT localhost:{port_of(server)} ".encode()) for one in asked)
-
-
-@pytest.mark.parametrize("value", ["nonsense://canary", "http://u:canary@127.0.0.1:99999"])
-def test_proxy_that_is_no_address(ready: Surroundings, value: str) -> None:
-    """A proxy variable with nonsense in it is one clear error, and its value, maybe a password, is not shown."""
-    done = fail(ready, env={"https_proxy": value})
-
-    assert done.codes == ["network.proxy"]
-    assert "canary" not in done.stderr
-
-
-def test_no_proxy(ready: Surroundings, account: Account) -> None:
-    """A host that no_proxy names is asked directly."""
-    done = ready.run("--", "true", env={"https_proxy": "http://127.0.0.1:9", "no_proxy": "example.com,localhost"})
-
-    assert (done.status, done.stderr) == (0, "")

@@ -62,7 +62,7 @@ def echoes(connection: socket.socket, request: bytes) -> None:
 
 @contextmanager
 def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[tuple[str, list[int]]]:
-    """Listen on loopback and answer each request by the next script; give the URL, and a connection's number for each."""
+    """Answer each request by the next script; give the URL, and the number of the connection of each request."""
     host = "::1" if family is socket.AF_INET6 else "127.0.0.1"
     listener = socket.create_server((host, 0), family=family)
     asked: list[int] = []
