@@ -14,11 +14,12 @@ from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
 from bwrun import __version__
 from bwrun.answer import HTTP_OK, Answer, file_address, not_json, parse_json, redirected
 from bwrun.deadline import Deadline
-from bwrun.errors import BwrunError, NetworkError, ServerError
+from bwrun.errors import BwrunError, ServerError
+from bwrun.network_failures import network_failure
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
-from bwrun.transport import MAX_SIZE, Kind, Reply, Transport, TransportError
+from bwrun.transport import Kind, Reply, Transport, TransportError
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
 RETRIES = 3  # after the first try
@@ -108,7 +109,7 @@ class Client:
                 reply = self._once(method, url, headers, body)
             except TransportError as error:
                 if error.kind is not Kind.BROKEN or attempt == RETRIES:
-                    raise self._failure(error, url) from None
+                    raise network_failure(error, url, self._deadline, RETRIES + 1) from None
                 self._pause(failure_wait(attempt), url)
                 continue
             if reply.status == _TOO_MANY_REQUESTS:
@@ -159,37 +160,6 @@ class Client:
         if seconds >= self._deadline.left():
             raise self._deadline.exceeded(origin(url))
         time.sleep(seconds)
-
-    def _failure(self, error: TransportError, url: str) -> BwrunError:
-        """Return what having no answer means to a user."""
-        host = origin(url)
-        if error.kind is Kind.TIMEOUT:
-            return self._deadline.exceeded(host)
-        if error.kind is Kind.TOO_LARGE:
-            return ServerError("too-large", f"{host} sends more than {MAX_SIZE >> 20} MiB")
-        if error.kind is Kind.UNTRUSTED:
-            by = f", issued by `{error.issuer}`" if error.issuer else ""
-            return NetworkError(
-                "tls-untrusted", f"the certificate of {host}{by} is not trusted: {error.detail}",
-                "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
-            )  # fmt: skip
-        reason, message, hint = _WORDS[error.kind]
-        message = message.format(host=host, url=url, detail=error.detail, tries=RETRIES + 1).removesuffix(": ")
-        return NetworkError(reason, message, hint)
-
-
-# What a user is told: the reason, the message, what next.
-_WORDS = {
-    Kind.BROKEN: ("interrupted", "{host} broke off the connection, {tries} times", "try again later"),
-    Kind.DNS: ("dns", "the name {host} cannot be found", "check --server and the name service"),
-    Kind.PROXY_ADDRESS: ("proxy", "a proxy variable holds no usable address", "check https_proxy"),
-    Kind.PROXY_GONE: ("proxy", "cannot connect to the proxy in front of {host}", "check https_proxy"),
-    Kind.PROXY_REFUSES: ("proxy", "the proxy does not let through to {host}", "check https_proxy and no_proxy"),
-    Kind.TLS: ("tls", "no secure connection to {host}: {detail}", "is it https that is spoken at that port?"),
-    Kind.UNREACHABLE: ("unreachable", "cannot connect to {host}: {detail}", "check --server and the network"),
-    Kind.UNREADABLE: ("interrupted", "what {host} sends cannot be read ({detail})", "try again later"),
-    Kind.URL: ("url", "`{url}` is no URL that can be asked", "check --server"),
-}
 
 
 def _onward(url: str, reply: Reply) -> str | None:

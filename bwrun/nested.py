@@ -48,6 +48,10 @@ def run_in_place(options: Options, console: Console) -> None:
     console.show(config.verbose, config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
     console.step("using the session of the bwrun around this one")
+    if config.timings:
+        from bwrun.timings import Timings  # noqa: PLC0415
+
+        console.say(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
     become(file, config.command, variables)

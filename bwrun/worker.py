@@ -241,12 +241,15 @@ class Worker:
             check_size(file, self._config.command, environment)
             self._instruct()
         self._console.step("starting the command")
-        if self._config.timings:
-            self._console.say(self._timings.lines())
+        self._say_timings()
         self._link.send(b"exec")
         outlive_parent()
         restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
         become(file, self._config.command, environment)
+
+    def _say_timings(self) -> None:
+        if self._config.timings:
+            self._console.say(self._timings.lines())
 
     def _instruct(self) -> None:
         """Tell the supervisor what it has to know, and wait until that is in force."""
@@ -269,7 +272,8 @@ class Worker:
         session = NONE
         if self._config.session:
             session = OUTER if opened is None else OWN
-        variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}
+        with self._timings.phase("write"):
+            variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}
         if file is not None:
             environment = self._sketch(variables)
             values = {} if resolved is None else to_environment(resolved, dict.fromkeys(resolved.paths, ""))
@@ -277,6 +281,7 @@ class Worker:
             check_size(file, self._config.command, environment)
         vault = open_vault(opened.unlocked, allow_protected=True) if opened else None
         found = (wanted, resolved, vault) if wanted and resolved else None
+        self._say_timings()
         return print_report(make_report(self._config, found, file, session), self._config)
 
     def _list(self) -> int:
@@ -287,7 +292,10 @@ class Worker:
         from bwrun.listing import print_items  # noqa: PLC0415  (only for --list)
         from bwrun.resolving import open_vault  # noqa: PLC0415
 
-        return print_items(open_vault(opened.unlocked, allow_protected=True).list_items(), self._config)
+        with self._timings.phase("decrypt"):
+            items = open_vault(opened.unlocked, allow_protected=True).list_items()
+        self._say_timings()
+        return print_items(items, self._config)
 
 
 def session_data(config: Config, opened: Opened) -> SessionData:

@@ -153,7 +153,14 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     # the network: no key
     "tls": ({"crypto.primitives", "errors", "servers"}, set()),
-    "client": ({"__init__", "answer", "deadline", "errors", "ratelimit", "sensitive", "servers", "transport"}, set()),
+    "client": (
+        {
+            "__init__", "answer", "deadline", "errors", "network_failures", "ratelimit", "sensitive", "servers",
+            "transport",
+        },
+        set(),
+    ),
+    "network_failures": ({"deadline", "errors", "servers", "transport"}, set()),
     "transport": (set(), set()),
     "proxies": (set(), set()),
     "urls": (set(), set()),
@@ -204,6 +211,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "nested": (
         {
             "command", "console", "credentials", "envfiles", "environment", "restoring", "session.outer", "sources",
+            "timings",
         } | OPTIONS,
         set(),
     ),

@@ -101,7 +101,8 @@ class Probes:
 
         probes = [Probe(floor)]
         if straight:
-            probes.append(timed("straight", sys.executable, "-I", REFERENCE, "straight", url))
+            kinds = ("straight", "straight-httpx")
+            probes += [timed(kind, sys.executable, "-I", REFERENCE, kind, url) for kind in kinds]
         probes.append(timed("bwrun", BWRUN, *TRUE))
         if vault.references:
             probes.append(timed("references", BWRUN, *TRUE, variables=as_variables(vault.references)))

@@ -1,10 +1,11 @@
 """
-What bwrun is measured beside: `python -I reference.py floor|straight URL`, with the credentials in the environment.
+What bwrun is measured beside: `python -I reference.py KIND URL`, with the credentials in the environment.
 
 `floor` is (a): it prints as JSON the seconds of the parts that no run does without, each alone: one key derivation,
 and the two requests, on a TLS connection that is open and was used before, by the standard library.
 
-`straight` is (a'): what anybody would write with the libraries that bwrun has: log in, sync, derive, one after another.
+`straight` is (a'): what one would write with the libraries that bwrun has: log in, sync, derive, one after another;
+`straight-httpx` is the same with httpx, as most would do it.
 
 It stands alone, so that its start costs what its own imports cost.
 """
@@ -16,6 +17,10 @@ import os
 import ssl
 import sys
 import time
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPSConnection
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
@@ -54,7 +59,7 @@ def login_form() -> dict[str, str]:
     }
 
 
-def derive(login: dict[str, object]) -> bytes:
+def derive(login: Mapping[str, Any]) -> bytes:
     """Return the master key, by the KDF that the reply to the login names."""
     numbers = {
         name: value if isinstance(value := login.get(name), int) else 0
@@ -74,8 +79,48 @@ def derive(login: dict[str, object]) -> bytes:
     ).derive(password)
 
 
+def connect(base: str) -> tuple[HTTPConnection, str]:
+    """Return a connection, which opens with its first request, and the path that all paths are below."""
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    if parts.scheme != "https":
+        return HTTPConnection(host, parts.port), parts.path
+    return HTTPSConnection(host, parts.port, context=ssl.create_default_context()), parts.path
+
+
+def ask(connection: HTTPConnection, method: str, path: str, body: str | None = None, **headers: str) -> bytes:
+    """Return what is answered."""
+    connection.request(method, path, body, HEADERS | headers)
+    return connection.getresponse().read()
+
+
+def log_in(connection: HTTPConnection, below: str) -> dict[str, Any]:
+    """Return the reply to a login."""
+    form = urlencode(login_form())
+    reply: dict[str, Any] = json.loads(
+        ask(connection, "POST", f"{below}/connect/token", form, **{"Content-Type": FORM_TYPE})
+    )
+    return reply
+
+
+def sync(connection: HTTPConnection, below: str, login: Mapping[str, Any]) -> bytes:
+    """Return the vault."""
+    return ask(connection, "GET", below + SYNC, Authorization=f"Bearer {login['access_token']}")
+
+
 def straight(url: str) -> None:
     """Log in, sync and derive, and hold what comes."""
+    identity_url, api_url = services(url)
+    identity, below = connect(identity_url)
+    login = log_in(identity, below)
+    same = urlsplit(identity_url).netloc == urlsplit(api_url).netloc
+    api, below = (identity, urlsplit(api_url).path) if same else connect(api_url)
+    json.loads(sync(api, below, login))
+    derive(login)
+
+
+def straight_httpx(url: str) -> None:
+    """Do the same with httpx."""
     import httpx  # noqa: PLC0415
 
     identity, api = services(url)
@@ -88,37 +133,17 @@ def straight(url: str) -> None:
 
 def floor(url: str) -> dict[str, float]:
     """Return the seconds of each part, and the bytes of the sync."""
-    from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415
-    from urllib.parse import urlencode, urlsplit  # noqa: PLC0415
-
-    def connect(base: str, warm_path: str) -> tuple[HTTPConnection, str]:
-        parts = urlsplit(base)
-        host = parts.hostname or ""
-        secure = parts.scheme == "https"
-        connection = (
-            HTTPSConnection(host, parts.port, context=ssl.create_default_context())
-            if secure
-            else HTTPConnection(host, parts.port)
-        )
-        ask(connection, "GET", parts.path + warm_path)
-        return connection, parts.path
-
-    def ask(
-        connection: HTTPConnection, method: str, path: str, body: str | None = None, **headers: str
-    ) -> tuple[bytes, float]:
-        start = time.perf_counter()
-        connection.request(method, path, body, HEADERS | headers)
-        reply = connection.getresponse().read()
-        return reply, time.perf_counter() - start
-
     identity_url, api_url = services(url)
-    identity, below = connect(identity_url, "/")
-    reply, token_time = ask(
-        identity, "POST", f"{below}/connect/token", urlencode(login_form()), **{"Content-Type": FORM_TYPE}
-    )
-    login = json.loads(reply)
-    api, below = connect(api_url, "/config")
-    vault, sync_time = ask(api, "GET", below + SYNC, Authorization=f"Bearer {login['access_token']}")
+    identity, below = connect(identity_url)
+    ask(identity, "GET", f"{below}/")
+    start = time.perf_counter()
+    login = log_in(identity, below)
+    token_time = time.perf_counter() - start
+    api, below = connect(api_url)
+    ask(api, "GET", f"{below}/config")
+    start = time.perf_counter()
+    vault = sync(api, below, login)
+    sync_time = time.perf_counter() - start
     start = time.perf_counter()
     derive(login)
     kdf_time = time.perf_counter() - start
@@ -126,7 +151,7 @@ def floor(url: str) -> dict[str, float]:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "straight":
-        straight(sys.argv[2])
-    else:
+    if sys.argv[1] == "floor":
         sys.stdout.write(json.dumps(floor(sys.argv[2])))
+    else:
+        {"straight": straight, "straight-httpx": straight_httpx}[sys.argv[1]](sys.argv[2])

@@ -17,6 +17,7 @@ Peaks = Mapping[tuple[str, int], float]
 ROWS = {
     "floor": "(a) floor: interpreter + KDF + 2 requests",
     "straight": "(a') straight script: login, sync, KDF",
+    "straight-httpx": "  the same script with httpx",
     "bwrun": "bwrun -- true",
     "references": f"  with {SECRETS} references by name",
     "values": f"  --no-session, {SECRETS} references by name",
