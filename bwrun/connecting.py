@@ -35,16 +35,19 @@ class Connector:
         self._deadline = deadline
         self._timings = timings
         self._context = Task(lambda: make_context(ca_files))
-        self._early: tuple[Place, Task[socket.socket]] | None = None
+        self._early: list[tuple[Place, Task[socket.socket]]] = []
 
     def prepare(self, place: Place, dialed: Task[_socket.socket] | None) -> None:
-        """Begin to open the connection that will be wanted first, where it is `dialed` already on that."""
+        """Begin to open a connection that will be wanted, where it is `dialed` already on that."""
+        first = not self._early
 
         def timed() -> socket.socket:
+            if not first:
+                return self._open(place, dialed)
             with self._timings.phase("connect"):
                 return self._open(place, dialed)
 
-        self._early = place, Task(timed)
+        self._early.append((place, Task(timed)))
 
     def open(self, place: Place) -> socket.socket:
         """
@@ -52,9 +55,10 @@ class Connector:
 
         Raises TransportError; ConfigError: a CA file holds no certificate.
         """
-        early, self._early = self._early, None
-        if early is not None and early[0] == place:
-            return early[1].result()
+        for early in self._early:
+            if early[0] == place:
+                self._early.remove(early)
+                return early[1].result()
         return self._open(place, None)
 
     def context(self) -> ssl.SSLContext:

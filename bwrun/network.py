@@ -25,7 +25,7 @@ class Network:
         self._deadline = deadline
         self._connector = None if has_proxy() else Connector(ca_files, deadline, timings)
 
-    def expect(self, url: str, dialed: Task[_socket.socket] | None) -> None:
+    def expect(self, url: str, dialed: Task[_socket.socket] | None = None) -> None:
         """Begin to open a connection to where `url` is, which will be asked soon; it may be `dialed` already."""
         if self._connector is not None:
             self._connector.prepare(place_of(url), dialed)

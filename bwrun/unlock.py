@@ -19,10 +19,10 @@ from bwrun.credentials import Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.deadline import Deadline
 from bwrun.errors import CredentialError, WrongMasterPasswordError
-from bwrun.fetching import Fetched, fetch_items, fetch_sync
+from bwrun.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.network import Network
 from bwrun.sensitive import Sensitive
-from bwrun.servers import origin
+from bwrun.servers import Server, origin
 from bwrun.structs import Struct
 from bwrun.tasks import Task
 from bwrun.timings import Timings
@@ -56,6 +56,12 @@ class Unlocked(Struct):
     key_connector_url: str | None  # the one that was asked
     device: str
     client: Client
+
+
+def expect_items(network: Network, server: Server, count: int) -> None:
+    """Begin to open the connections over which so many items will be fetched at once, but the login's own."""
+    for _ in range(min(count, AT_ONCE) - 1):
+        network.expect(server.api)
 
 
 def unlock_vault(

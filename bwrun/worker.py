@@ -16,16 +16,14 @@ from bwrun.cli import CHECK, LIST, Options
 from bwrun.command import become, check_size, find_command
 from bwrun.config import Config, load_config
 from bwrun.console import Console
-from bwrun.credentials import Credentials, are_at_hand, read_credentials
-from bwrun.deadline import Deadline
+from bwrun.credentials import Credentials, read_credentials
+from bwrun.early import dial_early, reach_out
 from bwrun.environment import as_inherited, command_environment, may_hold_references, socket_activation
 from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.kernel import close_memory, die_with, outlive_parent
-from bwrun.proxies import has_proxy
 from bwrun.restoring import initial_environment, restore_signals
 from bwrun.structs import Struct
 from bwrun.timings import Timings
-from bwrun.urls import PORTS, split_url
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -94,17 +92,20 @@ class Worker:
         if config.mode == LIST:
             return self._list()
         sketch = self._sketch()
-        wanted = self._find_wanted(sketch)
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
+        may_log_in = config.session or config.items or may_hold_references(sketch)
+        dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
+        wanted = self._find_wanted(sketch)
         self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
 
         outer = self._outer_session() if config.session and wanted is None else None
         opens_session = config.session and outer is None
         logs_in = opens_session or (wanted is not None and bool(wanted.references))
         self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
-        means = self._reach_out() if logs_in else None
+        items = wanted.few_ids() if wanted is not None and not opens_session else ()
+        means = reach_out(config, dialed, items, self._console, self._timings) if logs_in else None
         directory = self._await_place()
-        opened = self._unlock(means, wanted, opens_session=opens_session) if means else None
+        opened = self._unlock(means, items, opens_session=opens_session, resolves=wanted is not None) if means else None
         resolved = self._resolve(wanted, opened) if wanted else None
         if config.mode == CHECK or file is None:
             return self._check(wanted, opened, resolved, file)
@@ -142,25 +143,6 @@ class Worker:
         """Ask the supervisor to make the session's directory, if one is needed."""
         self._link.send(b"bare" if not needed else b"try" if self._config.mode == CHECK else b"place")
 
-    def _reach_out(self) -> Means:
-        """Begin to connect and to import, where nobody has to be asked for anything before the login."""
-        deadline, server = Deadline(self._config.timeout), self._config.server
-        soon = are_at_hand(self._config)
-        with self._timings.phase("import"):
-            dialed = None
-            if soon and not has_proxy():
-                from bwrun.dialing import dial  # noqa: PLC0415
-
-                place = split_url(server.identity)
-                dialed = dial(place.host, place.port or PORTS[place.scheme], self._config.timeout)
-            from bwrun.network import Network  # noqa: PLC0415  (TLS: while the network is on its way)
-
-            network = Network(self._config.ca_files, deadline, self._timings)
-            if soon:
-                network.expect(server.identity, dialed)
-            from bwrun.unlock import Means  # noqa: PLC0415
-        return Means(self._console, self._timings, deadline, network)
-
     def _await_place(self) -> str:
         """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
         with self._timings.phase("guard"):
@@ -174,8 +156,8 @@ class Worker:
             "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
         )  # fmt: skip
 
-    def _unlock(self, means: Means, wanted: Wanted | None, *, opens_session: bool) -> Opened:
-        """Log in and unlock; where a few items are all that is wanted, fetch them alone."""
+    def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
+        """Log in and unlock; `items`: those that are enough."""
         credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
         from bwrun.unlock import unlock_vault  # noqa: PLC0415
 
@@ -184,10 +166,9 @@ class Worker:
             if opens_session:
                 import bwrun.session.opening  # noqa: PLC0415
                 import bwrun.session.vault_state  # noqa: PLC0415
-            if wanted is not None or not opens_session:
+            if resolves:
                 import bwrun.resolving  # noqa: F401, PLC0415
 
-        items = wanted.few_ids() if wanted is not None and not opens_session else ()
         return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
     def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
@@ -286,9 +267,9 @@ class Worker:
 
     def _list(self) -> int:
         self._ask_for_place(needed=False)
-        means = self._reach_out()
+        means = reach_out(self._config, dial_early(self._config), (), self._console, self._timings)
         self._await_place()
-        opened = self._unlock(means, None, opens_session=False)
+        opened = self._unlock(means, (), opens_session=False, resolves=True)
         from bwrun.listing import print_items  # noqa: PLC0415  (only for --list)
         from bwrun.resolving import open_vault  # noqa: PLC0415
 

@@ -208,6 +208,13 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         },
         set(),
     ),
+    "early": (
+        {
+            "config", "console", "credentials", "deadline", "dialing", "network", "proxies", "tasks", "timings",
+            "unlock", "urls",
+        },
+        set(),
+    ),
     "nested": (
         {
             "command", "console", "credentials", "envfiles", "environment", "restoring", "session.outer", "sources",
@@ -217,10 +224,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "worker": (
         {
-            "channel", "checking", "command", "console", "credentials", "deadline", "dialing", "environment", "errors",
-            "kernel", "listing", "nested", "network", "proxies", "renew", "resolving", "restoring",
-            "session.data_file", "session.files", "session.opening", "session.vault_state", "timings", "unlock", "urls",
-            "wanted",
+            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "kernel",
+            "listing", "nested", "renew", "resolving", "restoring", "session.data_file", "session.files",
+            "session.opening", "session.vault_state", "timings", "unlock", "wanted",
         } | OPTIONS,
         set(),
     ),

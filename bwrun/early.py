@@ -1,0 +1,49 @@
+"""What begins while the supervisor is not ready yet: the connection to the server, and imports. Nothing is sent."""
+
+from __future__ import annotations
+
+from bwrun.config import Config
+from bwrun.credentials import are_at_hand
+from bwrun.deadline import Deadline
+from bwrun.proxies import has_proxy
+from bwrun.urls import PORTS, split_url
+
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from bwrun.console import Console
+    from bwrun.tasks import Task
+    from bwrun.timings import Timings
+    from bwrun.unlock import Means
+
+
+def dial_early(config: Config) -> Task[socket] | None:
+    """Begin to connect, if nobody has to be asked for anything before the login."""
+    if has_proxy() or not are_at_hand(config):
+        return None
+    from bwrun.dialing import dial  # noqa: PLC0415
+
+    place = split_url(config.server.identity)
+    return dial(place.host, place.port or PORTS[place.scheme], config.timeout)
+
+
+def reach_out(
+    config: Config, dialed: Task[socket] | None, items: tuple[str, ...], console: Console, timings: Timings
+) -> Means:
+    """
+    Go on to connect, and import what a login needs; `items`: those that will be fetched alone.
+
+    Raises SessionError: there can be no more threads.
+    """
+    deadline = Deadline(config.timeout)
+    with timings.phase("import"):
+        from bwrun.network import Network  # noqa: PLC0415  (TLS: while the network is on its way)
+
+        network = Network(config.ca_files, deadline, timings)
+        if are_at_hand(config):
+            network.expect(config.server.identity, dialed)
+        from bwrun.unlock import Means, expect_items  # noqa: PLC0415
+
+        expect_items(network, config.server, len(items))
+    return Means(console, timings, deadline, network)
