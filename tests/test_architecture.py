@@ -158,7 +158,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
-    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
+    "session.usual": ({"session.sane"}, set()),
+    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane", "session.usual"}, set()),
     "session.data_file": (
         {
             "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.keys", "errors", "jsontext",
