@@ -26,6 +26,7 @@ from bwrun.sensitive import Sensitive
 
 T = TypeVar("T")
 
+BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents are one sealed blob
 TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
 
 
@@ -239,7 +240,7 @@ class Item:
 def has_blob(record: Record) -> bool:
     """Return whether an item's contents are one sealed blob: other values of `data` only repeat its fields."""
     data = record.get("data")
-    if not isinstance(data, str) or '"format_version"' not in data:
+    if not isinstance(data, str) or BLOB_MARK not in data:
         return False
     try:
         found = json.loads(data)

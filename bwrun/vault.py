@@ -1,7 +1,6 @@
 """
 The vault: references in, values out, and nothing opened that was not asked for.
 
-Names are decrypted when an item is first looked up by name, all of them, once; values of the items asked for alone.
 An item is found by its id or by its exact name, narrowed by folder, collection and organization.  What lies in the
 trash or belongs to a disabled organization is refused by name when nothing else fits; an archived item gives way to
 one that is not.
@@ -18,13 +17,13 @@ from bwrun.crypto.account_keys import AccountKeys
 from bwrun.decryption import Record
 from bwrun.errors import (
     AmbiguousReferenceError,
-    BwrunError,
     ProtectedItemError,
     SecretNotFoundError,
     UnavailableItemError,
 )
 from bwrun.field_values import custom_value, field_value, find_attachment
-from bwrun.items import Attachment, Item, name_of
+from bwrun.items import Attachment, Item
+from bwrun.name_index import NameIndex
 from bwrun.places import Narrowing, Places, records
 from bwrun.references import Reference, is_id, near_names
 from bwrun.sensitive import Sensitive
@@ -71,8 +70,7 @@ class Vault:
         self._download = download
         self._now = now
         self._items: dict[str, Item] = {}
-        self._by_name: dict[str, list[str]] | None = None
-        self._unreadable: dict[str, str] = {}  # id → why its name does not open
+        self._names = NameIndex(self._records, self._places.key_of)
 
     def value(self, reference: Reference) -> Sensitive:
         """
@@ -130,7 +128,7 @@ class Vault:
 
     def list_items(self) -> list[ListedItem]:
         """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""
-        names = self._names()
+        names = self._names.everything().by_name
         called = {identity: name for name, found in names.items() for identity in found}
         alive = [identity for identity, record in self._records.items() if not record.get("deletedDate")]
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
@@ -138,9 +136,9 @@ class Vault:
 
     def _list_one(self, identity: str, name: str | None) -> ListedItem:
         record = self._records[identity]
-        alone = bool(name) and len(self._names()[name or ""]) == 1 and not is_id(name or "")
+        alone = bool(name) and len(self._names.find(name or "")) == 1 and not is_id(name or "")
         kind = record.get("type")
-        problem = self._unreadable.get(identity)
+        problem = self._names.everything().unreadable.get(identity)
         return ListedItem(
             id=identity,
             name=name,
@@ -188,7 +186,7 @@ class Vault:
             if record is None or not narrowing.has(record):
                 raise SecretNotFoundError("not-found", f"no item has the id {reference.item}{narrowing.words}")
             return reference.item.lower()
-        named = self._names().get(reference.item, [])
+        named = self._names.find(reference.item)
         fitting = [identity for identity in named if narrowing.has(self._records[identity])]
         if not fitting:
             raise self._not_found(reference, narrowing, named)
@@ -208,24 +206,12 @@ class Vault:
             return 2
         return 1 if record.get("archivedDate") else 0
 
-    def _names(self) -> dict[str, list[str]]:
-        """Return the ids of each name."""
-        if self._by_name is None:
-            self._by_name = {}
-            for identity, record in self._records.items():
-                try:
-                    name = name_of(record, self._places.key_of(record), identity)
-                except BwrunError as error:
-                    self._unreadable[identity] = error.message
-                else:
-                    self._by_name.setdefault(name, []).append(identity)
-        return self._by_name
-
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
         hints = [f"elsewhere there is {', '.join(map(self._described, named[:SHOWN]))}"] if named else []
-        near = near_names(reference.item, self._names()) if not named else []
+        names, unread = self._names.everything()
+        near = near_names(reference.item, names) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
-        unreadable = [identity for identity in self._unreadable if not self._records[identity].get("deletedDate")]
+        unreadable = [identity for identity in unread if not self._records[identity].get("deletedDate")]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
             hints.append(f"the names of {len(unreadable)} items cannot be opened: {some}")

@@ -91,6 +91,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "crypto.primitives": ({"errors"}, {"cryptography"}),
     "crypto.encstring": ({"crypto.primitives", "errors"}, set()),
     "crypto.parameters": (set(), set()),
+    "crypto.many": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
     "crypto.keys": ({"crypto.encstring", "crypto.parameters", "crypto.primitives", "errors", "sensitive"}, set()),
     "crypto.asymmetric": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
     # V2 accounts
@@ -120,15 +121,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "fields": (set(), set()),
     "totp": ({"errors"}, set()),
     "references": ({"errors", "fields", "sensitive"}, set()),
-    "decryption": ({"crypto.blob", "crypto.vault_key", "errors"}, set()),
+    "decryption": ({"crypto.blob", "crypto.many", "crypto.vault_key", "errors"}, set()),
     "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
     "item_json": ({"decryption", "fields", "items"}, set()),
     "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
     "places": ({"crypto.account_keys", "decryption", "errors", "references"}, set()),
+    "name_index": ({"crypto.many", "decryption", "errors", "items"}, set()),
     "vault": (
         {
-            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "places", "references",
-            "sensitive",
+            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "name_index", "places",
+            "references", "sensitive",
         },
         set(),
     ),
@@ -184,7 +186,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
-    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
+    "session.usual": ({"session.sane"}, set()),
+    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane", "session.usual"}, set()),
     "session.data_file": (
         {
             "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "errors", "jsontext",

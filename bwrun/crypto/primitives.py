@@ -7,6 +7,7 @@ All sizes are in bytes, memory costs in MiB.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 BLOCK = 16
 KEY_SIZE = 32
 SHORT = 1024  # bytes up to which a kept context beats a new one
+ECB = modes.ECB()  # noqa: S305  (the single blocks of which CBC is made)
 PADDINGS = [bytes((size,)) * size for size in range(BLOCK + 1)]  # PKCS#7 (RFC 5652, 6.3)
 
 
@@ -84,6 +86,17 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
     return mac.finalize()
 
 
+def hmac_sha256_of_each(key: bytes, messages: Sequence[bytes]) -> list[bytes]:
+    """Return HMAC-SHA256 of many messages under one key."""
+    found = []
+    keyed = _keyed_mac(key)
+    for message in messages:
+        mac = keyed.copy()
+        mac.update(message)
+        found.append(mac.finalize())
+    return found
+
+
 @lru_cache(maxsize=4)
 def _keyed_mac(key: bytes) -> hmac.HMAC:
     """A copy of a context that is kept costs a third of a new one."""
@@ -108,9 +121,16 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
         padded = decryptor.update(ciphertext) + decryptor.finalize()
     else:
         # CBC is each block, decrypted, XOR the one before it: with a context that is kept, 1 us instead of 6.
-        blocks = _block_decryptor(key).update(ciphertext)
-        before = iv + ciphertext[:-BLOCK]
-        padded = (int.from_bytes(blocks) ^ int.from_bytes(before)).to_bytes(len(blocks))
+        padded = xor(aes_256_decrypt_blocks(key, ciphertext), iv + ciphertext[:-BLOCK])
+    return remove_padding(padded)
+
+
+def remove_padding(padded: bytes) -> bytes:
+    """
+    Return what is left without its PKCS#7 padding.
+
+    Raises IntegrityError: the padding is wrong.
+    """
     size = padded[-1]
     if not 0 < size <= BLOCK or not padded.endswith(PADDINGS[size]):
         raise IntegrityError("the padding does not match")
@@ -119,7 +139,7 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _block_decryptor(key: bytes) -> CipherContext:
-    return Cipher(algorithms.AES256(key), modes.ECB()).decryptor()  # noqa: S305  (the blocks of CBC, see there)
+    return Cipher(algorithms.AES256(key), ECB).decryptor()
 
 
 def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
@@ -134,6 +154,21 @@ def import_rsa() -> None:
     """Import what private keys will need."""
     from cryptography.hazmat.primitives import serialization  # noqa: F401, PLC0415
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: F401, PLC0415
+
+
+def block_encryptor(key: bytes) -> Callable[[bytes], bytes]:
+    """Return what encrypts each block by itself (ECB): to know what it becomes, never to keep anything secret."""
+    return Cipher(algorithms.AES256(key), ECB).encryptor().update
+
+
+def aes_256_decrypt_blocks(key: bytes, blocks: bytes) -> bytes:
+    """Decrypt each block by itself: the first half of CBC. Only for data whose MAC was verified."""
+    return _block_decryptor(key).update(blocks)
+
+
+def xor(one: bytes, other: bytes) -> bytes:
+    """Return the XOR of two texts of one length, however long."""
+    return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))
 
 
 def load_rsa_private_key(der: bytes) -> RsaPrivateKey:

@@ -81,7 +81,7 @@ def cipher(item: Record) -> Record | None:
         "favorite": bool(item.get("favorite")),
         "edit": edit,
         "viewPassword": item.get("viewPassword") is not False,
-        "permissions": _permissions(item.get("permissions"), edit=edit),
+        "permissions": permissions(item.get("permissions"), edit=edit),
         "organizationUseTotp": bool(item.get("organizationUseTotp")),
         "reprompt": int(item.get("reprompt") in (1, True)),
     }
@@ -118,8 +118,8 @@ def _ids(value: object) -> list[object]:
     return [entry for entry in value if is_id(entry)] if isinstance(value, list) else []
 
 
-def _permissions(value: object, *, edit: bool) -> Record:
-    """Old servers send none; without both, `bw delete` and `bw restore` are refused."""
+def permissions(value: object, *, edit: bool) -> Record:
+    """Return both permissions, without which `bw delete` and `bw restore` are refused; old servers send none."""
     if not isinstance(value, dict):
         return {"delete": edit, "restore": edit}
     return {"delete": bool(value.get("delete")), "restore": bool(value.get("restore"))}
@@ -134,7 +134,7 @@ def _fields(value: object) -> Record:
     if not isinstance(value, dict):
         return {}
     cleaned: Record = {}
-    for name, inner in value.items():  # the hottest loop of writing a large vault
+    for name, inner in value.items():
         if inner is None:
             cleaned[name] = None
         elif isinstance(inner, str):
@@ -144,10 +144,15 @@ def _fields(value: object) -> Record:
             cleaned[name] = [_fields(entry) for entry in inner]
         elif name == "fido2Credentials" and isinstance(inner, list):
             found = [_fields(entry) for entry in inner]
-            cleaned[name] = [one for one in found if all(one.get(need) is not None for need in FIDO2_NEEDS)]
+            cleaned[name] = [one for one in found if is_passkey(one)]
         elif name in NUMBERS and isinstance(inner, int):
             cleaned[name] = inner
     return cleaned
+
+
+def is_passkey(value: object) -> bool:
+    """Return whether all is there that the CLI needs of a passkey."""
+    return isinstance(value, dict) and all(value.get(need) is not None for need in FIDO2_NEEDS)
 
 
 def _attachment(value: object) -> Record | None:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.errors import ServerError
-from bwrun.session import sane
+from bwrun.session import sane, usual
 from bwrun.session.sane import Record
 
 
@@ -46,7 +46,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
         for one in organizations
         if sane.is_id(one.get("id")) and private_key is not None and private_key.opens(one.get("key"))
     }
-    ciphers = _by_id(sane.cipher(one) for one in _objects(sync.get("ciphers"), "ciphers"))
+    ciphers: Record = {str(one["id"]): one for one in usual.ciphers(_objects(sync.get("ciphers"), "ciphers"))}
     collections = _by_id(sane.collection(one) for one in _objects(sync.get("collections"), "collections"))
     return {
         "ciphers_ciphers": _of_known(ciphers, keys),
