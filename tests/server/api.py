@@ -7,10 +7,10 @@ src/Api/Controllers/ConfigController.cs.
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from tests.server.errors import api_error, unauthorized
@@ -20,6 +20,13 @@ from tests.server.state import StoredAccount, World
 from tests.server.tokens import Tokens
 
 Handler = Callable[[StoredAccount, Request], Awaitable[Response]]
+PIECE = 256 * 1024  # bytes
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Give a body piece by piece."""
+    for start in range(0, max(1, len(body)), PIECE):
+        yield body[start : start + PIECE]
 
 
 class Gate:
@@ -98,7 +105,10 @@ class AccountApi:
                 restyle(account, sync_reply(account, self.gate.world.url, version)), separators=(",", ":")
             )
             account.sync_cache[version] = text.encode()
-        return Response(account.sync_cache[version], media_type="application/json")
+        body = account.sync_cache[version]
+        # In one piece, asyncio would move the rest of a large body with each part that it sends.
+        headers = {"content-length": str(len(body))}
+        return StreamingResponse(pieces(body), headers=headers, media_type="application/json")
 
     async def profile(self, account: StoredAccount, _request: Request) -> Response:
         """The profile alone."""
