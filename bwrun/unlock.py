@@ -178,10 +178,10 @@ class _Unlocking:
         return user_key, url
 
     def _import(self, meanwhile: Callable[[], None]) -> None:
-        from bwrun.crypto.primitives import import_rsa  # noqa: PLC0415
+        from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         with self._timings.phase("import"):
-            import_rsa()
+            import_what_follows()
             meanwhile()
 
     def _start(self, phase: str, function: Callable[[], T]) -> Task[T]:

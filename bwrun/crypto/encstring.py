@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import base64
 import binascii
-from dataclasses import dataclass
-from typing import ClassVar
 
 from bwrun.crypto import primitives
 from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.structs import Struct
 
 AES_256_CBC = 0  # not authenticated
 AES_256_CBC_HMAC_SHA256 = 2
@@ -37,14 +36,13 @@ NAMES = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class SymmetricKey:
+class SymmetricKey(Struct):
     """A 64-byte key: 32 bytes for AES-256-CBC, 32 for HMAC-SHA256."""
 
     enc_key: bytes
     mac_key: bytes
 
-    SIZE: ClassVar[int] = 64
+    SIZE = 64
 
     @classmethod
     def from_bytes(cls, key: bytes) -> SymmetricKey:
@@ -61,19 +59,18 @@ class SymmetricKey:
         """Return the 64 bytes."""
         return self.enc_key + self.mac_key
 
-    def __repr__(self) -> str:
-        """Show nothing of the key."""
-        return "SymmetricKey(…)"
 
-
-@dataclass(slots=True)  # made 10,000 times in a large vault: frozen would double what that costs
 class EncString:
     """An encrypted value: what kind, and its parts."""
 
-    kind: int
-    iv: bytes
-    data: bytes
-    mac: bytes
+    __slots__ = ("data", "iv", "kind", "mac")  # it is made thousands of times in a large vault
+
+    def __init__(self, kind: int, iv: bytes, data: bytes, mac: bytes) -> None:
+        """Take the parts as they are: `parse()` checks them."""
+        self.kind = kind
+        self.iv = iv
+        self.data = data
+        self.mac = mac
 
     @classmethod
     def parse(cls, text: str) -> EncString:

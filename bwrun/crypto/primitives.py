@@ -12,12 +12,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, hmac, padding
-from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
-from cryptography.hazmat.primitives.cmac import CMAC
+from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.constant_time import bytes_eq
-from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
@@ -28,14 +24,15 @@ if TYPE_CHECKING:
 
     RsaPrivateKey = RSAPrivateKey
 
-    from cryptography.hazmat.primitives.ciphers import CipherContext
+    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
-# RSA, serialization and x509 cost 10 ms and more to import: where they are used; `import_rsa()` is for an idle moment.
+# At the start stands what the KDF needs; the rest (20 ms and more) is imported where it is used, for most runs while
+# the KDF is at work: `import_what_follows()`.
 
 BLOCK = 16
 KEY_SIZE = 32
 SHORT = 1024  # bytes up to which a kept context beats a new one
-ECB = modes.ECB()  # noqa: S305  (the single blocks of which CBC is made)
 PADDINGS = [bytes((size,)) * size for size in range(BLOCK + 1)]  # PKCS#7 (RFC 5652, 6.3)
 
 
@@ -55,6 +52,8 @@ def argon2id(secret: bytes, salt: bytes, iterations: int, memory_mib: int, paral
 
     Raises CryptoError: the memory is not to be had, or the library was built without Argon2.
     """
+    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415
+
     try:
         return Argon2id(
             salt=salt, length=KEY_SIZE, iterations=iterations, lanes=parallelism, memory_cost=memory_mib * 1024
@@ -117,7 +116,7 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     if not ciphertext or len(ciphertext) % BLOCK or len(iv) != BLOCK:
         raise IntegrityError("it is not made of whole blocks")
     if len(ciphertext) > SHORT:
-        decryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).decryptor()
+        decryptor = _aes_256_cbc(key, iv).decryptor()
         padded = decryptor.update(ciphertext) + decryptor.finalize()
     else:
         # CBC is each block, decrypted, XOR the one before it: with a context that is kept, 1 us instead of 6.
@@ -139,26 +138,39 @@ def remove_padding(padded: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _block_decryptor(key: bytes) -> CipherContext:
-    return Cipher(algorithms.AES256(key), ECB).decryptor()
+    return _aes_256_ecb()(key).decryptor()
 
 
 def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
     """Pad (PKCS#7) and encrypt. The caller adds a MAC."""
-    padder = padding.PKCS7(BLOCK * 8).padder()
-    padded = padder.update(plaintext) + padder.finalize()
-    encryptor = Cipher(algorithms.AES256(key), modes.CBC(iv)).encryptor()
-    return encryptor.update(padded) + encryptor.finalize()
+    encryptor = _aes_256_cbc(key, iv).encryptor()
+    return encryptor.update(plaintext + PADDINGS[BLOCK - len(plaintext) % BLOCK]) + encryptor.finalize()
 
 
-def import_rsa() -> None:
-    """Import what private keys will need."""
-    from cryptography.hazmat.primitives import serialization  # noqa: F401, PLC0415
+def _aes_256_cbc(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+
+    return Cipher(algorithms.AES256(key), modes.CBC(iv))
+
+
+@lru_cache(maxsize=1)
+def _aes_256_ecb() -> Callable[[bytes], Cipher[modes.ECB]]:
+    """Return what takes a key: the single blocks of which CBC is made."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
+
+    ecb = modes.ECB()  # noqa: S305
+    return lambda key: Cipher(algorithms.AES256(key), ecb)
+
+
+def import_what_follows() -> None:
+    """Import what is needed after the KDF: ciphers, and what private keys need."""
+    from cryptography.hazmat.primitives import ciphers, serialization  # noqa: F401, PLC0415
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: F401, PLC0415
 
 
 def block_encryptor(key: bytes) -> Callable[[bytes], bytes]:
     """Return what encrypts each block by itself (ECB): to know what it becomes, never to keep anything secret."""
-    return Cipher(algorithms.AES256(key), ECB).encryptor().update
+    return _aes_256_ecb()(key).encryptor().update
 
 
 def aes_256_decrypt_blocks(key: bytes, blocks: bytes) -> bytes:
@@ -228,16 +240,22 @@ def certificate_issuer(der: bytes) -> str:
 
 def chacha20_block(key: bytes, counter_and_nonce: bytes) -> bytes:
     """Return one block of 64 bytes of ChaCha20's key stream (RFC 8439 2.3); counter and nonce are 16 bytes."""
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms  # noqa: PLC0415
+
     return Cipher(algorithms.ChaCha20(key, counter_and_nonce), mode=None).encryptor().update(bytes(64))
 
 
 def chacha20_poly1305_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
     """Verify and decrypt (RFC 8439); the tag is the last 16 bytes. Raises IntegrityError."""
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305  # noqa: PLC0415
+
     return _open(ChaCha20Poly1305(key), nonce, ciphertext, associated)
 
 
 def aes_256_gcm_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
     """Verify and decrypt (NIST SP 800-38D); the tag is the last 16 bytes. Raises IntegrityError."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
     return _open(AESGCM(key), nonce, ciphertext, associated)
 
 
@@ -250,6 +268,9 @@ def _open(cipher: ChaCha20Poly1305 | AESGCM, nonce: bytes, ciphertext: bytes, as
 
 def aes_256_cmac(key: bytes, data: bytes) -> bytes:
     """Return CMAC with AES-256 (NIST SP 800-38B) of `data`, 16 bytes."""
+    from cryptography.hazmat.primitives.ciphers import algorithms  # noqa: PLC0415
+    from cryptography.hazmat.primitives.cmac import CMAC  # noqa: PLC0415
+
     mac = CMAC(algorithms.AES256(key))
     mac.update(data)
     return mac.finalize()

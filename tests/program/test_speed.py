@@ -22,7 +22,7 @@ LINE = re.compile(r"^import time:\s+\d+ \|\s+\d+ \| +(\S+)$", re.MULTILINE)
 NEEDED = {"cryptography"}
 SLOW = {
     "argparse", "ast", "asyncio", "concurrent", "configparser", "csv", "ctypes.util", "cProfile", "dataclasses",
-    "difflib", "doctest", "email.generator", "email.mime", "ftplib", "getpass", "hmac", "http.server",
+    "difflib", "doctest", "email.generator", "email.mime", "ftplib", "getpass", "http.server",
     "importlib.metadata", "inspect", "logging", "multiprocessing", "netrc", "optparse", "pathlib", "pdb", "pickle",
     "pkgutil", "platform", "pprint", "shutil", "sqlite3", "statistics", "subprocess", "tempfile", "tomllib", "unittest",
     "urllib.request", "uuid", "xml",
