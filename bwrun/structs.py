@@ -27,8 +27,9 @@ class Struct:
     FIELDS: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls) -> None:
-        """Learn the names of the fields; names in capitals are constants of the class."""
-        cls.FIELDS = tuple(name for name in cls.__annotations__ if not name.isupper())
+        """Learn the names of the fields, inherited ones first; names in capitals are constants of the class."""
+        own = [name for name in cls.__annotations__ if not name.isupper()]
+        cls.FIELDS = (*cls.FIELDS, *(name for name in own if name not in cls.FIELDS))
 
     def __init__(self, *values: object, **named: object) -> None:
         """

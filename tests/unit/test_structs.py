@@ -46,6 +46,20 @@ def test_refuses_other_fields(values: tuple[object, ...], named: dict[str, objec
         kind(*values, **named)
 
 
+def test_inherits() -> None:
+    """A class made of another has its fields before its own, and may have none."""
+
+    class Three(Pair):
+        third: bool = False
+
+    class Same(Pair):
+        pass
+
+    assert Three("a", 1, third=True).as_dict() == {"first": "a", "second": 1, "third": True}
+    assert Same("a").as_tuple() == ("a", 7)
+    assert Same("a") != Pair("a")
+
+
 def test_does_not_change() -> None:
     """A field cannot be set again."""
     pair: Any = Pair("a")
