@@ -83,8 +83,9 @@ class NameIndex:
             wrapped = None if group[2] else [record["key"] for _, record in rows]
             numbers, search = search_texts([str(record["name"]) for _, record in rows], key, wrapped)
             searches.append((search, [rows[number][0] for number in numbers]))
-            for number in set(range(len(rows))) - set(numbers):
-                self._open_now(rows[number][0])
+            if len(numbers) < len(rows):
+                for number in set(range(len(rows))) - set(numbers):
+                    self._open_now(rows[number][0])
         return searches
 
     def _sort(self) -> dict[Group, list[tuple[str, Record]]]:

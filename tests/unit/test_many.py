@@ -54,6 +54,13 @@ def test_finds_all_that_are_equal_and_no_others(size: int, data: st.DataObject) 
         assert found == list(search.find(wanted))
 
 
+def test_finds_only_whole_blocks() -> None:
+    """Of 6,000 texts of which every other one fits exactly those are found: not one before it that ends alike."""
+    texts = encrypted([b"x", b"y"] * 3000)
+
+    assert list(EqualSizes([KEY.enc_key], texts).find(b"y")) == list(range(1, 6000, 2))
+
+
 @pytest.mark.parametrize("size", [5, 16, 40])
 @pytest.mark.parametrize("char", ["!", "=", "|", "\u00e9", "\ud800", "\n"])
 def test_an_odd_text_hides_no_other(size: int, char: str) -> None:

@@ -60,7 +60,12 @@ def items(draw: st.DrawFn) -> Record:
     if own is not None:
         record["key"] = keys.wrap(own, base)
         if draw(st.integers(0, 5)) == 0:
-            record |= {"data": keys.seal({"name": name}, own), "name": draw(st.sampled_from([None, record["name"]]))}
+            content = {"name": draw(st.sampled_from(NAMES)), "typeData": {"type": "login"}}
+            record |= {
+                "type": 1,
+                "data": keys.seal(content, own),
+                "name": draw(st.sampled_from([None, record["name"]])),
+            }
     damage = draw(st.integers(0, 12))
     if damage == 0:
         record[draw(st.sampled_from(["name", "key", "data"]))] = draw(st.sampled_from(ODD))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bwrun.places import records
@@ -18,6 +18,7 @@ BAD: list[object] = [
 ]  # fmt: skip
 
 
+@example([f"{GOOD[0]}0", GOOD[1][1:]])
 @given(st.lists(st.sampled_from([*GOOD, *map(str.upper, GOOD)]) | st.sampled_from(BAD), max_size=6))
 def test_records_by_id(ids: list[object]) -> None:
     """Exactly the objects whose id is a UUID are there, by the id in lower case; of two with one id, the later."""
