@@ -19,7 +19,7 @@ from bwrun.deadline import Deadline
 from bwrun.transport import MAX_SIZE, Kind, Reply, TransportError
 from bwrun.urls import PORTS
 
-CHUNK = 256 * 1024  # bytes
+CHUNK = 16 * 1024  # bytes: what a TLS record holds
 GZIP = 16 + zlib.MAX_WBITS
 # What may stand in a request's target as it is (RFC 3986); the rest is percent-encoded.
 TARGET_CHARACTERS = "/?%:@!$&'()*+,;=-._~[]"

@@ -11,7 +11,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from bwrun import fields
@@ -23,6 +22,7 @@ from bwrun.errors import (
     MalformedEncStringError,
 )
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
 
 T = TypeVar("T")
 
@@ -30,18 +30,16 @@ BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents
 TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
 
 
-@dataclass(frozen=True)
-class CustomField:
+class CustomField(Struct):
     """A custom field; its value stays encrypted until it is asked for."""
 
     name: str | None
     kind: int
-    value: object = field(repr=False)
+    value: object
     linked_id: int | None
 
 
-@dataclass(frozen=True)
-class Attachment:
+class Attachment(Struct):
     """What it takes to download a file (`item_id`, `id`, or an old server's `url`) and to open it."""
 
     item_id: str
@@ -49,7 +47,7 @@ class Attachment:
     file_name: str
     url: str | None
     size: int | None  # in bytes, as it is stored; None: the server does not say
-    key: Key = field(repr=False)
+    key: Key
 
     def decrypt(self, body: bytes) -> Sensitive:
         """

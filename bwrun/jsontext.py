@@ -14,6 +14,11 @@ import sys
 LARGE = 2 * 1024 * 1024  # bytes from which on orjson's import is paid back
 
 
+def expect_much() -> None:
+    """Import what reads and writes much, in an idle moment."""
+    import orjson  # noqa: F401, PLC0415
+
+
 def read_json(data: bytes | bytearray) -> object:
     """
     Return what `data` holds.

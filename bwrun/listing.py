@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bwrun.config import Config
@@ -19,7 +18,7 @@ def print_items(items: Iterable[ListedItem], config: Config) -> int:
     """Print the items that fit all words of the search; return the status to end with."""
     fitting = [item for item in items if fits(item, config.search)]
     if config.json:
-        return write_out(as_json([asdict(item) for item in fitting]))
+        return write_out(as_json([item.as_dict() for item in fitting]))
     return write_out(table(HEAD, [_row(item) for item in fitting]))
 
 

@@ -41,6 +41,10 @@ class Task(Generic[T]):
         except RuntimeError:
             raise SessionError("no-process", "no thread can be started: is RLIMIT_NPROC too low?") from None
 
+    def is_done(self) -> bool:
+        """Return whether the call has ended."""
+        return not self._thread.is_alive()
+
     def result(self, patience: float | None = None) -> T:
         """
         Return what the call returned, waiting for it at most `patience` seconds.

@@ -20,6 +20,7 @@ from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData,
 from bwrun.deadline import Deadline
 from bwrun.errors import CredentialError, WrongMasterPasswordError
 from bwrun.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
+from bwrun.jsontext import expect_much
 from bwrun.network import Network
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
@@ -147,14 +148,19 @@ class _Unlocking:
     ) -> tuple[VaultKey, str | None]:
         """Return the user key, and the Key Connector that was asked for what opens it."""
         from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+        from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         unlock, connector = login.unlock, self._config.key_connector_url
         if not isinstance(unlock, UnlockData):
+            self._import(import_what_follows)
             self._import(meanwhile)
             return self._ask_connector(unlock, login.access_token, sync, connector)
         password = _needed_password(self._credentials)
         key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
+        self._import(import_what_follows)
         self._import(meanwhile)
+        if not sync.is_done():
+            self._import(expect_much)  # it is large, or its way is long: this thread has the time
         try:
             user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:
@@ -177,12 +183,9 @@ class _Unlocking:
         self._console.step(f"unlocked with the key at the Key Connector {url}")
         return user_key, url
 
-    def _import(self, meanwhile: Callable[[], None]) -> None:
-        from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
-
+    def _import(self, what: Callable[[], None]) -> None:
         with self._timings.phase("import"):
-            import_what_follows()
-            meanwhile()
+            what()
 
     def _start(self, phase: str, function: Callable[[], T]) -> Task[T]:
         def timed() -> T:

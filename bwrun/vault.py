@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from bwrun import fields
 from bwrun.crypto.account_keys import AccountKeys
@@ -27,14 +26,14 @@ from bwrun.name_index import NameIndex
 from bwrun.places import Narrowing, Places, records
 from bwrun.references import Reference, is_id, near_names
 from bwrun.sensitive import Sensitive
+from bwrun.structs import Struct
 
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
 PROTECTED_HINT = "--allow-protected uses it all the same"
 UNPROTECTED = ("id", "name")
 
 
-@dataclass(frozen=True)
-class ListedItem:
+class ListedItem(Struct):
     """An item for a list: `reference` is what to paste; `name` is None if it cannot be opened, for `problem`."""
 
     id: str

@@ -206,7 +206,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "unlock": (
         {
             "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.parameters",
-            "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "key_connector", "network",
+            "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "jsontext", "key_connector",
+            "network",
             "sensitive", "servers", "tasks", "timings",
         },
         set(),

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -27,6 +26,7 @@ from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
 from bwrun.session.sane import Record
 from bwrun.session.vault_state import camel_case, profile_of, vault_state
+from bwrun.structs import Struct
 
 # libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
 STATE_VERSION = 85
@@ -35,8 +35,7 @@ STATE_VERSION = 85
 NEVER_STALE = "9999-12-31T23:59:59.000Z"
 
 
-@dataclass(frozen=True)
-class SessionData:
+class SessionData(Struct):
     """What a session is written from."""
 
     server: Server

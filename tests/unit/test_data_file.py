@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import copy
-import dataclasses
 import json
 import os
 import stat
@@ -30,6 +29,7 @@ from bwrun.session.opening import open_session
 from bwrun.session.outer import Mark, fingerprint
 from tests.server import cose
 from tests.server import crypto as other
+from tests.support.structs import changed
 
 USER, ORGANIZATION, STRANGE, MINE, OURS, THEIRS, ODD, FOLDER, COLLECTION, STRANGE_COLLECTION = (
     f"{n}0000000-0000-4000-8000-000000000000" for n in range(10)
@@ -103,7 +103,7 @@ DATA = SessionData(
 
 def written(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (any field)
     """Return data.json of DATA with changes."""
-    text = write_data(dataclasses.replace(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
+    text = write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
     state: dict[str, Any] = json.loads(text)
     return state
 
