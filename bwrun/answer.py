@@ -11,6 +11,7 @@ from bwrun.jsontext import read_json
 from bwrun.sensitive import Sensitive
 from bwrun.servers import is_loopback, origin
 from bwrun.structs import Struct
+from bwrun.transport import Body
 
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
@@ -54,7 +55,7 @@ class Answer(Struct):
         return text[:MAX_WORDS]
 
 
-def parse_json(body: bytes | bytearray) -> object:
+def parse_json(body: Body) -> object:
     """Return the JSON in `body`, None if it is none."""
     try:
         return read_json(body)
@@ -71,7 +72,7 @@ def redirected(url: str, location: str) -> ServerError:
     )
 
 
-def not_json(answer: Answer, body: bytes | bytearray) -> ServerError:
+def not_json(answer: Answer, body: Body) -> ServerError:
     """Return the error for an answer that is not JSON."""
     html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
     what = "an HTML page" if html else "something that is not JSON"

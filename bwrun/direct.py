@@ -14,9 +14,10 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 from urllib.parse import quote, urlsplit
 
+from bwrun.buffers import LARGE, large_buffer
 from bwrun.connecting import Connector, Place, place_of
 from bwrun.deadline import Deadline
-from bwrun.transport import MAX_SIZE, Kind, Reply, TransportError
+from bwrun.transport import MAX_SIZE, Body, Kind, Reply, TransportError
 from bwrun.urls import PORTS
 
 CHUNK = 16 * 1024  # bytes: what a TLS record holds
@@ -73,14 +74,16 @@ class DirectTransport:
         connection.request(method, target, body, {**headers, "Accept-Encoding": "gzip"})
         self._limit(connection)
         response = connection.getresponse()
-        data: bytes | bytearray = self._read(connection, response)
+        data = self._read(connection, response)
         found = {name.lower(): value for name, value in response.getheaders()}
         if found.get("content-encoding", "identity").lower() not in ("", "identity"):
             data = _decompress(data, found["content-encoding"])
         return Reply(response.status, found, data), not response.will_close and connection.sock is not None
 
-    def _read(self, connection: HTTPConnection, response: HTTPResponse) -> bytearray:
+    def _read(self, connection: HTTPConnection, response: HTTPResponse) -> Body:
         """Return the body, read within the deadline however slowly it drips."""
+        if response.length is not None and response.length >= LARGE and connection.sock is not None:
+            return self._read_large(connection, response, response.length)
         data = bytearray()
         while True:
             self._limit(connection)
@@ -93,6 +96,24 @@ class DirectTransport:
         if response.length:
             raise IncompleteRead(b"", response.length)
         response.close()  # the connection is free for the next; read1() leaves that out
+        return data
+
+    def _read_large(self, connection: HTTPConnection, response: HTTPResponse, size: int) -> Body:
+        """Return a body of a size that is known, read into its place."""
+        if size > MAX_SIZE:
+            raise TransportError(Kind.TOO_LARGE)
+        data = large_buffer(size)
+        early = response.read1(size)  # what came with the headers; from here on nothing lies between
+        data[: len(early)] = early
+        with memoryview(data) as view:
+            at = len(early)
+            while at < size:
+                self._limit(connection)
+                count = connection.sock.recv_into(view[at:])
+                if not count:
+                    raise IncompleteRead(b"", size - at)
+                at += count
+        response.close()
         return data
 
     def _limit(self, connection: HTTPConnection) -> None:
@@ -133,7 +154,7 @@ def _is_alive(connection: socket.socket | None) -> bool:
     return not poll.poll(0) and not (isinstance(connection, ssl.SSLSocket) and connection.pending())
 
 
-def _decompress(data: bytes | bytearray, encoding: str) -> bytes:
+def _decompress(data: Body, encoding: str) -> bytes:
     if encoding.lower() not in ("gzip", "x-gzip"):
         raise ValueError(encoding)
     inflater = zlib.decompressobj(GZIP)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import sys
+from mmap import mmap
 
-LARGE = 2 * 1024 * 1024  # bytes from which on orjson's import is paid back
+from bwrun.buffers import LARGE  # from where on orjson's import is paid back
 
 
 def expect_much() -> None:
@@ -19,7 +20,7 @@ def expect_much() -> None:
     import orjson  # noqa: F401, PLC0415
 
 
-def read_json(data: bytes | bytearray) -> object:
+def read_json(data: bytes | bytearray | mmap) -> object:
     """
     Return what `data` holds.
 
@@ -29,11 +30,34 @@ def read_json(data: bytes | bytearray) -> object:
         import orjson  # noqa: PLC0415
 
         try:
-            return orjson.loads(data)
+            return orjson.loads(memoryview(data))
         except ValueError:
             pass  # the other one says what is wrong, or reads it
-    found: object = json.loads(data, parse_constant=_no_constant)
+    found: object = json.loads(bytes(data) if isinstance(data, mmap) else data, parse_constant=_no_constant)
     return found
+
+
+def read_much(data: bytes | memoryview) -> object:
+    """
+    Return what `data` holds, read fast.
+
+    Raises ValueError: it is no JSON, or something in it is beyond this reader.
+    """
+    import orjson  # noqa: PLC0415
+
+    found: object = orjson.loads(data)
+    return found
+
+
+def write_much(value: object) -> bytes:
+    """
+    Return `value` in as few bytes as can be, UTF-8.
+
+    Raises TypeError: something in it is beyond this writer.
+    """
+    import orjson  # noqa: PLC0415
+
+    return bytes(orjson.dumps(value))
 
 
 def write_json(value: object) -> bytes:

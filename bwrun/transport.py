@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
+from mmap import mmap
 from typing import Protocol
 
 from bwrun.structs import Struct
 
+Body = bytes | bytearray | mmap  # all of them are found in, sliced to bytes, and read by parsers as they are
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
 
 
@@ -16,7 +18,7 @@ class Reply(Struct):
 
     status: int
     headers: Mapping[str, str]
-    body: bytes | bytearray
+    body: Body
 
 
 class Kind(Enum):

@@ -22,6 +22,7 @@ from bwrun.errors import (
 )
 from bwrun.field_values import custom_value, field_value, find_attachment
 from bwrun.items import Attachment, Item
+from bwrun.large import LargeVault
 from bwrun.name_index import NameIndex
 from bwrun.places import Narrowing, Places, records
 from bwrun.references import Reference, is_id, near_names
@@ -63,7 +64,9 @@ class Vault:
 
         `download` gets the body of an attachment; `now` says the time for authenticator codes.
         """
-        self._records = records(sync.get("ciphers"))
+        items = sync.get("ciphers")
+        self._whole = items.whole if isinstance(items, LargeVault) else None
+        self._records = records(items.heads if isinstance(items, LargeVault) else items)
         self._places = Places(sync, keys)
         self._allow_protected = allow_protected
         self._download = download
@@ -171,6 +174,8 @@ class Vault:
 
     def _make(self, identity: str, called: str) -> Item:
         record = self._records[identity]
+        if self._whole is not None:
+            record = self._whole(record)
         try:
             return Item(record, self._places.key_of(record), called)
         except UnavailableItemError as error:

@@ -129,7 +129,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "name_index": ({"crypto.many", "decryption", "errors", "items"}, set()),
     "vault": (
         {
-            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "name_index", "places",
+            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "large", "name_index", "places",
             "references", "sensitive",
         },
         set(),
@@ -168,16 +168,18 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "urls": (set(), set()),
     "dialing": ({"tasks"}, set()),
     "connecting": ({"deadline", "dialing", "tasks", "timings", "tls", "transport", "urls"}, set()),
-    "direct": ({"connecting", "deadline", "transport", "urls"}, set()),
+    "direct": ({"buffers", "connecting", "deadline", "transport", "urls"}, set()),
+    "buffers": (set(), set()),
     "proxied": ({"deadline", "errors", "tls", "transport"}, {"httpx"}),
     "network": (
         {"connecting", "deadline", "direct", "proxied", "proxies", "tasks", "timings", "transport"},
         set(),
     ),
     "wire": ({"errors"}, set()),
-    "jsontext": (set(), {"orjson"}),
-    "answer": ({"errors", "jsontext", "sensitive", "servers"}, set()),
-    "fetching": ({"answer", "client", "errors", "sensitive", "tasks"}, set()),
+    "jsontext": ({"buffers"}, {"orjson"}),
+    "answer": ({"errors", "jsontext", "sensitive", "servers", "transport"}, set()),
+    "fetching": ({"answer", "client", "errors", "large", "sensitive", "tasks", "transport"}, set()),
+    "large": ({"buffers", "jsontext", "transport"}, set()),
     "auth": (
         {"answer", "client", "credentials", "crypto.parameters", "errors", "sensitive", "servers", "wire"},
         set(),
@@ -187,11 +189,13 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "session": (set(), set()),
     "session.sane": (set(), set()),
     "session.usual": ({"session.sane"}, set()),
-    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane", "session.usual"}, set()),
+    "session.vault_state": ({"crypto.asymmetric", "errors", "large", "session.sane", "session.usual"}, set()),
+    "session.noted": ({"jsontext", "session.sane", "session.usual"}, set()),
     "session.data_file": (
         {
-            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "errors", "jsontext",
-            "sensitive", "servers", "session.sane", "session.vault_state",
+            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "crypto.primitives",
+            "errors", "jsontext", "large", "sensitive", "servers", "session.noted", "session.sane",
+            "session.vault_state",
         },
         set(),
     ),
@@ -207,7 +211,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {
             "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.parameters",
             "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "jsontext", "key_connector",
-            "network",
+            "large", "network",
             "sensitive", "servers", "tasks", "timings",
         },
         set(),
@@ -228,9 +232,9 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "worker": (
         {
-            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "kernel",
-            "listing", "nested", "renew", "resolving", "restoring", "session.data_file", "session.files",
-            "session.opening", "session.vault_state", "timings", "unlock", "wanted",
+            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "fetching",
+            "kernel", "large", "listing", "nested", "renew", "resolving", "restoring", "session.data_file",
+            "session.files", "session.noted", "session.opening", "session.vault_state", "timings", "unlock", "wanted",
         } | OPTIONS,
         set(),
     ),

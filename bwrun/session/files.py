@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bwrun.errors import SessionError
@@ -38,14 +38,14 @@ def write_files(directory: str, files: Iterable[NamedContent]) -> dict[str, str]
     for file in files:
         if not paths:
             _make(folder)
-        write_private(folder, file.name, file.content)
+        write_private(folder, file.name, [file.content])
         paths[file.variable] = os.path.join(folder, file.name)
     return paths
 
 
-def write_private(directory: str, name: str, data: bytes) -> None:
+def write_private(directory: str, name: str, parts: Sequence[bytes]) -> None:
     """
-    Write a new file that is the user's alone (0600, whatever the umask).
+    Write a new file that is the user's alone (0600, whatever the umask), with all `parts` in it.
 
     Raises SessionError.
     """
@@ -53,13 +53,14 @@ def write_private(directory: str, name: str, data: bytes) -> None:
         descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.fchmod(descriptor, 0o600)
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for part in parts:
+                view = memoryview(part)
+                while view:
+                    view = view[os.write(descriptor, view) :]
         finally:
             os.close(descriptor)
     except OSError as error:
-        raise _failure(directory, error, len(data)) from None
+        raise _failure(directory, error, sum(map(len, parts))) from None
 
 
 def _make(folder: str) -> None:

@@ -35,7 +35,7 @@ def open_session(
         renews=renews,
     )
     write_private(directory, DATA_FILE, write_data(data, session_key))
-    write_private(directory, MARK_FILE, mark.to_bytes())
+    write_private(directory, MARK_FILE, [mark.to_bytes()])
     variables = {"BW_SESSION": bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
     if ca_files:
         variables["NODE_EXTRA_CA_CERTS"] = _one_ca_file(directory, ca_files)
@@ -64,5 +64,5 @@ def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
                 parts.append(file.read())
         except OSError as error:
             raise SessionError("ca-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
-    write_private(directory, CA_FILE, b"\n".join(parts))
+    write_private(directory, CA_FILE, [b"\n".join(parts)])
     return os.path.join(directory, CA_FILE)

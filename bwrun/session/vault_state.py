@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.errors import ServerError
+from bwrun.large import LargeVault
 from bwrun.session import sane, usual
 from bwrun.session.sane import Record
 
@@ -31,7 +32,7 @@ def _camel(name: str) -> str:
 
 def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, events: bool) -> Record:
     """
-    Return the state keys (without `user_<id>_`) of everything that sync brings.
+    Return the state keys (without `user_<id>_`) of everything that sync brings; of a large vault without its items.
 
     An organization whose key `private_key` does not open is kept by name, its
     items and collections are left out.  `events`: whether the CLI may report
@@ -46,10 +47,9 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
         for one in organizations
         if sane.is_id(one.get("id")) and private_key is not None and private_key.opens(one.get("key"))
     }
-    ciphers: Record = {str(one["id"]): one for one in usual.ciphers(_objects(sync.get("ciphers"), "ciphers"))}
     collections = _by_id(sane.collection(one) for one in _objects(sync.get("collections"), "collections"))
     return {
-        "ciphers_ciphers": _of_known(ciphers, keys),
+        "ciphers_ciphers": _ciphers(sync.get("ciphers"), keys),
         "folder_folders": _by_id(sane.folder(one) for one in _objects(sync.get("folders"), "folders")),
         "collection_collections": _of_known(collections, keys),
         "organizations_organizations": _by_id(sane.organization(one, events=events) for one in organizations),
@@ -66,6 +66,13 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
         },
         "keyConnector_usesKeyConnector": bool(profile.get("usesKeyConnector")),
     }
+
+
+def _ciphers(items: object, keys: Mapping[str, object]) -> object:
+    if isinstance(items, LargeVault):
+        return {}
+    ciphers: Record = {str(one["id"]): one for one in usual.ciphers(_objects(items, "ciphers"))}
+    return _of_known(ciphers, keys)
 
 
 def profile_of(sync: Mapping[str, object]) -> Record:

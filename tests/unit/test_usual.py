@@ -76,13 +76,20 @@ def with_junk(changes: list[tuple[tuple[Any, ...], Any]]) -> dict[str, Any]:
     for path, junk in changes:
         inner: Any = item
         for name in path[:-1]:
-            inner = inner[name] if isinstance(inner, (dict, list)) and inner else {}
-            if not isinstance(inner, (dict, list)):
+            if not has(inner, name):
                 break
+            inner = inner[name]
         else:
-            if isinstance(inner, dict) or (isinstance(inner, list) and path[-1] in range(len(inner))):
+            if isinstance(inner, dict) or has(inner, path[-1]):
                 inner[path[-1]] = copy.deepcopy(junk)
     return item
+
+
+def has(value: object, name: object) -> bool:
+    """Return whether there is something at a place that earlier junk may have taken away."""
+    if isinstance(value, dict):
+        return name in value
+    return isinstance(value, list) and isinstance(name, int) and name < len(value)
 
 
 def one_by_one(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
