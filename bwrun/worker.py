@@ -7,7 +7,6 @@ Its execve replaces the whole address space: what Python cannot wipe, the kernel
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from bwrun import signals
@@ -45,9 +44,6 @@ if TYPE_CHECKING:
         supervisor: int
 
 
-SWITCH_INTERVAL = 0.0005  # seconds after which a thread that imports lets one go on that has an answer to read
-
-
 class Opened(Struct):
     """A vault, and what it was opened with."""
 
@@ -58,7 +54,6 @@ class Opened(Struct):
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
     """Do the work and become the command; else say why not, here and to the supervisor, and end."""
-    sys.setswitchinterval(SWITCH_INTERVAL)
     link = Channel(channel)
     try:
         status = Worker(options, console, link, inherited).work()

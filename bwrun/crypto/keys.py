@@ -53,7 +53,9 @@ def derive_master_key(master_password: Sensitive, salt: str, kdf: Kdf) -> bytes:
     salt_bytes = salt.strip().lower().encode()
     if isinstance(kdf, Pbkdf2):
         return primitives.pbkdf2_sha256(master_password.reveal(), salt_bytes, kdf.iterations)
-    return primitives.argon2id(
+    from bwrun.crypto.argon import argon2id  # noqa: PLC0415  (20 ms, and most accounts have PBKDF2)
+
+    return argon2id(
         master_password.reveal(), primitives.sha256(salt_bytes), kdf.iterations, kdf.memory_mib, kdf.parallelism
     )
 

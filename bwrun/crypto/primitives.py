@@ -46,26 +46,6 @@ def pbkdf2_sha256(secret: bytes, salt: bytes, iterations: int) -> bytes:
     return PBKDF2HMAC(hashes.SHA256(), KEY_SIZE, salt, iterations).derive(secret)
 
 
-def argon2id(secret: bytes, salt: bytes, iterations: int, memory_mib: int, parallelism: int) -> bytes:
-    """
-    Return 32 bytes of Argon2id version 0x13 (RFC 9106).
-
-    Raises CryptoError: the memory is not to be had, or the library was built without Argon2.
-    """
-    from cryptography.hazmat.primitives.kdf.argon2 import Argon2id  # noqa: PLC0415
-
-    try:
-        return Argon2id(
-            salt=salt, length=KEY_SIZE, iterations=iterations, lanes=parallelism, memory_cost=memory_mib * 1024
-        ).derive(secret)
-    except MemoryError:
-        raise CryptoError("memory", f"Argon2id needs {memory_mib} MiB of memory, and they are not there") from None
-    except UnsupportedAlgorithm:
-        raise CryptoError(
-            "no-argon2", "this installation's OpenSSL has no Argon2id", "install `cryptography` from its wheel"
-        ) from None
-
-
 def sha256(data: bytes) -> bytes:
     """Return SHA-256 of `data`."""
     digest = hashes.Hash(hashes.SHA256())

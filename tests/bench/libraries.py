@@ -25,23 +25,29 @@ from tests.bench.relay import relay
 
 CLIENTS = Path(__file__).with_name("http_clients.py")
 FAR = 100  # round trip in ms
-PRODUCT_CLIENT = "httpx, the config beside"
+PRODUCT_CLIENT = "http.client"
 CONTEXTS = {
+    "the directory of certificates alone": "ssl.create_default_context(capath=ssl.get_default_verify_paths().capath)",
     "ssl.create_default_context()": "ssl.create_default_context()",
     "the same, certifi's certificates": "ssl.create_default_context(cafile=certifi.where())",
     "no certificates (one CA in a file is near this)": "ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)",
 }
 IMPORTS = {
+    "http.client and ssl": "import http.client, ssl",
     "httpx": "import httpx",
     "httpx, its command line kept out": "import sys; sys.modules['httpx._main'] = None; import httpx",
     "httpcore": "import httpcore",
     "urllib3": "import urllib3",
     "h11 and ssl": "import h11, ssl",
-    "http.client and ssl": "import http.client, ssl",
 }
+CRYPTOGRAPHY = "from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC"
 SMALL_IMPORTS = {
     "json": "import json",
     "orjson": "import orjson",
+    "cryptography's PBKDF2": CRYPTOGRAPHY,
+    "the same, argon2-cffi": f"{CRYPTOGRAPHY}; import argon2.low_level",
+    "dataclasses": "import dataclasses",
+    "python-dotenv": "import dotenv",
 }
 
 
@@ -68,7 +74,7 @@ def main() -> int:
             Group("10,000 names: base64, HMAC, AES-CBC, padding", timed(candidates.decryption())),
             Group("a sync of 10,000 items, parsed", timed(candidates.parsing())),
             Group("its items, written", timed(candidates.writing())),
-            Group("start of a process with JSON", imports(runner, SMALL_IMPORTS)),
+            Group("start of a process with other libraries", imports(runner, SMALL_IMPORTS)),
             Group("start of a process with HTTP", imports(runner, IMPORTS)),
             Group("a TLS context, the system's CAs", contexts(runner)),
             *(clients(runner, stack.enter_context(relay(port, ms / 1000)), ca_file, ms) for ms in (0, FAR)),

@@ -13,9 +13,11 @@ from tests.official import Bw, Runner
 from tests.official.test_reading import RICH
 from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
+from tests.server.specs import ItemSpec, Login
 
 pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
 
+NOTES = "all work and no play " * 400  # 300 of them are more than a vault that is read at once
 UNCERTAIN = ("passwordHistory", "revisionDate", "creationDate")  # dates' fractions are written in two ways
 
 
@@ -26,9 +28,15 @@ def both(bw: Bw) -> Json:
     return {"items": items, "brought": brought}
 
 
-def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
-    """`bw://ID/json` is what `bw get item ID` prints, and `bw://ID/password` its password, for every kind of item."""
-    account = server.add_account(replace(RICH, email="both@example.com"))
+@pytest.mark.parametrize("fillers", [0, 300], ids=["small vault", "large vault"])
+def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, tmp_path: Path, fillers: int) -> None:
+    """
+    `bw://ID/json` is what `bw get item ID` prints, and `bw://ID/password` its password, for every kind of item.
+
+    So it is in a vault that is read in pieces, in which the CLI finds all items, too.
+    """
+    more = tuple(ItemSpec(f"filler {number}", Login("someone"), notes=NOTES) for number in range(fillers))
+    account = server.add_account(replace(RICH, email=f"both-{fillers}@example.com", items=(*RICH.items, *more)))
     ids = {item_id: str(number) for number, item_id in enumerate(account.item_ids.values())}
     specs = {account.item_ids[item.name]: item for item in RICH.items if item.name in account.item_ids}
     usable = {item_id for item_id, item in specs.items() if not item.trashed}
@@ -42,6 +50,7 @@ def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, t
     compared = [item_id for item_id in usable if item_id in listed]
 
     assert len(compared) > 8
+    assert len([item for item in listed.values() if item["name"].startswith("filler ")]) == fillers
     for item_id in compared:
         ours = json.loads(found["brought"][f"JSON_{ids[item_id]}"])
         assert comparable(ours) == comparable(listed[item_id]), item_id

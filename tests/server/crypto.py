@@ -1,4 +1,4 @@
-"""The account's cryptography, written a second time: pycryptodome, hashlib, hmac, argon2-cffi.
+"""The account's cryptography, written a second time: pycryptodome, hashlib, hmac, and OpenSSL's Argon2id.
 
 Nothing of the product is imported here: the two implementations check each other.  Formats: bitwarden/sdk-internal
 crates/bitwarden-crypto/src/{keys,enc_string}; an EncString is "<type>.<base64>|<base64>|...".
@@ -12,9 +12,9 @@ import hashlib
 import hmac
 import os
 
-from argon2.low_level import Type, hash_secret_raw
 from Crypto.Cipher import AES, PKCS1_OAEP
 from Crypto.PublicKey import RSA
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as OtherArgon2id
 
 from tests.server.specs import Argon2id, Pbkdf2
 
@@ -28,15 +28,13 @@ def derive_master_key(master_password: str, salt: str, kdf: Pbkdf2 | Argon2id) -
     secret, salt_bytes = master_password.encode(), salt.strip().lower().encode()
     if isinstance(kdf, Pbkdf2):
         return hashlib.pbkdf2_hmac("sha256", secret, salt_bytes, kdf.iterations, 32)
-    return hash_secret_raw(
-        secret,
-        hashlib.sha256(salt_bytes).digest(),
-        time_cost=kdf.iterations,
+    return OtherArgon2id(
+        salt=hashlib.sha256(salt_bytes).digest(),
+        length=32,
+        iterations=kdf.iterations,
+        lanes=kdf.parallelism,
         memory_cost=kdf.memory_mib * 1024,
-        parallelism=kdf.parallelism,
-        hash_len=32,
-        type=Type.ID,
-    )
+    ).derive(secret)
 
 
 def stretch_master_key(master_key: bytes) -> bytes:

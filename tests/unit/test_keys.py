@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from argon2.low_level import Type, hash_secret_raw
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as OtherArgon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -120,12 +120,12 @@ def test_pbkdf2_is_that_of_hashlib(password: bytes, salt: str, iterations: int) 
 
 
 @pytest.mark.parametrize("kdf", [Argon2id(1, 15, 1), Argon2id(2, 16, 4), Argon2id(4, 19, 2), Argon2id(1, 16, 16)])
-def test_argon2id_is_that_of_argon2_cffi(kdf: Argon2id) -> None:
-    """Argon2id takes MiB, hashes the salt first, and agrees with argon2-cffi at every parallelism."""
-    expected = hash_secret_raw(
-        PASSWORD.reveal(), hashlib.sha256(SALT.encode()).digest(), time_cost=kdf.iterations,
-        memory_cost=kdf.memory_mib * 1024, parallelism=kdf.parallelism, hash_len=32, type=Type.ID,
-    )  # fmt: skip
+def test_argon2id_is_that_of_openssl(kdf: Argon2id) -> None:
+    """Argon2id takes MiB, hashes the salt first, and agrees with OpenSSL's at every parallelism."""
+    expected = OtherArgon2id(
+        salt=hashlib.sha256(SALT.encode()).digest(), length=32, iterations=kdf.iterations, lanes=kdf.parallelism,
+        memory_cost=kdf.memory_mib * 1024,
+    ).derive(PASSWORD.reveal())  # fmt: skip
 
     assert derive_master_key(PASSWORD, SALT, kdf) == expected
 

@@ -6,17 +6,19 @@ import hashlib
 import hmac
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from argon2.low_level import Type, hash_secret_raw
 from Crypto.Cipher import AES, PKCS1_OAEP
 from Crypto.Hash import SHA1, SHA256
 from Crypto.PublicKey import RSA
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id as OtherArgon2id
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bwrun.crypto import primitives
+from bwrun.crypto.argon import argon2id
 from bwrun.errors import CryptoError, IntegrityError
 from tests.server.crypto import account_rsa_key
 
@@ -25,16 +27,26 @@ IV = bytes(range(100, 116))
 
 
 @pytest.mark.parametrize("parameters", [(1, 8, 1), (2, 15, 1), (3, 16, 4), (2, 16, 3), (1, 16, 16)])
-def test_argon2id_is_that_of_the_reference_implementation(parameters: tuple[int, int, int]) -> None:
-    """Argon2id agrees with argon2-cffi (the reference C code) in every parameter, parallelism included."""
+def test_argon2id_is_that_of_openssl(parameters: tuple[int, int, int]) -> None:
+    """Argon2id agrees with another implementation in every parameter, parallelism included."""
     iterations, memory_mib, parallelism = parameters
     salt = hashlib.sha256(b"salt").digest()
-    expected = hash_secret_raw(
-        b"p\xc3\xa4ss", salt, time_cost=iterations, memory_cost=memory_mib * 1024, parallelism=parallelism, hash_len=32,
-        type=Type.ID,
-    )  # fmt: skip
+    other = OtherArgon2id(salt=salt, length=32, iterations=iterations, lanes=parallelism, memory_cost=memory_mib * 1024)
 
-    assert primitives.argon2id(b"p\xc3\xa4ss", salt, iterations, memory_mib, parallelism) == expected
+    assert argon2id(b"p\xc3\xa4ss", salt, iterations, memory_mib, parallelism) == other.derive(b"p\xc3\xa4ss")
+
+
+def test_argon2id_without_the_memory() -> None:
+    """More memory than the process may have is an error that says how much is needed, and no crash."""
+    code = (
+        "import resource; from bwrun.crypto.argon import argon2id; from bwrun.errors import CryptoError\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (512 << 20, 512 << 20))\n"
+        "try: argon2id(b'x', bytes(32), 1, 1024, 1)\n"
+        "except CryptoError as error: print(error.code, error.message)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, encoding="ascii")
+
+    assert done.stdout.startswith("crypto.argon2 Argon2id needs 1024 MiB of memory and 1 threads: ")
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 5_000, 100_000])
