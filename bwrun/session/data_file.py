@@ -26,10 +26,13 @@ from bwrun.jsontext import write_json
 from bwrun.large import LargeVault
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server
-from bwrun.session.noted import NotedItems
 from bwrun.session.sane import Record
 from bwrun.session.vault_state import camel_case, profile_of, vault_state
 from bwrun.structs import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.session.noted import NotedItems  # (for large vaults alone)
 
 # libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
 STATE_VERSION = 85
