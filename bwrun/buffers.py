@@ -11,9 +11,16 @@ import mmap
 LARGE = 2 * 1024 * 1024  # bytes: from here on it is worth it
 
 
-def large_buffer(size: int) -> mmap.mmap:
-    """Return zeros that can be written to."""
-    buffer = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # what is shared has no large pages
+def large_buffer(size: int) -> mmap.mmap | bytearray:
+    """
+    Return zeros that can be written to.
+
+    Raises MemoryError.
+    """
+    try:
+        buffer = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # what is shared has no large pages
+    except OSError:
+        return bytearray(size)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         try:
             buffer.madvise(mmap.MADV_HUGEPAGE)

@@ -35,7 +35,9 @@ def as_text(value: object) -> bytes:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "surrogatepass")
 
 
-def read(body: bytes | mmap.mmap, seen: list[Record] | None = None, piece: int = 40) -> dict[str, Any] | None:
+def read(
+    body: bytes | bytearray | mmap.mmap, seen: list[Record] | None = None, piece: int = 40
+) -> dict[str, Any] | None:
     """Read a text as if it were large, in small pieces."""
     return read_large(body, None if seen is None else seen.extend, testing_size=0, testing_piece=piece)
 
