@@ -26,19 +26,20 @@ class Connector:
     """Opens connections for one run."""
 
     def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """
-        Begin to read the certificates that are trusted.
-
-        Raises SessionError: there can be no more threads.
-        """
+        """Prepare; nothing is begun yet."""
         self._ca_files = ca_files
         self._deadline = deadline
         self._timings = timings
-        self._context = Task(lambda: make_context(ca_files))
+        self._context: Task[ssl.SSLContext] | None = None
         self._early: list[tuple[Place, Task[socket.socket]]] = []
 
     def prepare(self, place: Place, dialed: Task[_socket.socket] | None) -> None:
-        """Begin to open a connection that will be wanted, where it is `dialed` already on that."""
+        """
+        Begin to open a connection that will be wanted, where it is `dialed` already on that.
+
+        Raises SessionError: there can be no more threads.
+        """
+        self._begin_context()
         first = not self._early
 
         def timed() -> socket.socket:
@@ -63,7 +64,13 @@ class Connector:
 
     def context(self) -> ssl.SSLContext:
         """Return what connections are secured with. Raises ConfigError: a CA file holds no certificate."""
-        return self._context.result()
+        return self._begin_context().result()
+
+    def _begin_context(self) -> Task[ssl.SSLContext]:
+        """Read the certificates that are trusted, once, while a connection is made."""
+        if self._context is None:
+            self._context = Task(lambda: make_context(self._ca_files))
+        return self._context
 
     def _open(self, place: Place, dialed: Task[_socket.socket] | None) -> socket.socket:
         scheme, host, port = place
@@ -126,7 +133,7 @@ def place_of(url: str) -> Place:
         raise TransportError(Kind.URL) from None
     if parts.scheme not in PORTS:
         raise TransportError(Kind.URL)
-    return parts.scheme, parts.host, parts.port or PORTS[parts.scheme]
+    return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:

@@ -21,6 +21,7 @@ from bwrun.transport import MAX_SIZE, Body, Kind, Reply, TransportError
 from bwrun.urls import PORTS
 
 CHUNK = 16 * 1024  # bytes: what a TLS record holds
+FINAL = 200  # the first status of an answer; those below say that one will come
 GZIP = 16 + zlib.MAX_WBITS
 # What may stand in a request's target as it is (RFC 3986); the rest is percent-encoded.
 TARGET_CHARACTERS = "/?%:@!$&'()*+,;=-._~[]"
@@ -70,23 +71,26 @@ class DirectTransport:
         self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[Reply, bool]:
         """Return the answer, and whether the connection can be used again."""
-        self._limit(connection)
+        sock = connection.sock  # http.client lets go of it when the server has said that it will close
+        self._limit(sock)
         connection.request(method, target, body, {**headers, "Accept-Encoding": "gzip"})
-        self._limit(connection)
+        self._limit(sock)
         response = connection.getresponse()
-        data = self._read(connection, response)
+        if response.status < FINAL:
+            raise HTTPException("an interim answer")  # of which http.client passes over `100 Continue` alone
+        data = self._read(sock, response)
         found = {name.lower(): value for name, value in response.getheaders()}
-        if found.get("content-encoding", "identity").lower() not in ("", "identity"):
+        if data and found.get("content-encoding", "identity").lower() not in ("", "identity"):
             data = _decompress(data, found["content-encoding"])
         return Reply(response.status, found, data), not response.will_close and connection.sock is not None
 
-    def _read(self, connection: HTTPConnection, response: HTTPResponse) -> Body:
+    def _read(self, sock: socket.socket, response: HTTPResponse) -> Body:
         """Return the body, read within the deadline however slowly it drips."""
-        if response.length is not None and response.length >= LARGE and connection.sock is not None:
-            return self._read_large(connection, response, response.length)
+        if response.length is not None and response.length >= LARGE:
+            return self._read_large(sock, response, response.length)
         data = bytearray()
         while True:
-            self._limit(connection)
+            self._limit(sock)
             part = response.read1(CHUNK)
             if not part:
                 break
@@ -98,30 +102,31 @@ class DirectTransport:
         response.close()  # the connection is free for the next; read1() leaves that out
         return data
 
-    def _read_large(self, connection: HTTPConnection, response: HTTPResponse, size: int) -> Body:
+    def _read_large(self, sock: socket.socket, response: HTTPResponse, size: int) -> Body:
         """Return a body of a size that is known, read into its place."""
         if size > MAX_SIZE:
             raise TransportError(Kind.TOO_LARGE)
         data = large_buffer(size)
-        early = response.read1(size)  # what came with the headers; from here on nothing lies between
+        early = response.read1(CHUNK)  # what came with the headers; from here on nothing lies between
         data[: len(early)] = early
         with memoryview(data) as view:
             at = len(early)
             while at < size:
-                self._limit(connection)
-                count = connection.sock.recv_into(view[at:])
+                self._limit(sock)
+                with view[at:] as rest:
+                    count = sock.recv_into(rest)
                 if not count:
                     raise IncompleteRead(b"", size - at)
                 at += count
         response.close()
         return data
 
-    def _limit(self, connection: HTTPConnection) -> None:
+    def _limit(self, sock: socket.socket) -> None:
         left = self._deadline.left()
         if left <= 0:
             raise TransportError(Kind.TIMEOUT)
-        if connection.sock is not None:  # it is the response's alone once the server has said that it will close
-            connection.sock.settimeout(left)
+        if sock.fileno() >= 0:
+            sock.settimeout(left)
 
     def _take(self, place: Place) -> HTTPConnection:
         """Return an open connection: one that is kept if it is alive still."""

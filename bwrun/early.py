@@ -25,7 +25,7 @@ def dial_early(config: Config) -> Task[socket] | None:
     from bwrun.dialing import dial  # noqa: PLC0415
 
     place = split_url(config.server.identity)
-    return dial(place.host, place.port or PORTS[place.scheme], config.timeout)
+    return dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
 
 
 def reach_out(
@@ -41,9 +41,11 @@ def reach_out(
         from bwrun.network import Network  # noqa: PLC0415  (TLS: while the network is on its way)
 
         network = Network(config.ca_files, deadline, timings)
-        if are_at_hand(config):
+        soon = are_at_hand(config)
+        if soon:
             network.expect(config.server.identity, dialed)
         from bwrun.unlock import Means, expect_items  # noqa: PLC0415
 
-        expect_items(network, config.server, len(items))
+        if soon:  # else a connection could be closed again before it is used
+            expect_items(network, config.server, len(items))
     return Means(console, timings, deadline, network)

@@ -66,9 +66,13 @@ class LargeVault:
 
     def _read(self, number: int) -> list[Record]:
         start, end = self._spans[number]
-        self._body[start - 1 : start], self._body[end : end + 1] = b"[", b"]"  # a comma before, and one behind it
-        with memoryview(self._body) as view:
-            records = read_much(view[start - 1 : end + 1])
+        before, after = self._body[start - 1 : start], self._body[end : end + 1]
+        self._body[start - 1 : start], self._body[end : end + 1] = b"[", b"]"  # a list in its place, not a copy
+        try:
+            with memoryview(self._body) as view, view[start - 1 : end + 1] as piece:
+                records = read_much(piece)
+        finally:
+            self._body[start - 1 : start], self._body[end : end + 1] = before, after
         if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
             raise ValueError("an item that is no object")
         return records
@@ -84,7 +88,7 @@ def read_large(
     """
     try:
         return _read_large(body, note, testing_piece) if len(body) >= testing_size else None
-    except (ValueError, RecursionError):
+    except (ValueError, TypeError, RecursionError):
         return None
 
 

@@ -13,7 +13,7 @@ class Url(Struct):
 
     scheme: str
     netloc: str  # as it was written
-    host: str
+    host: str  # in ASCII
     port: int | None  # None: the scheme's own
     path: str
     is_bare: bool  # nothing else is in it: no user, no query, no fragment
@@ -34,7 +34,19 @@ def split_url(url: str) -> Url:
     if not parts.hostname:
         raise ValueError("no host")
     is_bare = parts.username is None and not parts.query and not parts.fragment
-    return Url(parts.scheme, parts.netloc, parts.hostname, parts.port, parts.path, is_bare)
+    host = parts.hostname if parts.hostname.isascii() else _to_ascii(parts.hostname)
+    return Url(parts.scheme, parts.netloc, host, parts.port, parts.path, is_bare)
+
+
+def _to_ascii(host: str) -> str:
+    """
+    Return an international name as it is asked for, by IDNA 2008, as browsers and the official clients do.
+
+    (Python's own codec is of 2003, and makes other names of some, which may be somebody else's.)
+    """
+    import idna  # noqa: PLC0415
+
+    return idna.encode(host, uts46=True).decode("ascii")
 
 
 def _split_plain(url: str) -> Url | None:

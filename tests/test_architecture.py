@@ -169,7 +169,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "network_failures": ({"deadline", "errors", "servers", "transport"}, set()),
     "transport": (set(), set()),
     "proxies": (set(), set()),
-    "urls": (set(), set()),
+    "urls": (set(), {"idna"}),
     "dialing": ({"tasks"}, set()),
     "connecting": ({"deadline", "dialing", "tasks", "timings", "tls", "transport", "urls"}, set()),
     "direct": ({"buffers", "connecting", "deadline", "transport", "urls"}, set()),
@@ -368,6 +368,7 @@ def test_each_package_has_one_importer() -> None:
         "cryptography": ["crypto.primitives"],
         "dotenv": ["envfiles"],
         "httpx": ["proxied"],
+        "idna": ["urls"],
         "orjson": ["jsontext"],
         "psutil": ["leftovers"],
     }

@@ -64,7 +64,7 @@ class Assumed:
         member = sane.TYPE_MEMBERS.get(kind, "") if type(kind) is int else ""
         own = get(member)
         # `_` is in nothing that servers repeat in `data`, and in all that they put nowhere else.
-        if not isinstance(own, dict) or member == "sshKey" or (isinstance(data, str) and "_" in data):
+        if not member or not isinstance(own, dict) or member == "sshKey" or (isinstance(data, str) and "_" in data):
             return None
         identity, owner, folder = get("id"), get("organizationId") or None, get("folderId") or None
         name, notes, key = get("name") or None, get("notes") or None, get("key")

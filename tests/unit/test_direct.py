@@ -122,10 +122,11 @@ def ok(body: bytes, *headers: bytes) -> bytes:
         (ok(gzip.compress(BODY), b"Content-Encoding: gzip"), BODY),
         (ok(BODY, b"content-encoding: identity"), BODY),
         (ok(b""), b""),
+        (ok(b"", b"Content-Encoding: gzip"), b""),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + ok(BODY), BODY),
     ],
-    ids=["length", "until the end", "1.0", "chunked", "gzip", "identity", "empty", "204", "100 before"],
+    ids=["length", "until the end", "1.0", "chunked", "gzip", "identity", "empty", "empty gzip", "204", "100 before"],
 )  # fmt: skip
 def test_reads_answers(data: bytes, body: bytes) -> None:
     """An answer is read in each form that HTTP/1.1 has for one."""
@@ -148,10 +149,11 @@ def test_reads_answers(data: bytes, body: bytes) -> None:
         (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", Kind.UNREADABLE),
         (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, Kind.UNREADABLE),
         (CHUNKED + b"zz\r\n", Kind.BROKEN),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok(BODY), Kind.UNREADABLE),
     ],
     ids=[
         "nothing", "short", "short chunk", "short gzip", "no gzip", "br", "ssh", "no status", "tls", "headers",
-        "long header", "no chunk",
+        "long header", "no chunk", "103 before",
     ],
 )  # fmt: skip
 def test_unusable_answers(data: bytes, kind: Kind) -> None:
@@ -230,6 +232,7 @@ def test_time_is_limited(script: Script) -> None:
     ("url", "kind"),
     [
         ("http://127.0.0.1:1/", Kind.UNREACHABLE),
+        ("http://127.0.0.1:0/", Kind.UNREACHABLE),
         ("https://127.0.0.1:1/", Kind.UNREACHABLE),
         ("http://no-such-host.invalid/", Kind.DNS),
         ("http://", Kind.URL),

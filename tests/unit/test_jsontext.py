@@ -51,6 +51,12 @@ def test_half_characters_and_large_numbers() -> None:
     assert json.loads(write_json(found)) == found
 
 
+@pytest.mark.parametrize("other", [1, "\ud800", 2**70])
+def test_numbers_beyond_all_bounds(other: object) -> None:
+    """What JSON cannot write is null, as it is in JavaScript, beside whatever else."""
+    assert json.loads(write_json({"a": [read_json(b"1e999"), other]})) == {"a": [None, other]}
+
+
 def test_depth_is_an_error_of_its_own() -> None:
     """Nesting without end is a RecursionError, reading and writing."""
     nested: list[object] = []

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from bwrun.answer import parse_json
 from bwrun.buffers import large_buffer
 from bwrun.large import CONTENTS, LargeVault, Record, read_large
+from bwrun.session.noted import NotedItems
 
 TRAPS = st.sampled_from(
     ['"ciphers":[', '{"id":', '},{"id":', "]}", '\\"', "é", "\u2028", "", "2.abc==|x|y=", '{"format_version":1}', "a_b"]
@@ -122,3 +124,40 @@ def test_reads_from_large_pages() -> None:
 
     assert found is not None
     assert [found["ciphers"].whole(head) for head in found["ciphers"].heads] == sync["ciphers"]
+
+
+def login_within_logins(depth: int) -> dict[str, Any]:
+    """Return addresses inside addresses."""
+    return {"uris": [login_within_logins(depth - 1)]} if depth else {}
+
+
+def attachments(number: int) -> list[dict[str, Any]]:
+    """Return what begins as items do."""
+    return [{"id": f"{number}-{one}", "size": "x" * 30} for one in range(5)]
+
+
+GOOD = [{"id": f"{number:08x}-0000-4000-8000-000000000000", "type": 1, "login": {}} for number in range(30)]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        [{"id": "x", "name": "\ud800"}],
+        [5],
+        [{"id": str(number), "attachments": attachments(number)} for number in range(9)],
+        [{"id": GOOD[0]["id"], "type": 1, "login": login_within_logins(300)}],
+    ],
+    ids=["half a character", "no object", "lists that look like items", "deep"],
+)
+@pytest.mark.parametrize("kind", ["bytes", "bytearray", "mmap"])
+def test_a_text_that_is_given_back_is_as_it_was(kind: str, odd: list[Any]) -> None:
+    """What cannot be read in pieces, at the end or in the middle, is left as it came, whatever it is kept in."""
+    text = json.dumps({"ciphers": [*GOOD, *odd, *GOOD]}, separators=(",", ":")).encode()
+    body: bytes | bytearray | mmap.mmap = text if kind == "bytes" else bytearray(text)
+    if kind == "mmap":
+        body = large_buffer(len(text))
+        body[:] = text
+
+    assert read_large(body, NotedItems().note, testing_size=0, testing_piece=100) is None
+    assert bytes(body) == text
+    assert parse_json(body) == json.loads(text)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import idna
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +26,8 @@ def test_agrees_with_the_standard_library(text: str) -> None:
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
+        if host is not None and not host.isascii():
+            host = idna.encode(host, uts46=True).decode()
     except ValueError:
         host, port = None, None
     if host is None:
@@ -37,3 +40,12 @@ def test_agrees_with_the_standard_library(text: str) -> None:
         parts.scheme, parts.netloc, host, port, parts.path,
     )  # fmt: skip
     assert found.is_bare == (parts.username is None and not parts.query and not parts.fragment)
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"),
+    [("straße.de", "xn--strae-oqa.de"), ("BÜCHER.example", "xn--bcher-kva.example"), ("βόλος.com", "xn--nxasmm1c.com")],
+)
+def test_international_names(name: str, asked: str) -> None:
+    """A name is the one that browsers go to (IDNA 2008), not what Python's own codec makes of it."""
+    assert split_url(f"https://{name}:8443/path").host == asked

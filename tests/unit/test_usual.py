@@ -156,3 +156,8 @@ def test_usual_parts_are_not_copied() -> None:
     assert shared == [True] * CHUNK + [False] * CHUNK + [True] * CHUNK
     assert found[CHUNK]["notes"] is None
     assert as_json(found) == as_json(one_by_one(items))
+
+
+def test_unknown_types_have_no_member() -> None:
+    """An item of a type that is not known is left out, though it has a part without a name."""
+    assert ciphers([{"id": IDS[0], "type": 99, "": {"a": None}}]) == []
