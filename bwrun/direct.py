@@ -30,10 +30,11 @@ TARGET_CHARACTERS = "/?%:@!$&'()*+,;=-._~[]"
 class DirectTransport:
     """Connections that are kept for the next request to the same place. May be used from several threads."""
 
-    def __init__(self, connector: Connector, deadline: Deadline) -> None:
-        """`connector` opens the connections; a request ends by the deadline."""
+    def __init__(self, connector: Connector, deadline: Deadline, most: int = MAX_SIZE) -> None:
+        """`connector` opens the connections; a request ends by the deadline, an answer has at `most` so many bytes."""
         self._connector = connector
         self._deadline = deadline
+        self._most = most
         self._idle: list[tuple[Place, HTTPConnection]] = []
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
@@ -81,7 +82,7 @@ class DirectTransport:
         data = self._read(sock, response)
         found = {name.lower(): value for name, value in response.getheaders()}
         if data and found.get("content-encoding", "identity").lower() not in ("", "identity"):
-            data = _decompress(data, found["content-encoding"])
+            data = _decompress(data, found["content-encoding"], self._most)
         return Reply(response.status, found, data), not response.will_close and connection.sock is not None
 
     def _read(self, sock: socket.socket, response: HTTPResponse) -> Body:
@@ -95,7 +96,7 @@ class DirectTransport:
             if not part:
                 break
             data += part
-            if len(data) > MAX_SIZE:
+            if len(data) > self._most:
                 raise TransportError(Kind.TOO_LARGE)
         if response.length:
             raise IncompleteRead(b"", response.length)
@@ -104,7 +105,7 @@ class DirectTransport:
 
     def _read_large(self, sock: socket.socket, response: HTTPResponse, size: int) -> Body:
         """Return a body of a size that is known, read into its place."""
-        if size > MAX_SIZE:
+        if size > self._most:
             raise TransportError(Kind.TOO_LARGE)
         data = large_buffer(size)
         early = response.read1(CHUNK)  # what came with the headers; from here on nothing lies between
@@ -159,11 +160,11 @@ def _is_alive(connection: socket.socket | None) -> bool:
     return not poll.poll(0) and not (isinstance(connection, ssl.SSLSocket) and connection.pending())
 
 
-def _decompress(data: Body, encoding: str) -> bytes:
+def _decompress(data: Body, encoding: str, most: int) -> bytes:
     if encoding.lower() not in ("gzip", "x-gzip"):
         raise ValueError(encoding)
     inflater = zlib.decompressobj(GZIP)
-    plain = inflater.decompress(data, MAX_SIZE)
+    plain = inflater.decompress(data, most)
     if inflater.unconsumed_tail:
         raise TransportError(Kind.TOO_LARGE)
     if not inflater.eof:

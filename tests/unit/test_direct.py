@@ -15,7 +15,7 @@ from bwrun.connecting import Connector
 from bwrun.deadline import Deadline
 from bwrun.direct import DirectTransport
 from bwrun.timings import Timings
-from bwrun.transport import Kind, Reply, TransportError
+from bwrun.transport import MAX_SIZE, Kind, Reply, TransportError
 
 Script = Callable[[socket.socket, bytes], None]
 SOON = 10.0  # seconds
@@ -93,10 +93,10 @@ def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> I
 
 
 @contextmanager
-def transport(seconds: float = SOON) -> Iterator[DirectTransport]:
-    """Give one whose requests end within some seconds."""
+def transport(seconds: float = SOON, most: int = MAX_SIZE) -> Iterator[DirectTransport]:
+    """Give one whose requests end within some seconds, and whose answers have at `most` so many bytes."""
     deadline = Deadline(seconds)
-    with closing(DirectTransport(Connector((), deadline, Timings(0)), deadline)) as carrier:
+    with closing(DirectTransport(Connector((), deadline, Timings(0)), deadline, most)) as carrier:
         yield carrier
 
 
@@ -250,13 +250,28 @@ def test_no_connection(url: str, kind: Kind) -> None:
     assert caught.value.kind is kind
 
 
-def test_answer_that_inflates_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that is larger unpacked than any may be is refused, not unpacked."""
-    monkeypatch.setattr("bwrun.direct.MAX_SIZE", 1_000_000)
-    with (
-        server(says(ok(gzip.compress(bytes(2_000_000)), b"Content-Encoding: gzip"))) as (url, _),
-        pytest.raises(TransportError) as caught,
-    ):
-        get(url)
+@pytest.mark.parametrize(
+    "data",
+    [
+        ok(gzip.compress(bytes(2_000_000)), b"Content-Encoding: gzip"),
+        ok(bytes(2_000_000)),
+        b"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
+        CHUNKED + b"1e8480\r\n" + bytes(2_000_000) + b"\r\n0\r\n\r\n",
+    ],
+    ids=["inflated", "long", "said to be long", "chunks"],
+)
+def test_answers_without_end(data: bytes) -> None:
+    """An answer that is larger than any may be, packed or not, is refused and not held."""
+    with server(says(data)) as (url, _), transport(most=1_000_000) as carrier, pytest.raises(TransportError) as caught:
+        carrier.send("GET", url, {}, None)
 
     assert caught.value.kind is Kind.TOO_LARGE
+
+
+def test_reads_large_answers() -> None:
+    """A large answer arrives whole, and its connection serves the next request."""
+    large = bytes(range(256)) * 40_000
+    with server(says(ok(large)), says(ok(BODY))) as (url, asked), transport() as carrier:
+        bodies = [bytes(carrier.send("GET", url, {}, None).body) for _ in range(2)]
+
+    assert (bodies, asked) == ([large, BODY], [0, 0])
