@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bwrun.session.data_file import SessionData
     from bwrun.session.noted import NotedItems
     from bwrun.unlock import Means, Unlocked
+    from bwrun.vault import Vault
     from bwrun.wanted import Wanted
 
     class Inherited(Protocol):
@@ -83,6 +84,7 @@ class Worker:
         console.show(self._config.verbose, self._config.warnings)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
+        self._vault: Vault | None = None
 
     def work(self) -> int:
         """Become the command; return the status to end with after `--check` and `--list`, which start none."""
@@ -187,6 +189,7 @@ class Worker:
         with self._timings.phase("decrypt"):
             vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
             resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
+        self._vault = vault  # kept: to take a large one apart takes 30 ms, and execve none
         self._console.step(f"resolved {len(wanted.references)} reference(s)")
         return resolved
 

@@ -238,7 +238,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {
             "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "fetching",
             "kernel", "large", "listing", "nested", "renew", "resolving", "restoring", "session.data_file",
-            "session.files", "session.noted", "session.opening", "session.vault_state", "timings", "unlock", "wanted",
+            "session.files", "session.noted", "session.opening", "session.vault_state", "timings", "unlock", "vault",
+            "wanted",
         } | OPTIONS,
         set(),
     ),
