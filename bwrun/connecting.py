@@ -104,7 +104,7 @@ class Connector:
     def _secure(self, plain: socket.socket, host: str, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
         try:
-            return context.wrap_socket(plain, server_hostname=host.encode() if host.isascii() else host)
+            return context.wrap_socket(plain, server_hostname=host.encode())
         except ssl.SSLCertVerificationError:
             raise
         except TimeoutError:

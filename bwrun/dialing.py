@@ -24,10 +24,11 @@ def connect(host: str, port: int, patience: float) -> _socket.socket:
     """
     Return a connection to the first of the host's addresses that takes one, each within `patience` seconds.
 
+    `host` is in ASCII, as `split_url()` gives it.
+
     Raises OSError: none does, or the name has none (gaierror); UnicodeError, OverflowError: no name, no port.
     """
-    # For a text the codec of international names would be imported, 3 ms.
-    name = host.encode() if host.isascii() else host
+    name = host.encode()  # for a text the codec of international names would be imported, 3 ms
     failure = OSError("the name has no address")
     for family, kind, protocol, _, address in _socket.getaddrinfo(name, port, 0, _socket.SOCK_STREAM):
         connection = _socket.socket(family, kind, protocol)

@@ -16,17 +16,17 @@ class Network:
     """The way of one run."""
 
     def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """
-        Look which way it is; nothing is sent yet.
-
-        Raises SessionError: there can be no more threads.
-        """
+        """Look which way it is; nothing is begun yet."""
         self._ca_files = ca_files
         self._deadline = deadline
         self._connector = None if has_proxy() else Connector(ca_files, deadline, timings)
 
     def expect(self, url: str, dialed: Task[_socket.socket] | None = None) -> None:
-        """Begin to open a connection to where `url` is, which will be asked soon; it may be `dialed` already."""
+        """
+        Begin to open a connection to where `url` is, which will be asked soon; it may be `dialed` already.
+
+        Raises SessionError: there can be no more threads.
+        """
         if self._connector is not None:
             self._connector.prepare(place_of(url), dialed)
 

@@ -110,11 +110,6 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def text_or_none(value: object) -> str | None:
-    """Return a text as it is, None for anything else."""
-    return value if isinstance(value, str) else None
-
-
 def _id(value: object) -> object:
     return value if is_id(value) else None
 
