@@ -8,7 +8,7 @@ server gets a few more tries, no redirect leaves the origin.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
 
 from bwrun import __version__
@@ -19,7 +19,7 @@ from bwrun.network_failures import network_failure
 from bwrun.ratelimit import failure_wait, told_wait, untold_wait
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
-from bwrun.transport import Body, Kind, Reply, Transport, TransportError
+from bwrun.transport import Kind, Reply, Transport, TransportError
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
 RETRIES = 3  # after the first try
@@ -57,18 +57,13 @@ class Client:
         """
         return self._answer("POST", f"{self._server.identity}/connect/token", form=form, secret=secret)
 
-    def get(
-        self, path: str, token: Sensitive, base: str | None = None,
-        read: Callable[[Body], object] = parse_json,
-    ) -> Answer:  # fmt: skip
+    def get(self, path: str, token: Sensitive, base: str | None = None) -> Answer:
         """
         GET `{api}/path` with the access token, or `{base}/path`: that of a Key Connector.
 
-        `read` returns what a body holds, None if that is no JSON.
-
         Raises NetworkError, ServerError.
         """
-        return self._answer("GET", f"{base or self._server.api}/{path}", token=token, read=read)
+        return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
     def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
         """
@@ -94,15 +89,14 @@ class Client:
             return None
         return parse_json(reply.body) if reply.status == HTTP_OK else None
 
-    def _answer(  # noqa: PLR0913  (each is a part of some requests alone)
+    def _answer(
         self, method: str, url: str, *, token: Sensitive | None = None,
         form: Mapping[str, str] | None = None, secret: Sensitive | None = None,
-        read: Callable[[Body], object] = parse_json,
     ) -> Answer:  # fmt: skip
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
         body = None if form is None else urlencode(form).encode()
         reply = self._with_retries(method, url, headers if form is None else _FORM, body)
-        answer = Answer(reply.status, reply.headers, read(reply.body), url, secret or token)
+        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
         if answer.data is None and answer.status != _NOT_FOUND and (reply.body or not answer.status >= 400):

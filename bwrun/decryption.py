@@ -6,10 +6,7 @@ A key is opaque to the callers: they get it from here and hand it back.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from bwrun.crypto.many import EqualSizes, open_keys
-from bwrun.crypto.vault_key import AesKey, VaultKey
+from bwrun.crypto.vault_key import VaultKey
 from bwrun.errors import MalformedEncStringError
 
 Record = dict[str, object]
@@ -23,23 +20,6 @@ def decrypt_text(encrypted: str, key: Key) -> str:
     Raises CryptoError: it does not open, or is no text.
     """
     return key.decrypt_text(encrypted)
-
-
-def search_texts(
-    encrypted: Sequence[str], key: Key, wrapped: Sequence[object] | None
-) -> tuple[Sequence[int], EqualSizes]:
-    """
-    Return which of equally long texts of type 2 can be searched, and the search of those.
-
-    They are under `key`; with `wrapped`, each is under the key that stands there and is wrapped under `key`.  What is
-    under a key of another kind, or one that does not open, is to be opened by itself.
-    """
-    if not isinstance(key, AesKey):
-        return (), EqualSizes((), ())
-    if wrapped is None:
-        return range(len(encrypted)), EqualSizes((key.symmetric_key.enc_key,), encrypted)
-    own = open_keys(key.symmetric_key, wrapped)
-    return list(own), EqualSizes(list(own.values()), [encrypted[number] for number in own])
 
 
 def as_text(value: object) -> str | None:

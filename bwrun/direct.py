@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
 from urllib.parse import quote, urlsplit
 
-from bwrun.buffers import LARGE, large_buffer
 from bwrun.connecting import Connector, Place, place_of
 from bwrun.deadline import Deadline
 from bwrun.transport import MAX_SIZE, Body, Kind, Reply, TransportError
@@ -87,8 +86,8 @@ class DirectTransport:
 
     def _read(self, sock: socket.socket, response: HTTPResponse) -> Body:
         """Return the body, read within the deadline however slowly it drips."""
-        if response.length is not None and response.length >= LARGE:
-            return self._read_large(sock, response, response.length)
+        if response.length is not None and response.length > self._most:
+            raise TransportError(Kind.TOO_LARGE)
         data = bytearray()
         while True:
             self._limit(sock)
@@ -101,25 +100,6 @@ class DirectTransport:
         if response.length:
             raise IncompleteRead(b"", response.length)
         response.close()  # the connection is free for the next; read1() leaves that out
-        return data
-
-    def _read_large(self, sock: socket.socket, response: HTTPResponse, size: int) -> Body:
-        """Return a body of a size that is known, read into its place."""
-        if size > self._most:
-            raise TransportError(Kind.TOO_LARGE)
-        data = large_buffer(size)
-        early = response.read1(CHUNK)  # what came with the headers; from here on nothing lies between
-        data[: len(early)] = early
-        with memoryview(data) as view:
-            at = len(early)
-            while at < size:
-                self._limit(sock)
-                with view[at:] as rest:
-                    count = sock.recv_into(rest)
-                if not count:
-                    raise IncompleteRead(b"", size - at)
-                at += count
-        response.close()
         return data
 
     def _limit(self, sock: socket.socket) -> None:

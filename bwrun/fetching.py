@@ -8,26 +8,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from bwrun.answer import HTTP_OK, Answer, parse_json
+from bwrun.answer import HTTP_OK, Answer
 from bwrun.client import Client
 from bwrun.errors import AuthenticationError, ServerError
-from bwrun.large import Note, read_large
 from bwrun.sensitive import Sensitive
 from bwrun.structs import Struct
 from bwrun.tasks import Task
-from bwrun.transport import Body
 
 AT_ONCE = 4  # requests
 # There is no such item, or it is not this account's.  Vaultwarden says so with 400
 # (dani-garcia/vaultwarden:src/api/core/ciphers.rs), and nothing else can be wrong with a request for one id.
 NO_ITEM = (400, 404)
-
-
-class Scope(Struct):
-    """What of a vault a run needs."""
-
-    items: tuple[str, ...] = ()  # the ids of those that are enough; none: the whole vault
-    note: Note | None = None  # is shown the items of a large vault, of which not all is kept
 
 
 class Fetched(Struct):
@@ -37,18 +28,13 @@ class Fetched(Struct):
     date: str | None  # the server's clock: its Date header
 
 
-def fetch_sync(client: Client, token: Sensitive, note: Note | None) -> Fetched:
+def fetch_sync(client: Client, token: Sensitive) -> Fetched:
     """
-    Fetch the whole vault; `note` sees the items of a large one, of which not all is kept.
+    Fetch the whole vault.
 
     Raises NetworkError, ServerError.
     """
-
-    def read(body: Body) -> object:
-        large = read_large(body, note)
-        return parse_json(body) if large is None else large
-
-    answer = client.get("sync?excludeDomains=true", token, read=read)
+    answer = client.get("sync?excludeDomains=true", token)
     return Fetched(_record(answer, "sync"), answer.headers.get("date"))
 
 

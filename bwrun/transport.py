@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum, auto
-from mmap import mmap
 from typing import Protocol
 
 from bwrun.structs import Struct
 
-Body = bytes | bytearray | mmap  # all of them are found in, sliced to bytes, and read by parsers as they are
+Body = bytes | bytearray
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
 
 

@@ -19,8 +19,8 @@ from bwrun.credentials import Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.deadline import Deadline
 from bwrun.errors import CredentialError, WrongMasterPasswordError
-from bwrun.fetching import AT_ONCE, Fetched, Scope, fetch_items, fetch_sync
-from bwrun.jsontext import expect_much
+from bwrun.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
+from bwrun.jsontext import import_fast_json
 from bwrun.network import Network
 from bwrun.sensitive import Sensitive
 from bwrun.servers import Server, origin
@@ -31,7 +31,6 @@ from bwrun.timings import Timings
 if TYPE_CHECKING:
     from bwrun.crypto.account_keys import AccountKeys
     from bwrun.crypto.vault_key import VaultKey
-    from bwrun.large import Note
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
@@ -71,14 +70,16 @@ def unlock_vault(
     credentials: Credentials,
     means: Means,
     meanwhile: Callable[[], None],
-    scope: Scope,
+    items: tuple[str, ...],
 ) -> Unlocked:
     """
     Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
 
+    `items`: the ids of the items that are enough; none: the whole vault.
+
     Raises NetworkError, ServerError, AuthenticationError, CryptoError.
     """
-    return _Unlocking(config, credentials, means).run(meanwhile, scope)
+    return _Unlocking(config, credentials, means).run(meanwhile, items)
 
 
 class _Unlocking:
@@ -95,12 +96,12 @@ class _Unlocking:
             transport = means.network.transport()
         self._client = Client(config.server, transport, config.client_version, means.deadline)
 
-    def run(self, meanwhile: Callable[[], None], scope: Scope) -> Unlocked:
-        config, items = self._config, scope.items
+    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+        config = self._config
         login, server_config = self._log_in()
         if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
             items = ()  # where the Key Connector is stands in the whole sync alone
-        sync = self._start("sync", lambda: self._fetch(login, items, scope.note))
+        sync = self._start("sync", lambda: self._fetch(login, items))
         user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "synced"
@@ -137,10 +138,10 @@ class _Unlocking:
             )
         return login, server_config
 
-    def _fetch(self, login: Login, items: tuple[str, ...], note: Note | None) -> Fetched:
+    def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
         if items:
             return fetch_items(self._client, login.access_token, items)
-        return fetch_sync(self._client, login.access_token, note)
+        return fetch_sync(self._client, login.access_token)
 
     def _unwrap_user_key(
         self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
@@ -159,7 +160,7 @@ class _Unlocking:
         self._import(import_what_follows)
         self._import(meanwhile)
         if not sync.is_done():
-            self._import(expect_much)  # it is large, or its way is long: this thread has the time
+            self._import(import_fast_json)  # it is large, or its way is long: this thread has the time
         try:
             user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:

@@ -22,8 +22,7 @@ from bwrun.errors import (
 )
 from bwrun.field_values import custom_value, field_value, find_attachment
 from bwrun.items import Attachment, Item
-from bwrun.large import LargeVault
-from bwrun.name_index import NameIndex
+from bwrun.names import Names
 from bwrun.places import Narrowing, Places, records
 from bwrun.references import Reference, is_id, near_names
 from bwrun.sensitive import Sensitive
@@ -64,15 +63,13 @@ class Vault:
 
         `download` gets the body of an attachment; `now` says the time for authenticator codes.
         """
-        items = sync.get("ciphers")
-        self._whole = items.whole if isinstance(items, LargeVault) else None
-        self._records = records(items.heads if isinstance(items, LargeVault) else items)
+        self._records = records(sync.get("ciphers"))
         self._places = Places(sync, keys)
         self._allow_protected = allow_protected
         self._download = download
         self._now = now
         self._items: dict[str, Item] = {}
-        self._names = NameIndex(self._records, self._places.key_of)
+        self._opened_names: Names | None = None
 
     def value(self, reference: Reference) -> Sensitive:
         """
@@ -130,7 +127,7 @@ class Vault:
 
     def list_items(self) -> list[ListedItem]:
         """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""
-        names = self._names.everything().by_name
+        names = self._names.ids
         called = {identity: name for name, found in names.items() for identity in found}
         alive = [identity for identity, record in self._records.items() if not record.get("deletedDate")]
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
@@ -138,9 +135,9 @@ class Vault:
 
     def _list_one(self, identity: str, name: str | None) -> ListedItem:
         record = self._records[identity]
-        alone = bool(name) and len(self._names.find(name or "")) == 1 and not is_id(name or "")
+        alone = bool(name) and len(self._names.ids.get(name or "", ())) == 1 and not is_id(name or "")
         kind = record.get("type")
-        problem = self._names.everything().unreadable.get(identity)
+        problem = self._names.unreadable.get(identity)
         return ListedItem(
             id=identity,
             name=name,
@@ -174,13 +171,17 @@ class Vault:
 
     def _make(self, identity: str, called: str) -> Item:
         record = self._records[identity]
-        if self._whole is not None:
-            record = self._whole(record)
         try:
             return Item(record, self._places.key_of(record), called)
         except UnavailableItemError as error:
             reason = error.code.partition(".")[2]
             raise UnavailableItemError(reason, f"item {called}: {error.message}", *error.hints) from None
+
+    @property
+    def _names(self) -> Names:
+        if self._opened_names is None:
+            self._opened_names = Names(self._records, self._places.key_of)
+        return self._opened_names
 
     def _find(self, reference: Reference) -> str:
         """Return the id of the one item that a reference means."""
@@ -190,7 +191,7 @@ class Vault:
             if record is None or not narrowing.has(record):
                 raise SecretNotFoundError("not-found", f"no item has the id {reference.item}{narrowing.words}")
             return reference.item.lower()
-        named = self._names.find(reference.item)
+        named = self._names.ids.get(reference.item, [])
         fitting = [identity for identity in named if narrowing.has(self._records[identity])]
         if not fitting:
             raise self._not_found(reference, narrowing, named)
@@ -212,10 +213,9 @@ class Vault:
 
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
         hints = [f"elsewhere there is {', '.join(map(self._described, named[:SHOWN]))}"] if named else []
-        names, unread = self._names.everything()
-        near = near_names(reference.item, names) if not named else []
+        near = near_names(reference.item, self._names.ids) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
-        unreadable = [identity for identity in unread if not self._records[identity].get("deletedDate")]
+        unreadable = [identity for identity in self._names.unreadable if not self._records[identity].get("deletedDate")]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
             hints.append(f"the names of {len(unreadable)} items cannot be opened: {some}")

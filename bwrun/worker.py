@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn, Protocol
 
-    from bwrun.large import Record
     from bwrun.resolving import Resolved
     from bwrun.session.data_file import SessionData
-    from bwrun.session.noted import NotedItems
     from bwrun.unlock import Means, Unlocked
     from bwrun.vault import Vault
     from bwrun.wanted import Wanted
@@ -50,7 +48,6 @@ class Opened(Struct):
 
     credentials: Credentials
     unlocked: Unlocked
-    noted: NotedItems | None  # the items of a large vault, for a session
 
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
@@ -159,7 +156,6 @@ class Worker:
     def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
         """Log in and unlock; `items`: those that are enough."""
         credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
-        from bwrun.fetching import Scope  # noqa: PLC0415
         from bwrun.unlock import unlock_vault  # noqa: PLC0415
 
         def import_the_rest() -> None:
@@ -170,18 +166,7 @@ class Worker:
             if resolves:
                 import bwrun.resolving  # noqa: F401, PLC0415
 
-        noted: list[NotedItems] = []
-
-        def note(records: list[Record]) -> None:
-            from bwrun.session.noted import NotedItems  # noqa: PLC0415  (for large vaults alone)
-
-            if not noted:
-                noted.append(NotedItems())
-            noted[0].note(records)
-
-        scope = Scope(items, note if opens_session else None)
-        unlocked = unlock_vault(self._config, credentials, means, import_the_rest, scope)
-        return Opened(credentials, unlocked, noted[0] if noted else None)
+        return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
     def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
         from bwrun.resolving import open_vault, resolve_wanted  # noqa: PLC0415
@@ -312,5 +297,4 @@ def session_data(config: Config, opened: Opened) -> SessionData:
         sync=unlocked.sync,
         sync_date=unlocked.sync_date,
         server_config=unlocked.server_config,
-        noted=opened.noted,
     )

@@ -92,7 +92,6 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "crypto.encstring": ({"crypto.primitives", "errors"}, set()),
     "crypto.parameters": (set(), set()),
     "crypto.argon": ({"errors"}, {"argon2"}),
-    "crypto.many": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
     "crypto.keys": (
         {"crypto.argon", "crypto.encstring", "crypto.parameters", "crypto.primitives", "errors", "sensitive"},
         set(),
@@ -125,15 +124,15 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "fields": (set(), set()),
     "totp": ({"errors"}, set()),
     "references": ({"errors", "fields", "sensitive"}, set()),
-    "decryption": ({"crypto.blob", "crypto.many", "crypto.vault_key", "errors"}, set()),
+    "decryption": ({"crypto.blob", "crypto.vault_key", "errors"}, set()),
     "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
     "item_json": ({"decryption", "fields", "items"}, set()),
     "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
     "places": ({"crypto.account_keys", "decryption", "errors", "references"}, set()),
-    "name_index": ({"crypto.many", "decryption", "errors", "items"}, set()),
+    "names": ({"decryption", "errors", "items"}, set()),
     "vault": (
         {
-            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "large", "name_index",
+            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "names",
             "places", "references", "sensitive",
         },
         set(),
@@ -172,18 +171,16 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     "urls": (set(), {"idna"}),
     "dialing": ({"tasks"}, set()),
     "connecting": ({"deadline", "dialing", "tasks", "timings", "tls", "transport", "urls"}, set()),
-    "direct": ({"buffers", "connecting", "deadline", "transport", "urls"}, set()),
-    "buffers": (set(), set()),
+    "direct": ({"connecting", "deadline", "transport", "urls"}, set()),
     "proxied": ({"deadline", "errors", "tls", "transport"}, {"httpx"}),
     "network": (
         {"connecting", "deadline", "direct", "proxied", "proxies", "tasks", "timings", "transport"},
         set(),
     ),
     "wire": ({"errors"}, set()),
-    "jsontext": ({"buffers"}, {"orjson"}),
+    "jsontext": (set(), {"orjson"}),
     "answer": ({"errors", "jsontext", "sensitive", "servers", "transport"}, set()),
-    "fetching": ({"answer", "client", "errors", "large", "sensitive", "tasks", "transport"}, set()),
-    "large": ({"buffers", "jsontext", "transport"}, set()),
+    "fetching": ({"answer", "client", "errors", "sensitive", "tasks"}, set()),
     "auth": (
         {"answer", "client", "credentials", "crypto.parameters", "errors", "sensitive", "servers", "wire"},
         set(),
@@ -192,13 +189,10 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     # the session: no HTTP
     "session": (set(), set()),
     "session.sane": (set(), set()),
-    "session.usual": ({"session.sane"}, set()),
-    "session.vault_state": ({"crypto.asymmetric", "errors", "large", "session.sane", "session.usual"}, set()),
-    "session.noted": ({"jsontext", "session.sane", "session.usual"}, set()),
+    "session.vault_state": ({"crypto.asymmetric", "errors", "session.sane"}, set()),
     "session.data_file": (
         {
-            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "crypto.primitives",
-            "errors", "jsontext", "large", "sensitive", "servers", "session.noted", "session.sane",
+            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "errors", "jsontext", "sensitive", "servers", "session.sane",
             "session.vault_state",
         },
         set(),
@@ -215,8 +209,7 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
         {
             "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.parameters",
             "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "jsontext", "key_connector",
-            "large", "network",
-            "sensitive", "servers", "tasks", "timings",
+            "network", "sensitive", "servers", "tasks", "timings",
         },
         set(),
     ),
@@ -236,9 +229,8 @@ ALLOWED: dict[str, tuple[set[str], set[str]]] = {
     ),
     "worker": (
         {
-            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "fetching",
-            "kernel", "large", "listing", "nested", "renew", "resolving", "restoring", "session.data_file",
-            "session.files", "session.noted", "session.opening", "session.vault_state", "timings", "unlock", "vault",
+            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "kernel", "listing", "nested", "renew", "resolving", "restoring", "session.data_file",
+            "session.files", "session.opening", "session.vault_state", "timings", "unlock", "vault",
             "wanted",
         } | OPTIONS,
         set(),

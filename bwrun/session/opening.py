@@ -34,7 +34,7 @@ def open_session(
         has_api_key=data.api_key is not None,
         renews=renews,
     )
-    write_private(directory, DATA_FILE, write_data(data, session_key))
+    write_private(directory, DATA_FILE, [write_data(data, session_key)])
     write_private(directory, MARK_FILE, [mark.to_bytes()])
     variables = {"BW_SESSION": bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
     if ca_files:

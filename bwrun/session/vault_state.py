@@ -12,8 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.errors import ServerError
-from bwrun.large import LargeVault
-from bwrun.session import sane, usual
+from bwrun.session import sane
 from bwrun.session.sane import Record
 
 
@@ -32,7 +31,7 @@ def _camel(name: str) -> str:
 
 def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, events: bool) -> Record:
     """
-    Return the state keys (without `user_<id>_`) of everything that sync brings; of a large vault without its items.
+    Return the state keys (without `user_<id>_`) of everything that sync brings.
 
     An organization whose key `private_key` does not open is kept by name, its
     items and collections are left out.  `events`: whether the CLI may report
@@ -69,10 +68,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
 
 
 def _ciphers(items: object, keys: Mapping[str, object]) -> object:
-    if isinstance(items, LargeVault):
-        return {}
-    ciphers: Record = {str(one["id"]): one for one in usual.ciphers(_objects(items, "ciphers"))}
-    return _of_known(ciphers, keys)
+    return _of_known(_by_id(sane.cipher(one) for one in _objects(items, "ciphers")), keys)
 
 
 def profile_of(sync: Mapping[str, object]) -> Record:

@@ -22,11 +22,9 @@ from bwrun.crypto.encstring import EncString, SymmetricKey
 from bwrun.crypto.parameters import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import VaultKey, parse_key
 from bwrun.errors import ServerError, SessionError
-from bwrun.large import read_large
 from bwrun.sensitive import Sensitive
 from bwrun.servers import find_server
 from bwrun.session.data_file import SessionData, write_data
-from bwrun.session.noted import NotedItems
 from bwrun.session.opening import open_session
 from bwrun.session.outer import Mark, fingerprint
 from tests.server import cose
@@ -105,7 +103,7 @@ DATA = SessionData(
 
 def written(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (any field)
     """Return data.json of DATA with changes."""
-    text = b"".join(write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY)))
+    text = write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
     state: dict[str, Any] = json.loads(text)
     return state
 
@@ -439,32 +437,3 @@ def test_ca_files_are_handed_on(tmp_path: Path) -> None:
     joined = open_session(str(tmp_path / "joined"), DATA, "user.x", (one, two))["NODE_EXTRA_CA_CERTS"]
     assert Path(joined).read_text() == "one\ntwo"
     assert Path(joined).parent == tmp_path / "joined"
-
-
-@settings(deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.sampled_from(["name", "login", "key", "type", "id", "deletedDate", "fields"]), JUNK), max_size=4
-    )
-)
-def test_a_large_vault_is_written_as_any(junk: list[tuple[str, Any]]) -> None:
-    """A vault that is read and noted in pieces is the same in data.json, odd items and strange organizations too."""
-    odd = [
-        cipher(f"{number:08x}-0000-4000-8000-000000000000", **{name: value})
-        for number, (name, value) in enumerate(junk)
-    ]
-    reply = sync(*odd)
-    body = json.dumps(reply, separators=(",", ":")).encode()
-    noted = NotedItems()
-    large = read_large(body, noted.note, testing_size=0, testing_piece=200)
-
-    assert large is not None
-    assert user(written(sync=large, noted=noted), "ciphers_ciphers") == user(written(sync=reply), "ciphers_ciphers")
-
-
-def test_notes_of_a_vault_that_was_read_as_a_whole_do_not_count() -> None:
-    """What was noted before a piece turned out to be none is not written."""
-    noted = NotedItems()
-    noted.note([cipher(ODD)])
-
-    assert user(written(noted=noted), "ciphers_ciphers").keys() == {MINE, OURS}

@@ -202,32 +202,3 @@ def test_issuer_of_a_certificate(tmp_path: Path) -> None:
 
     assert primitives.certificate_issuer(der) == "CN=A private CA,O=Ours"
     assert primitives.certificate_issuer(b"no certificate") == ""
-
-
-@settings(deadline=None)  # a loaded machine is no failure
-@given(
-    st.binary(min_size=32, max_size=32),
-    st.integers(0, 8).flatmap(lambda n: st.binary(min_size=16 * n, max_size=16 * n)),
-)
-def test_single_blocks_are_those_of_pycryptodome(key: bytes, blocks: bytes) -> None:
-    """Each block by itself is encrypted and decrypted as pycryptodome does it, and again with the same context."""
-    encrypt = primitives.block_encryptor(key)
-    expected = AES.new(key, AES.MODE_ECB).encrypt(blocks)
-
-    assert [encrypt(blocks), encrypt(blocks)] == [expected, expected]
-    assert primitives.aes_256_decrypt_blocks(key, expected) == blocks
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=80), st.lists(st.binary(max_size=200), max_size=4))
-def test_hmac_of_each_is_that_of_hashlib(key: bytes, messages: list[bytes]) -> None:
-    """HMAC-SHA256 of many messages agrees with the standard library's of each."""
-    assert primitives.hmac_sha256_of_each(key, messages) == [hmac.digest(key, one, "sha256") for one in messages]
-
-
-@given(st.binary(max_size=100), st.binary(max_size=100))
-def test_xor(one: bytes, other: bytes) -> None:
-    """XOR is that of each byte with the one in its place."""
-    size = min(len(one), len(other))
-
-    assert primitives.xor(one[:size], other[:size]) == bytes(a ^ b for a, b in zip(one, other, strict=False))

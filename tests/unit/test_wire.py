@@ -129,7 +129,7 @@ def write(data: Json, login: Login, user_key: VaultKey) -> Json:
         sync_date=None,
         server_config=None,
     )
-    return cast("Json", json.loads(b"".join(write_data(session, SymmetricKey.from_bytes(bytes(64))))))
+    return cast("Json", json.loads(write_data(session, SymmetricKey.from_bytes(bytes(64)))))
 
 
 def paths(value: object, here: Path = ()) -> Iterator[Path]:
