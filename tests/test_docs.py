@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bwrun import cli, sources
-from bwrun.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
+from bwrun.settings import command_line, sources
+from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 SETTINGS = README.partition("## Settings")[2].partition("## Usage")[0]
-OPTIONS = cli.VALUE_OPTIONS + cli.LIST_OPTIONS + cli.FLAG_OPTIONS
+OPTIONS = command_line.VALUE_OPTIONS + command_line.LIST_OPTIONS + command_line.FLAG_OPTIONS
 
 
 def test_readme_shows_the_help() -> None:
@@ -21,12 +21,12 @@ def test_readme_shows_the_help() -> None:
     shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README, re.DOTALL)
 
     assert shown is not None
-    assert shown.group(1) == cli.HELP
+    assert shown.group(1) == command_line.HELP
 
 
 def test_help_fits_a_screen() -> None:
     """The help needs no more than 36 lines of 80 columns."""
-    lines = cli.HELP.splitlines()
+    lines = command_line.HELP.splitlines()
 
     assert len(lines) <= 36
     assert max(map(len, lines)) <= 80
@@ -34,7 +34,7 @@ def test_help_fits_a_screen() -> None:
 
 def test_help_names_each_option() -> None:
     """Every option the parser knows is in the help, and no other."""
-    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", cli.HELP.partition("Environment:")[0]))
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", command_line.HELP.partition("Environment:")[0]))
 
     assert named == {*OPTIONS, "env", "check", "list", "json", "clean", "version", "help"}
 
@@ -86,6 +86,6 @@ def test_table_of_errors_has_each_code() -> None:
 
     assert len(codes) > 40
     assert {code for code in codes if code not in named and f"{code.partition('.')[0]}.*" not in named} == set()
-    # Those of classes with one reason each stand in bwrun/errors.py alone.
+    # Those of classes with one reason each stand in bwrun/base/errors.py alone.
     single = {"crypto.wrong-master-password", "reference.invalid", "reference.ambiguous"}
     assert {code for code in named if "." in code and not code.endswith(".*")} <= codes | single

@@ -16,17 +16,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from bwrun.base.errors import ServerError
+from bwrun.base.jsontext import write_json
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
-from bwrun.errors import ServerError
-from bwrun.jsontext import write_json
-from bwrun.sensitive import Sensitive
-from bwrun.servers import Server
-from bwrun.session.sane import Record
-from bwrun.session.vault_state import camel_case, profile_of, vault_state
-from bwrun.structs import Struct
+from bwrun.session.readable import Record
+from bwrun.session.vault_state import vault_state
+from bwrun.settings.servers import Server
+from bwrun.vault.sync import profile_of, sync_of
 
 # libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
 STATE_VERSION = 85
@@ -183,19 +184,6 @@ def _kdf(kdf: Kdf) -> Record:
     if isinstance(kdf, Argon2id):
         return {"kdfType": 1, "iterations": kdf.iterations, "memory": kdf.memory_mib, "parallelism": kdf.parallelism}
     return {"kdfType": 0, "iterations": kdf.iterations}
-
-
-def sync_of(reply: Record) -> Record:
-    """
-    Return a sync's reply with its names in camelCase.
-
-    Raises ServerError: it is nested too deeply.
-    """
-    try:
-        sync = reply if "profile" in reply else camel_case(reply)
-    except RecursionError:
-        raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
-    return sync if isinstance(sync, dict) else {}
 
 
 def _last_sync(date: str | None) -> str:

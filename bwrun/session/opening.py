@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import os
 
+from bwrun.base.errors import SessionError
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.primitives import random_bytes
-from bwrun.errors import SessionError
 from bwrun.session.data_file import SessionData, write_data
 from bwrun.session.files import write_private
 from bwrun.session.outer import MARK_FILE, Mark, fingerprint
