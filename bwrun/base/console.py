@@ -42,6 +42,13 @@ class Console:
         if self.verbose:
             self._write(f"bwrun: {time.monotonic() - self.started:7.3f} s  {text}")
 
+    def tell(self, text: str) -> None:
+        """Say on a terminal, and with `-v`, why nothing happens for a while."""
+        if self.verbose:
+            self.step(text)
+        elif os.isatty(STDERR):
+            self._write(f"bwrun: {text}")
+
     def say(self, lines: Iterable[str]) -> None:
         """Say what was asked for."""
         self._write(*(f"bwrun: {line}" for line in lines))

@@ -97,7 +97,7 @@ class _Unlocking:
             proxy = means.network.prepare(config.server.identity)
         if proxy is not None:
             self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
-        self._client = Client(config.server, means.network, config.client_version, means.deadline)
+        self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
         config = self._config
