@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import sys
 
-from bwrun import cli, signals
-from bwrun.console import Console
-from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
+from bwrun.base import signals
+from bwrun.base.console import Console
+from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
+from bwrun.settings import command_line
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def launch(words: list[str], started: float) -> int:
     """Read the command line and start; return the exit status where there is no command to run."""
     console = Console(verbose=False, started=started)
     try:
-        options = cli.parse(words)
+        options = command_line.parse(words)
     except BwrunError as error:
         console.report(error)
         return error.status
@@ -57,9 +58,9 @@ def launch(words: list[str], started: float) -> int:
         return STATUS_FAILED
 
 
-def _try_nested(options: cli.Options, console: Console) -> int | None:
+def _try_nested(options: command_line.Options, console: Console) -> int | None:
     """Become the command under an outer session; return a status if that failed, None if there is no such session."""
-    from bwrun.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
+    from bwrun.session.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
 
     try:
         run_in_place(options, console)
@@ -88,7 +89,7 @@ def _clean(console: Console) -> int:
     return _show(f"bwrun: removed {count} session(s) that killed runs left behind\n")
 
 
-def _split(options: cli.Options, console: Console) -> int:
+def _split(options: command_line.Options, console: Console) -> int:
     plug_standard_descriptors()
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     inherited = Inherited(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)

@@ -8,15 +8,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from bwrun import cli, errors, sources
-from bwrun.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
-from bwrun.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
-from bwrun.timings import PHASES
+from bwrun.base import errors
+from bwrun.base.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
+from bwrun.base.timings import PHASES
+from bwrun.settings import command_line, sources
+from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")
 SETTINGS = page("docs/settings.md").section("All settings")
-OPTIONS = cli.VALUE_OPTIONS + cli.LIST_OPTIONS + cli.FLAG_OPTIONS
+OPTIONS = command_line.VALUE_OPTIONS + command_line.LIST_OPTIONS + command_line.FLAG_OPTIONS
 DOCS = [one for one in pages() if one.name != README.name]
 
 
@@ -25,12 +26,12 @@ def test_readme_shows_the_help() -> None:
     shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README.text, re.DOTALL)
 
     assert shown is not None
-    assert shown.group(1) == cli.HELP
+    assert shown.group(1) == command_line.HELP
 
 
 def test_help_fits_a_screen() -> None:
     """The help needs no more than 36 lines of 80 columns."""
-    lines = cli.HELP.splitlines()
+    lines = command_line.HELP.splitlines()
 
     assert len(lines) <= 36
     assert max(map(len, lines)) <= 80
@@ -38,7 +39,7 @@ def test_help_fits_a_screen() -> None:
 
 def test_help_names_each_option() -> None:
     """Every option the parser knows is in the help, and no other."""
-    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", cli.HELP.partition("Environment:")[0]))
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", command_line.HELP.partition("Environment:")[0]))
 
     assert named == {*OPTIONS, "env", "check", "list", "json", "clean", "version", "help"}
 
@@ -89,6 +90,15 @@ def test_table_of_timings() -> None:
     table = page("docs/performance.md").section("Timings of one run")
 
     assert set(PHASES) == set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE))
+
+
+def test_table_of_rooms() -> None:
+    """Every room is in the table of rooms, and no other; every module outside of the rooms is in the table below it."""
+    section = page("docs/architecture.md").section("Rooms")
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
+    inside = {path.stem for path in (ROOT / "bwrun").iterdir() if not path.name.startswith((".", "__pycache", "py."))}
+
+    assert rows == inside - {"__init__"}
 
 
 def source_texts() -> list[str]:
@@ -170,6 +180,13 @@ def test_links(one: Page) -> None:
         assert not anchor or anchor in page(str(target.relative_to(ROOT))).anchors(), link
 
 
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
+def test_paths(one: Page) -> None:
+    """Every path of the repository that a page names is there."""
+    for path in re.findall(r"`((?:bwrun|tests|docs)/[\w./]*)`", one.prose):
+        assert (ROOT / path).exists(), path
+
+
 def test_readme_leads_to_each_page() -> None:
     """Every page is in the README's list of where to go on."""
     linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.section("Where to go on")))
@@ -185,4 +202,4 @@ def test_readme_names_the_first_two_commands() -> None:
 
 def test_readme_is_short() -> None:
     """README is a screen and a half, and the help."""
-    assert README.text.replace(cli.HELP, "").count("\n") < 110
+    assert README.text.replace(command_line.HELP, "").count("\n") < 110

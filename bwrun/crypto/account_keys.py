@@ -8,15 +8,15 @@ key_connector_key.rs; protocol notes 2.4, 2.6 and 5.
 
 from __future__ import annotations
 
+from bwrun.base.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
 from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
 from bwrun.crypto.keys import check_kdf, derive_master_key, stretch_master_key
 from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
-from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
-from bwrun.sensitive import Sensitive
-from bwrun.structs import Struct
 
 V1 = 1  # the security version of an account that signs none
 MISMATCH = "the account's keys are of two kinds, V1 and V2: the server's data may have been tampered with"

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 
+from bwrun.base.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 from bwrun.crypto import primitives
-from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 
 A256GCM = 3
 XCHACHA20_POLY1305 = -70000

@@ -9,7 +9,7 @@ from __future__ import annotations
 from argon2.exceptions import HashingError
 from argon2.low_level import Type, hash_secret_raw
 
-from bwrun.errors import CryptoError
+from bwrun.base.errors import CryptoError
 
 KEY_SIZE = 32  # bytes
 

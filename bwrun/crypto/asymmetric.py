@@ -6,9 +6,9 @@ Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/enc_string/asymmetric.
 
 from __future__ import annotations
 
+from bwrun.base.errors import CryptoError, UnsupportedEncStringError
 from bwrun.crypto import primitives
 from bwrun.crypto.encstring import EncString, SymmetricKey, encrypt_to_text, from_base64, kind_of
-from bwrun.errors import CryptoError, UnsupportedEncStringError
 
 RSA_OAEP_SHA256 = (3, 5)
 RSA_OAEP_SHA1 = (4, 6)

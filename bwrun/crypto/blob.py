@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 
+from bwrun.base.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.base.structs import Struct
 from bwrun.crypto import cbor, cose
 from bwrun.crypto.cose import Encrypt0
 from bwrun.crypto.encstring import PADDED_CBOR, from_base64
 from bwrun.crypto.vault_key import MAX_TEXT, AeadKey, VaultKey
-from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
-from bwrun.structs import Struct
 
 FORMAT_VERSION = 1
 CONTENT_VERSION = "1"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from bwrun.errors import MalformedEncStringError
+from bwrun.base.errors import MalformedEncStringError
 
 Value = int | bytes | str | bool | list["Value"] | dict[int | str, "Value"] | None
 Encodable = int | bytes | str | Sequence["Encodable"] | Mapping[int | str, "Encodable"] | None

@@ -11,10 +11,10 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TypeGuard
 
+from bwrun.base.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.base.structs import Struct
 from bwrun.crypto import aead, cbor, primitives
 from bwrun.crypto.encstring import CBOR
-from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
-from bwrun.structs import Struct
 
 # Header labels (RFC 9052 3.1) and Bitwarden's own
 ALG, CRIT, CONTENT_TYPE, KID, IV = 1, 2, 3, 4, 5

@@ -11,9 +11,9 @@ from __future__ import annotations
 import base64
 import binascii
 
+from bwrun.base.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
+from bwrun.base.structs import Struct
 from bwrun.crypto import primitives
-from bwrun.errors import IntegrityError, MalformedEncStringError, UnsupportedEncStringError
-from bwrun.structs import Struct
 
 AES_256_CBC = 0  # not authenticated
 AES_256_CBC_HMAC_SHA256 = 2

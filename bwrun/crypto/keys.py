@@ -7,11 +7,11 @@ limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK'
 
 from __future__ import annotations
 
+from bwrun.base.errors import CryptoError
+from bwrun.base.sensitive import Sensitive
 from bwrun.crypto import primitives
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import Kdf, Pbkdf2
-from bwrun.errors import CryptoError
-from bwrun.sensitive import Sensitive
 
 # What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
 PBKDF2_ITERATIONS = range(5_000, 10_000_001)

@@ -9,13 +9,13 @@ protocol notes 2.6.
 
 from __future__ import annotations
 
+from bwrun.base.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 from bwrun.crypto import cbor, primitives
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.cose import SigningKey, verify_sign1
 from bwrun.crypto.encstring import COSE_KEY, PKCS8, from_base64
 from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey
-from bwrun.errors import CryptoError, IntegrityError, MalformedEncStringError, UnsupportedEncStringError
 
 SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # what a signature is for
 V2 = 2  # the first security version that is signed

@@ -15,6 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
+from bwrun.base.errors import MalformedEncStringError, UnsupportedEncStringError
 from bwrun.crypto import primitives
 from bwrun.crypto.encstring import (
     AES_256_CBC_HMAC_SHA256,
@@ -31,7 +32,6 @@ from bwrun.crypto.encstring import (
     from_base64,
     kind_of,
 )
-from bwrun.errors import MalformedEncStringError, UnsupportedEncStringError
 
 if TYPE_CHECKING:
     from bwrun.crypto.cose import CoseKey, Encrypt0

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from bwrun.errors import SessionError
+from bwrun.base.errors import SessionError
 
 FOLDER = "files"  # in which those that the user asked for are: none of them can be taken for one of the session's own
 

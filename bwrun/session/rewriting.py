@@ -14,8 +14,8 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from bwrun.errors import SessionError
-from bwrun.sensitive import Sensitive
+from bwrun.base.errors import SessionError
+from bwrun.base.sensitive import Sensitive
 
 STALE = 10.0  # seconds
 PATIENCE = 15.0  # seconds

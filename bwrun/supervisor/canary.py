@@ -12,7 +12,7 @@ import os
 import select
 import time
 
-from bwrun import kernel, signals
+from bwrun.base import kernel, signals
 from bwrun.supervisor import proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process

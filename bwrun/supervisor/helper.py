@@ -9,7 +9,7 @@ import sys
 _START = """
 import sys
 sys.path.append(sys.argv[1])
-from bwrun import kernel
+from bwrun.base import kernel
 kernel.close_memory()
 kernel.die_with(int(sys.argv[2]))
 from {module} import main

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import select
 
-from bwrun import kernel, signals
+from bwrun.base import kernel, signals
 from bwrun.supervisor import directory, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process

@@ -12,9 +12,9 @@ import fcntl
 import os
 import time
 
-from bwrun import kernel, signals
-from bwrun.channel import Channel
-from bwrun.errors import STATUS_FAILED
+from bwrun.base import kernel, signals
+from bwrun.base.channel import Channel
+from bwrun.base.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
@@ -250,7 +250,7 @@ class Supervisor:
         """Have a helper end all that the command left running; orphans come to this process and are reaped."""
         own = [] if self._janitor is None else [self._janitor.pid]
         try:
-            helper = Helper.start("bwrun.leftovers", [str(os.getpid()), *map(str, own)])
+            helper = Helper.start("bwrun.helpers.leftovers", [str(os.getpid()), *map(str, own)])
         except OSError as error:
             say(f"warning: what the command left running goes on: {os.strerror(error.errno or 0)}")
             return

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun import signals
-from bwrun.channel import encode
+from bwrun.base import signals
+from bwrun.base.channel import encode
 from bwrun.supervisor.helper import Helper
 
 EARLY = 600.0  # seconds before its end at which a token is renewed
@@ -65,7 +65,7 @@ class Renewal:
             return
         self._due = _now() + HELPER_TIME
         try:
-            self._helper = Helper.start("bwrun.renew", [], encode(self._words))
+            self._helper = Helper.start("bwrun.helpers.renewing", [], encode(self._words))
         except OSError:
             self._due = _now() + RETRY
 

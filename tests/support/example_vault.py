@@ -36,7 +36,7 @@ PROGRAMS = {
     "migrate": 'test "$DB_PASSWORD" = p4ss',
     "nightly": "exit 0",
 }
-TARGETS = ("deploy",)  # of the reader's Makefile
+TARGETS = {"deploy"}  # of the reader's Makefile
 FILES = {
     "Makefile": 'deploy:\n\t@test -z "$$BW_PASSWORD$$BW_CLIENTSECRET"\n',
     "app.conf.tpl": "[database]\nuser = bw://prod-db/username\npassword = {{ bw://prod-db/password }}\n",

@@ -29,7 +29,7 @@ class Step:
 class Example:
     """The command lines of one block, or one command within a sentence, and where it stands."""
 
-    place: str  # page:line
+    place: str  # page:line, and of a command within a sentence page:line:column
     steps: tuple[Step, ...]
 
 
@@ -63,7 +63,7 @@ class Page:
         ]
         prose = self.prose
         spans = [
-            Example(self._place(span.start(), prose), (Step(span[1], ""),))
+            Example(f"{self._place(span.start(), prose)}:{_column(span.start(), prose)}", (Step(span[1], ""),))
             for span in _SPAN.finditer(prose)
             if span[1].startswith(("bwrun ", "make "))
         ]
@@ -96,6 +96,10 @@ def page(name: str) -> Page:
 def pages() -> list[Page]:
     """Return README and everything in docs/."""
     return [Page(path, path.read_text()) for path in PATHS]
+
+
+def _column(position: int, text: str) -> int:
+    return position - text.rfind("\n", 0, position)
 
 
 def _steps(block: str) -> tuple[Step, ...]:

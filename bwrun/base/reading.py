@@ -1,0 +1,50 @@
+"""Reading what somebody else may be slow to write: a pipe is waited for, and not for ever."""
+
+from __future__ import annotations
+
+import os
+import select
+
+from bwrun.base.deadline import Deadline
+
+CHUNK = 65536  # bytes
+
+
+def read_file(path: str, limit: int, deadline: Deadline) -> bytes:
+    """
+    Return a file's content, at most `limit` bytes; a pipe's to its end.
+
+    Raises OSError, ValueError (a NUL byte in the name), NetworkError (the deadline).
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        os.set_blocking(descriptor, True)
+        data = b""
+        while len(data) < limit and (part := _read(descriptor, CHUNK, f"`{path}`", deadline)):
+            data += part
+        return data[:limit]
+    finally:
+        os.close(descriptor)
+
+
+def read_line(descriptor: int, limit: int, deadline: Deadline) -> bytes:
+    """
+    Return one line, byte by byte: what comes after it is not bwrun's.
+
+    Raises OSError, NetworkError (the deadline).
+    """
+    data = b""
+    while len(data) < limit and not data.endswith(b"\n"):
+        part = _read(descriptor, 1, f"descriptor {descriptor}", deadline)
+        if not part:
+            break
+        data += part
+    return data
+
+
+def _read(descriptor: int, size: int, what: str, deadline: Deadline) -> bytes:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(max(0.0, deadline.left() * 1000)):
+        raise deadline.exceeded(what)
+    return os.read(descriptor, size)

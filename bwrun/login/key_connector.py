@@ -1,0 +1,62 @@
+"""
+Key Connector: the organization's own server that keeps its members' master keys, and where it is.
+
+The access token goes there, so the address is one that was set (`--key-connector-url`), or else the one that the
+account's own server names in the sync: https, or this machine's loopback, and one alone.  Facts: bitwarden/
+key-connector:src/KeyConnector/Controllers/UserKeysController.cs; protocol notes 5.
+"""
+
+from __future__ import annotations
+
+from bwrun.base.errors import AuthenticationError, ConfigError
+from bwrun.base.sensitive import Sensitive
+from bwrun.login.wire import Wire
+from bwrun.network.answer import HTTP_OK
+from bwrun.network.client import Client
+from bwrun.settings.servers import find_key_connector
+
+HTTP_NOT_FOUND = 404
+SETTING_HINT = "--key-connector-url says which one to ask, and no other is asked then"
+
+
+def url_in(sync: dict[str, object]) -> str:
+    """
+    Return the address that the organizations of a sync's profile name.
+
+    Raises AuthenticationError: none, more than one, or one that is not to be trusted with the token; ServerError.
+    """
+    profile = Wire(sync, "the server's reply to the sync").child("profile")
+    organizations = [] if profile is None else profile.children("organizations")
+    named = [one.text("keyConnectorUrl") for one in organizations if one.flag("keyConnectorEnabled")]
+    try:
+        urls = sorted({url for text in named if (url := find_key_connector(text, "its address"))})
+    except ConfigError as error:
+        raise AuthenticationError(
+            "key-connector", f"the server names a Key Connector that cannot be asked: {error.message}", SETTING_HINT
+        ) from None
+    if len(urls) != 1:
+        said = f"the server names {len(urls)}: {', '.join(urls)}" if urls else "the server does not say where that is"
+        raise AuthenticationError("key-connector", f"this account is unlocked by a Key Connector, and {said}",
+                                  SETTING_HINT)  # fmt: skip
+    return urls[0]
+
+
+def ask(client: Client, url: str, token: Sensitive) -> str:
+    """
+    Return the key that a Key Connector keeps for the account whose access token this is, in base64.
+
+    Raises AuthenticationError: it has none, or does not accept the token; NetworkError, ServerError.
+    """
+    answer = client.get("user-keys", token, base=url)
+    if answer.status == HTTP_NOT_FOUND:
+        raise AuthenticationError(
+            "key-connector", f"the Key Connector at {url} keeps no key for this account (404)",
+            "is it the right address? An account gets its key there at its first login with an official client",
+        )  # fmt: skip
+    if answer.status != HTTP_OK:
+        said = f"{answer.status} {answer.message}".strip()
+        raise AuthenticationError(
+            "key-connector", f"the Key Connector at {url} does not give the key ({said})",
+            "is it the one of this account's organization?",
+        )  # fmt: skip
+    return Wire(answer.data, "the Key Connector's reply").need_text("Key")
