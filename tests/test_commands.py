@@ -38,6 +38,7 @@ def reader(bare: Surroundings, server: BitwardenServer, example_account: Account
         "SSL_CERT_FILE": str(server.ca_file),
         "BWRUN_RUNTIME_DIR": str(bare.runtime),
     }
+    server.clear_faults()
     prepare(bare, server, example_account)
     return bare
 

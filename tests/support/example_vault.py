@@ -38,7 +38,7 @@ PROGRAMS = {
 }
 TARGETS = {"deploy"}  # of the reader's Makefile
 FILES = {
-    "Makefile": 'deploy:\n\t@test -z "$$BW_PASSWORD$$BW_CLIENTSECRET"\n',
+    "Makefile": 'deploy:\n\t@test -z "$$BW_PASSWORD$$BW_CLIENTSECRET" && test "$${DB_PASSWORD-p4ss}" = p4ss\n',
     "app.conf.tpl": "[database]\nuser = bw://prod-db/username\npassword = {{ bw://prod-db/password }}\n",
 }  # fmt: skip
 
