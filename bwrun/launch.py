@@ -54,7 +54,9 @@ def launch(words: list[str], started: float) -> int:
     try:
         return _split(options, console)
     except OSError as error:
-        console.report(SessionError("no-process", f"cannot start: {os.strerror(error.errno or 0)}"))
+        why = os.strerror(error.errno or 0)
+        hint = "raise the limits on processes and open files: `ulimit -u`, `ulimit -n`"
+        console.report(SessionError("no-process", f"cannot start bwrun's processes: {why}", hint))
         return STATUS_FAILED
 
 

@@ -93,7 +93,7 @@ class Worker:
         may_log_in = config.session or config.items or may_hold_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
-        self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
+        self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
 
         outer = self._outer_session() if config.session and wanted is None else None
         opens_session = config.session and outer is None
@@ -149,8 +149,8 @@ class Worker:
         if words[0] == b"go":
             return os.fsdecode(words[1])
         raise SessionError(
-            os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
-            "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
+            os.fsdecode(words[1]), f"cannot make a directory for the session: {os.fsdecode(words[2])}",
+            "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
         )  # fmt: skip
 
     def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
@@ -185,7 +185,7 @@ class Worker:
         with self._timings.phase("write"):
             data = session_data(config, opened)
             session = open_session(directory, data, client_id, config.ca_files, renews=config.renew)
-        self._console.step(f"session written to {directory}")
+        self._console.step(f"wrote the session to {directory}")
         if config.renew:
             self._hand_over_renewal(opened, directory)
         return session

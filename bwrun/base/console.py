@@ -65,7 +65,7 @@ class Console:
         """Print the type and the place of an exception nobody expected, never its text: it may quote a secret."""
         self._write(
             f"bwrun: error: internal error: {type(error).__name__} in {place_of(error)} [internal]",
-            "bwrun: hint: this is a bug of bwrun, please report it with this line",
+            "bwrun: hint: this is a bug in bwrun; please report it and quote the line above",
         )
 
     def _write(self, *lines: str) -> None:

@@ -6,6 +6,8 @@ import time
 
 from bwrun.base.errors import NetworkError
 
+HINT = "check the network and the server's address, or allow more time with `--timeout`"
+
 
 class Deadline:
     """A point in time, on the monotonic clock."""
@@ -23,9 +25,6 @@ class Deadline:
         """Return the seconds that are left, 0 or less when it is over."""
         return self._end - time.monotonic()
 
-    def exceeded(self, waiting_for: str) -> NetworkError:
+    def exceeded(self, waiting_for: str, hint: str = HINT) -> NetworkError:
         """Return the error for a time that ran out."""
-        return NetworkError(
-            "timeout", f"{waiting_for} did not answer within {self.seconds:g} s",
-            "check the connection and the server's address, or allow more with --timeout",
-        )  # fmt: skip
+        return NetworkError("timeout", f"timed out after {self.seconds:g} s while waiting for {waiting_for}", hint)

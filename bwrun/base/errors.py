@@ -190,7 +190,7 @@ class UnresolvedReferencesError(SecretError):
     def __init__(self, failures: list[FailedReferenceError]) -> None:
         """`failures`: at least one."""
         one = len(failures) == 1
-        head = "" if one else f"{len(failures)} references cannot be resolved: "
+        head = "" if one else f"cannot resolve {len(failures)} references: "
         hints = [hint if one else f"{failure.name}: {hint}" for failure in failures for hint in failure.hints]
         super().__init__("unresolved", head + "; ".join(failure.message for failure in failures), *hints)
         if one:

@@ -46,5 +46,5 @@ def _read(descriptor: int, size: int, what: str, deadline: Deadline) -> bytes:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(max(0.0, deadline.left() * 1000)):
-        raise deadline.exceeded(what)
+        raise deadline.exceeded(what, "check that a program writes to it and then closes it")
     return os.read(descriptor, size)

@@ -39,7 +39,9 @@ class Task(Generic[T]):
         try:
             self._thread.start()
         except RuntimeError:
-            raise SessionError("no-process", "no thread can be started: is RLIMIT_NPROC too low?") from None
+            raise SessionError(
+                "no-process", "cannot start a thread", "raise the limit on processes: `ulimit -u`"
+            ) from None
 
     def is_done(self) -> bool:
         """Return whether the call has ended."""

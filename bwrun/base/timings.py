@@ -35,7 +35,7 @@ class Timings:
         rows = [(name, *self._found[name]) for name in PHASES if name in self._found]
         rows.append(("total", self._started, now - self._started))
         return [
-            f"timing: {name:8} {took * 1000:8.1f} ms  (from {(began - self._started) * 1000:.1f})"
+            f"timing: {name:8} {took * 1000:8.1f} ms  (began at {(began - self._started) * 1000:.1f} ms)"
             for name, began, took in rows
         ]
 

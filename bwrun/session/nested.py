@@ -47,7 +47,7 @@ def run_in_place(options: Options, console: Console) -> None:
         return  # references want a vault, which the outer session does not lend
     console.show(config.verbose, config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
-    console.step("using the session of the bwrun around this one")
+    console.step("reusing the session of the outer bwrun")
     if config.timings:
         from bwrun.base.timings import Timings  # noqa: PLC0415
 

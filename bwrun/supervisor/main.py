@@ -41,7 +41,8 @@ def main(channel: int, worker: int) -> NoReturn:
         supervisor.prepare()
         status = supervisor.wait()
     except OSError as error:
-        say(f"error: the session cannot be guarded: {os.strerror(error.errno or 0)} [session.unguarded]")
+        why = os.strerror(error.errno or 0)
+        say(f"error: cannot start the processes that guard the session: {why} [session.unguarded]")
         supervisor.abandon()
         status = STATUS_FAILED << 8
     except BaseException as error:  # noqa: BLE001  (whatever happens: clear, and no traceback)
@@ -186,7 +187,7 @@ class Supervisor:
             if pid != self.worker:
                 warning = None if self._renewal is None else self._renewal.ended(pid)
                 if warning is not None:
-                    say(f"warning: the session's access token was not renewed: {warning}")
+                    say(f"warning: cannot renew the session's access token: {warning}")
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
@@ -206,7 +207,7 @@ class Supervisor:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
             return status
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-        say(f"error: the process that logs in ended with {how} [internal]")
+        say(f"error: the process that logs in and starts the command ended early, with {how} [internal]")
         return STATUS_FAILED << 8
 
     def abandon(self) -> None:
@@ -234,8 +235,8 @@ class Supervisor:
         for path in self._stale:
             directory.sweep_one(path)
         if not cleared:
-            say(f"error: the session at `{left[0]}` could not be removed [session.not-cleared]")
-            say("hint: the next run tries again; its contents open nothing without BW_SESSION")
+            say(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
+            say("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")
         return cleared
 
     @staticmethod
@@ -252,7 +253,7 @@ class Supervisor:
         try:
             helper = Helper.start("bwrun.helpers.leftovers", [str(os.getpid()), *map(str, own)])
         except OSError as error:
-            say(f"warning: what the command left running goes on: {os.strerror(error.errno or 0)}")
+            say(f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}")
             return
         end = time.monotonic() + LEFTOVERS_TIME  # the helper's own limits end it before
         ended = False

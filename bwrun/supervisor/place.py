@@ -19,7 +19,10 @@ class Place:
         self.path: str | None = None
         self._bases: list[str] = []
         self._lock: int | None = None
-        self._refusal = [b"no-directory", b"there is no directory that could hold it"]
+        self._refusal = [
+            b"no-directory",
+            b"none of XDG_RUNTIME_DIR, /dev/shm, TMPDIR and /tmp is a directory that bwrun can use",
+        ]
         try:
             self._bases = directory.bases(os.environ)
         except directory.UnusableBaseError as error:
