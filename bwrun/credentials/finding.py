@@ -92,7 +92,7 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
     if missing:
         start = time.monotonic()
         found.update(_ask(missing, config.sources))
-        deadline.excuse(time.monotonic() - start)
+        deadline.extend(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
     password = complete.get("BW_PASSWORD")
     return Credentials(
@@ -175,7 +175,7 @@ def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[in
 
     start = time.monotonic()
     password = run_password_command(value, config.sources.environment)
-    deadline.excuse(time.monotonic() - start)
+    deadline.extend(time.monotonic() - start)
     return Secret(password, "the password command")
 
 

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from bwrun.base.errors import CredentialError
-from bwrun.base.kernel import die_with
+from bwrun.base.prctl import die_with_parent
 from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_own
 
@@ -32,7 +32,7 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=lambda: die_with(worker),  # noqa: PLW1509  (this process has one thread here)
+            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has one thread here)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from bwrun.base.console import Warn
+from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
@@ -60,7 +60,7 @@ class Config(Struct):
     device_id: str | None
     client_version: str
     password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
-    warnings: tuple[Warn, ...]
+    warnings: tuple[WarningMessage, ...]
 
 
 def load_config(options: Options, environment: Mapping[str, str]) -> Config:
@@ -273,9 +273,11 @@ def _password_options(options: Options) -> dict[str, str]:
     return given
 
 
-def _warnings(sources: Sources) -> list[Warn]:
+def _warnings(sources: Sources) -> list[WarningMessage]:
     warnings = [
-        Warn(f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",))
+        WarningMessage(
+            f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",)
+        )
         for file in sources.files
         if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
     ]
@@ -289,13 +291,15 @@ def _warnings(sources: Sources) -> list[Warn]:
         else:
             hint = "set it in the environment, or name the file to trust it: `--env-file .env`"
         warnings.append(
-            Warn(
+            WarningMessage(
                 f"ignoring {name} in `.env`: bwrun found this file by itself and does not trust it with this setting",
                 (hint,),
             )
         )
     warnings += [
-        Warn(f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",))
+        WarningMessage(
+            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
+        )
         for file in sources.files
         if RUNTIME_DIR in file.values
     ]

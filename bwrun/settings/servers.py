@@ -95,7 +95,7 @@ def _url(text: str, setting: str, shows: str = "the API key") -> str:
         parts = None
     if parts is None or not url.isprintable() or " " in url or "\\" in url:
         raise ConfigError("server", f"{setting} is not a URL", "write it as `https://vault.example.com`")
-    if not parts.is_bare:
+    if parts.has_extra_parts:
         raise ConfigError(
             "server", f"{setting} contains a user name, a query or a fragment",
             "write it as `https://vault.example.com/path`",

@@ -12,8 +12,19 @@ import fcntl
 import os
 import time
 
-from bwrun.base import kernel, signals
-from bwrun.base.channel import Channel
+from bwrun.base import prctl, signals
+from bwrun.base.channel import (
+    CHECK_DIRECTORY,
+    CONFIRM,
+    CONFIRMED,
+    END,
+    EXEC,
+    MAKE_DIRECTORY,
+    NO_DIRECTORY,
+    RENEW,
+    SET,
+    Channel,
+)
 from bwrun.base.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.canary import Canary
@@ -103,7 +114,7 @@ class Supervisor:
             self._seen.add(info.si_signo)
             forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
         self._canary = Canary.start()
-        kernel.close_memory()
+        prctl.hide_memory()
         # From here on the kernel says with SIGIO that the worker has sent something.
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
@@ -157,22 +168,22 @@ class Supervisor:
     def _listen(self) -> None:
         """Take what the worker has said."""
         for word, *rest in self._channel.drain():
-            if word in (b"place", b"try", b"bare"):
+            if word in (MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY):
                 self._channel.send(*self._place.answer(word))
                 self._stale = self._place.stale()
-            elif word == b"exec":
+            elif word == EXEC:
                 self._execs = True
-            elif word == b"end":
+            elif word == END:
                 self._said = int(rest[0])
-            elif word == b"renew":
+            elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
-            elif word == b"set":
+            elif word == SET:
                 self._settings[rest[0]] = rest[1]
-            elif word == b"ask":
+            elif word == CONFIRM:
                 self.ends_by_code = b"signal-exit" in self._settings
                 if b"kill-leftovers" in self._settings:
-                    kernel.adopt_orphans()
-                self._channel.send(b"ready")
+                    prctl.adopt_orphans()
+                self._channel.send(CONFIRMED)
 
     def _reap(self) -> int | None:
         """Collect all children that changed (orphans too, as PID 1); return the worker's status if it ended."""
