@@ -84,7 +84,7 @@ class Client:
         url = file_address(answer)
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != HTTP_OK:
-            raise ServerError("attachment", f"{origin(url)} does not give the file ({reply.status})")
+            raise ServerError("attachment", f"cannot download the attachment from {origin(url)} ({reply.status})")
         return bytes(reply.body)
 
     def get_server_config(self) -> object:

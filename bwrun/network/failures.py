@@ -17,49 +17,51 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
     if error.kind is Kind.TIMEOUT:
         return deadline.exceeded(host)
     if error.kind is Kind.TOO_LARGE:
-        return ServerError("too-large", f"{host} sends more than {MAX_SIZE >> 20} MiB")
+        return ServerError("too-large", f"the answer from {host} is larger than {MAX_SIZE >> 20} MiB")
     if error.kind is Kind.UNTRUSTED:
         by = f", issued by `{error.issuer}`" if error.issuer else ""
         return NetworkError(
             "tls-untrusted", f"the certificate of {host}{by} is not trusted: {why}",
-            "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
+            "if this is your private CA, trust it with `--ca-file FILE`",
         )  # fmt: skip
     return {
-        Kind.BROKEN: NetworkError("interrupted", f"{host} broke off the connection, {tries} times", "try again later"),
-        Kind.DNS: NetworkError("dns", f"the name {host} cannot be found", "check --server and the name service"),
+        Kind.BROKEN: NetworkError(
+            "interrupted", f"{host} closed the connection early in {tries} attempts", "try again later"
+        ),
+        Kind.DNS: NetworkError("dns", f"cannot resolve the name of {host}", "check `--server` and the DNS settings"),
         Kind.TLS: NetworkError(
-            "tls", f"no secure connection to {host}: {why}", "is it https that is spoken at that port?"
+            "tls", f"cannot open a TLS connection to {host}: {why}", "check that the server speaks https on that port"
         ),
         Kind.UNREACHABLE: NetworkError(
-            "unreachable", f"cannot connect to {host}" + (f": {why}" if why else ""), "check --server and the network"
+            "unreachable", f"cannot connect to {host}" + (f": {why}" if why else ""), "check `--server` and the network"
         ),
-        Kind.UNREADABLE: NetworkError("interrupted", f"what {host} sends cannot be read ({why})", "try again later"),
-        Kind.URL: NetworkError("url", f"`{url}` is no URL that can be asked", "check --server"),
+        Kind.UNREADABLE: NetworkError("interrupted", f"cannot read the answer from {host} ({why})", "try again later"),
+        Kind.URL: NetworkError("url", f"cannot send a request to `{url}`: the URL is invalid", "check `--server`"),
     }[error.kind]
 
 
 def _proxy_failure(error: TransportError, proxy: Proxy, host: str, deadline: Deadline, tries: int) -> NetworkError:
     """Return the error for a request that a proxy did not pass on to `host`."""
     name, why = f"the proxy {proxy.shown}", error.detail
-    hint = f"{proxy.variable} names this proxy; no_proxy lists the hosts that are asked without it"
+    hint = f"check {proxy.variable}, or list the server in no_proxy to connect without the proxy"
     if error.kind is Kind.TIMEOUT:
-        return NetworkError("timeout", f"{name} did not answer within {deadline.seconds:g} s", hint)
+        return deadline.exceeded(name, hint)
     if error.kind is Kind.PROXY_LOGIN:
         return _login_failure(proxy, name, why)
     if error.kind is Kind.UNTRUSTED:
         return NetworkError(
             "tls-untrusted", f"the certificate of {name} is not trusted: {why}",
-            "for a private CA: --ca-file FILE, or SSL_CERT_FILE", hint,
+            "if this is your private CA, trust it with `--ca-file FILE`", hint,
         )  # fmt: skip
     because = f": {why}" if why else ""
     message = {
-        Kind.BROKEN: f"{name} broke off the connection, {tries} times",
-        Kind.DNS: f"the name of {name} cannot be found",
-        Kind.PROXY_ADDRESS: f"{proxy.variable} holds no usable address of a proxy",
-        Kind.PROXY_REFUSES: f"{name} refuses a connection to {host}" + (f" ({why})" if why else ""),
-        Kind.TLS: f"no secure connection to {name}{because}",
+        Kind.BROKEN: f"{name} closed the connection early in {tries} attempts",
+        Kind.DNS: f"cannot resolve the name of {name}",
+        Kind.PROXY_ADDRESS: f"{proxy.variable} contains an invalid proxy address",
+        Kind.PROXY_REFUSES: f"{name} refused to connect to {host}" + (f" ({why})" if why else ""),
+        Kind.TLS: f"cannot open a TLS connection to {name}{because}",
         Kind.UNREACHABLE: f"cannot connect to {name}{because}",
-        Kind.UNREADABLE: f"what {name} answers cannot be read ({why})",
+        Kind.UNREADABLE: f"cannot read the answer from {name} ({why})",
     }[error.kind]
     return NetworkError("proxy", message, hint)
 
@@ -68,13 +70,13 @@ def _login_failure(proxy: Proxy, name: str, methods: str) -> NetworkError:
     """Return the error for a proxy that wants a login; `methods` are those that it offers, if it says so."""
     if methods and "basic" not in methods.lower():
         return NetworkError(
-            "proxy", f"{name} wants a login by {methods}, and bwrun knows Basic alone",
-            "a proxy on this machine that logs in there (cntlm, px) can stand between",
+            "proxy", f"{name} requires a login with {methods}, but bwrun supports only Basic",
+            "run a local proxy that can log in there, for example cntlm or px, and use that",
         )  # fmt: skip
     if "@" in proxy.url:
         return NetworkError(
-            "proxy", f"{name} does not accept the user and the password in {proxy.variable}",
-            "special characters in them are percent-encoded: `@` as %40, `:` as %3A, `/` as %2F",
+            "proxy", f"{name} rejected the user name and password in {proxy.variable}",
+            "percent-encode special characters in them: `@` as %40, `:` as %3A, `/` as %2F",
         )  # fmt: skip
     url = f"{proxy.scheme or 'http'}://USER:PASSWORD@HOST:PORT"
-    return NetworkError("proxy", f"{name} wants a login", f"put user and password into {proxy.variable}: {url}")
+    return NetworkError("proxy", f"{name} requires a user name and a password", f"add them to {proxy.variable}: {url}")

@@ -49,8 +49,8 @@ class ProxiedTransport:
             )
         except ImportError:
             raise NetworkError(
-                "proxy", f"{proxy.variable} names a SOCKS proxy, and the Python package `socksio` is not installed",
-                "install bwrun with its extra for SOCKS: pip install 'bwrun[socks]'",
+                "proxy", f"{proxy.variable} names a SOCKS proxy, which needs the Python package `socksio`",
+                "install bwrun with `pip install 'bwrun[socks]'`",
             ) from None  # fmt: skip
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
@@ -117,8 +117,8 @@ def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
     """Raise NetworkError: the URL of a proxy is malformed, or of a kind that httpx does not know. It is not shown."""
     if (proxy.scheme or "http") not in SCHEMES:
         raise NetworkError(
-            "proxy", f"{proxy.variable} names a proxy of an unknown kind: `{proxy.scheme}://`",
-            "http://, https://, socks5:// and socks5h:// can be used",
+            "proxy", f"{proxy.variable} has an unsupported scheme, `{proxy.scheme}://`",
+            "use http://, https://, socks5:// or socks5h://",
         )  # fmt: skip
     try:
         url = httpx.URL(proxy.url if proxy.scheme else f"http://{proxy.url}")
@@ -126,8 +126,8 @@ def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
         url = httpx.URL()
     if not url.host or (url.port or 0) > 0xFFFF:
         raise NetworkError(
-            "proxy", f"{proxy.variable} holds no usable address of a proxy",
-            "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT, with special characters percent-encoded",
+            "proxy", f"{proxy.variable} contains an invalid proxy address",
+            "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT; percent-encode special characters",
         )  # fmt: skip
     return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 

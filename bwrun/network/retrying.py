@@ -57,10 +57,10 @@ class Retries:
 
         Raises ServerError: it failed too often, or there is no time.
         """
-        failure = f"{origin(self._url)} fails ({reply.status})"
+        failure = f"{origin(self._url)} failed ({reply.status})"
         wait = self._backoff.after_failure(told_wait(reply.headers, "", time.time()), self._deadline.left())
         if wait is None:
-            raise ServerError("unavailable", f"{failure}, after {self._backoff.tries} tries", "try again later")
+            raise ServerError("unavailable", f"{failure} in {self._backoff.tries} attempts", "try again later")
         self._sleep(wait, failure)
 
     def wait_after_break(self, error: TransportError) -> None:
@@ -89,22 +89,25 @@ class Retries:
         """Return the error; `message` is in the server's words, `told` the seconds that it asks for."""
         left = max(0.0, self._deadline.left())
         said = f"429: {message}" if message else "429"
-        waited = f"waited {self._backoff.waited:.0f} s in vain, " if self._backoff.waited else ""
-        asks = "it does not say for how long" if told is None else f"it asks to wait {told:.0f} s"
+        asks = "does not say how long to wait" if told is None else f"asks bwrun to wait {told:.0f} s"
+        waited = f", after {self._backoff.waited:.0f} s of waiting" if self._backoff.waited else ""
         return ServerError(
             "rate-limit",
-            f"{origin(self._url)} limits {self._what} ({said}): {waited}{asks}, and the timeout leaves {left:.0f} s",
+            f"{origin(self._url)} limits {self._what} ({said}) and {asks};"
+            f" {left:.0f} s of the timeout are left{waited}",
             *self._hints(told, left),
         )
 
     def _hints(self, told: float | None, left: float) -> list[str]:
         """Return what is known to help; whom a server counts, it seldom says."""
-        hints = ["allow more with --timeout SECONDS"]
+        hints = ["allow more time with `--timeout`"]
         if told is not None:
             enough = 10 * ceil((self._deadline.seconds - left + told * (1 + SHARE) + LEAST_SPREAD) / 10)
-            hints = [f"--timeout {enough} allows that wait" if enough <= MAX_TIMEOUT else "try again after that time"]
+            hints = [
+                f"wait that long with `--timeout {enough}`" if enough <= MAX_TIMEOUT else "try again after that time"
+            ]
         if self._url in CLOUD_LOGINS:
-            hints.append("bitwarden's cloud takes 10 logins a minute from one address")
+            hints.append("bitwarden.com and bitwarden.eu allow 10 logins per minute from one IP address")
         if self._is_login:
-            hints.append("a run inside another needs no login: `bwrun -- make` logs in once for all that make starts")
+            hints.append("`bwrun -- make` logs in once for all bwrun runs that make starts")
         return hints

@@ -24,8 +24,8 @@ from tests.server.faults import (
 from tests.support.program import BWRUN, Surroundings
 from tests.support.terminal import Terminal
 
-NESTED_HINT = "hint: a run inside another needs no login: `bwrun -- make` logs in once for all that make starts"
-LONGER_HINT = "hint: allow more with --timeout SECONDS"
+NESTED_HINT = "hint: `bwrun -- make` logs in once for all bwrun runs that make starts"
+LONGER_HINT = "hint: allow more time with `--timeout`"
 TRIES = 4
 AGAIN = Status(429, "{}", headers={"Retry-After": "0"})
 
@@ -71,11 +71,11 @@ def test_does_not_wait_longer_than_there_is_time(
 
     said, *hints = messages(done)
     assert re.fullmatch(
-        re.escape(f"error: {server.url} limits logins (429: Slow down! Too many requests. Try again in 1m.): ")
-        + r"it asks to wait 60 s, and the timeout leaves (30|[12][0-9]) s \[server.rate-limit\]",
+        re.escape(f"error: {server.url} limits logins (429: Slow down! Too many requests. Try again in 1m.) ")
+        + r"and asks bwrun to wait 60 s; (30|[12][0-9]) s of the timeout are left \[server.rate-limit\]",
         said,
     )
-    assert re.fullmatch(r"hint: --timeout (80|90) allows that wait", hints[0])
+    assert re.fullmatch(r"hint: wait that long with `--timeout (80|90)`", hints[0])
     assert hints[1:] == [NESTED_HINT]
     assert time.monotonic() - started < AT_ONCE
     assert len(tries(server, TOKEN)) == 1
@@ -87,7 +87,7 @@ def test_a_wait_of_more_than_a_day(ready: Surroundings, server: BitwardenServer)
 
     done = fail(ready)
 
-    assert "(429: Account locked for 2 days): it asks to wait 172800 s, and the timeout leaves " in messages(done)[0]
+    assert "(429: Account locked for 2 days) and asks bwrun to wait 172800 s; " in messages(done)[0]
     assert messages(done)[1] == "hint: try again after that time"
 
 
@@ -109,8 +109,8 @@ def test_not_told_and_no_time(ready: Surroundings, server: BitwardenServer) -> N
     done = fail(ready, "--timeout", "3")
 
     assert re.fullmatch(
-        re.escape(f"error: {server.url} limits logins (429: Too many login requests): ")
-        + r"it does not say for how long, and the timeout leaves [0-3] s \[server.rate-limit\]",
+        re.escape(f"error: {server.url} limits logins (429: Too many login requests) ")
+        + r"and does not say how long to wait; [0-3] s of the timeout are left \[server.rate-limit\]",
         messages(done)[0],
     )
     assert messages(done)[1:] == [LONGER_HINT, NESTED_HINT]
@@ -123,11 +123,11 @@ def test_says_what_was_waited_in_vain(ready: Surroundings, server: BitwardenServ
     done = fail(ready, "--timeout", "6")
 
     assert re.fullmatch(
-        re.escape(f"error: {address_of(server)} limits requests (429: slow down): ")
-        + r"waited [2-6] s in vain, it asks to wait 2 s, and the timeout leaves [0-2] s \[server.rate-limit\]",
+        re.escape(f"error: {address_of(server)} limits requests (429: slow down) and asks bwrun to wait 2 s; ")
+        + r"[0-2] s of the timeout are left, after [2-6] s of waiting \[server.rate-limit\]",
         messages(done)[0],
     )
-    assert re.fullmatch(r"hint: --timeout [12]0 allows that wait", messages(done)[1])
+    assert re.fullmatch(r"hint: wait that long with `--timeout [12]0`", messages(done)[1])
     assert len(messages(done)) == 2  # the sync needs no login
 
 
@@ -165,7 +165,7 @@ def test_tells_a_wait_with_v(ready: Surroundings, server: BitwardenServer) -> No
     done = ready.run("-v", "--", "true")
 
     assert done.status == 0
-    assert re.search(rf"  waiting [23] s: {re.escape(address_of(server))} fails \(503\)\n", done.stderr)
+    assert re.search(rf"  waiting [23] s: {re.escape(address_of(server))} failed \(503\)\n", done.stderr)
     assert re.search(r"  waiting [23] s: the server limits requests\n", done.stderr)
 
 
@@ -193,8 +193,8 @@ def test_tries_again(ready: Surroundings, server: BitwardenServer, path: str, ac
 @pytest.mark.parametrize(
     ("path", "action", "expected"),
     [
-        (TOKEN, Status(500, "oops"), "error: {url} fails (500), after 4 tries [server.unavailable]"),
-        (SYNC, CloseMidBody(), "error: {url} broke off the connection, 4 times [network.interrupted]"),
+        (TOKEN, Status(500, "oops"), "error: {url} failed (500) in 4 attempts [server.unavailable]"),
+        (SYNC, CloseMidBody(), "error: {url} closed the connection early in 4 attempts [network.interrupted]"),
     ],
     ids=["500", "sync cut"],
 )

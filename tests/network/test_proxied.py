@@ -34,7 +34,7 @@ from tests.support.proxies import (
 )
 
 PATHS = {"/identity/connect/token", "/api/sync", "/api/config"}
-HINT = "hint: {} names this proxy; no_proxy lists the hosts that are asked without it"
+HINT = "hint: check {}, or list the server in no_proxy to connect without the proxy"
 NOTHING = b"Content-Length: 0\r\n\r\n"
 NONSENSE = "nonsense://canary"
 
@@ -114,7 +114,7 @@ def test_a_proxy_over_tls_that_is_not_trusted(ready: Surroundings, tmp_path: Pat
             f"error: the certificate of the proxy https://{proxy.host} is not trusted:"
             " unable to get local issuer certificate [network.tls-untrusted]"
         ),
-        "hint: for a private CA: --ca-file FILE, or SSL_CERT_FILE",
+        "hint: if this is your private CA, trust it with `--ca-file FILE`",
         HINT.format("https_proxy"),
     ]
 
@@ -243,7 +243,7 @@ def test_a_proxy_whose_name_does_not_exist(ready: Surroundings, scheme: str) -> 
 
     assert (
         messages(done)[0]
-        == f"error: the name of the proxy {scheme}://proxy.invalid:3128 cannot be found [network.proxy]"
+        == f"error: cannot resolve the name of the proxy {scheme}://proxy.invalid:3128 [network.proxy]"
     )
 
 
@@ -255,7 +255,7 @@ def test_a_proxy_that_says_nothing(ready: Surroundings, scheme: str) -> None:
         done = fail(ready, "--timeout", "1", env={"https_proxy": f"{scheme}://{proxy.host}"})
 
     assert messages(done) == [
-        f"error: the proxy {scheme}://{proxy.host} did not answer within 1 s [network.timeout]",
+        f"error: timed out after 1 s while waiting for the proxy {scheme}://{proxy.host} [network.timeout]",
         HINT.format("https_proxy"),
     ]
     assert time.monotonic() - started < AT_ONCE
@@ -286,7 +286,7 @@ def test_a_proxy_that_refuses(ready: Surroundings, server: BitwardenServer, stat
         done = fail(ready, env={"https_proxy": f"http://{proxy.host}"})
 
     assert messages(done) == [
-        f"error: the proxy http://{proxy.host} refuses a connection to {server.url} ({shown}) [network.proxy]",
+        f"error: the proxy http://{proxy.host} refused to connect to {server.url} ({shown}) [network.proxy]",
         HINT.format("https_proxy"),
     ]
     assert proxy.asked
@@ -300,7 +300,7 @@ def test_a_socks_proxy_that_refuses(ready: Surroundings, server: BitwardenServer
         done = fail(ready, env={"https_proxy": f"socks5h://{proxy.host}"})
 
     assert messages(done)[0] == (
-        f"error: the proxy socks5h://{proxy.host} refuses a connection to {server.url}"
+        f"error: the proxy socks5h://{proxy.host} refused to connect to {server.url}"
         " (connection not allowed by ruleset) [network.proxy]"
     )
 
@@ -311,21 +311,21 @@ def test_a_socks_proxy_that_is_none(ready: Surroundings) -> None:
         done = fail(ready, env={"https_proxy": f"socks5h://{proxy.host}"})
 
     assert messages(done)[0] == (
-        f"error: what the proxy socks5h://{proxy.host} answers cannot be read (is it a SOCKS proxy?) [network.proxy]"
+        f"error: cannot read the answer from the proxy socks5h://{proxy.host} (is it a SOCKS proxy?) [network.proxy]"
     )
 
 
 @pytest.mark.parametrize(
     ("scheme", "given", "said", "hint"),
     [
-        ("http", "", "wants a login",
-         "put user and password into https_proxy: http://USER:PASSWORD@HOST:PORT"),
-        ("socks5h", "", "wants a login",
-         "put user and password into https_proxy: socks5h://USER:PASSWORD@HOST:PORT"),
-        ("http", "worker:canary@", "does not accept the user and the password in https_proxy",
-         "special characters in them are percent-encoded: `@` as %40, `:` as %3A, `/` as %2F"),
-        ("socks5h", "worker:canary@", "does not accept the user and the password in https_proxy",
-         "special characters in them are percent-encoded: `@` as %40, `:` as %3A, `/` as %2F"),
+        ("http", "", "requires a user name and a password",
+         "add them to https_proxy: http://USER:PASSWORD@HOST:PORT"),
+        ("socks5h", "", "requires a user name and a password",
+         "add them to https_proxy: socks5h://USER:PASSWORD@HOST:PORT"),
+        ("http", "worker:canary@", "rejected the user name and password in https_proxy",
+         "percent-encode special characters in them: `@` as %40, `:` as %3A, `/` as %2F"),
+        ("socks5h", "worker:canary@", "rejected the user name and password in https_proxy",
+         "percent-encode special characters in them: `@` as %40, `:` as %3A, `/` as %2F"),
     ],
     ids=["CONNECT", "SOCKS", "CONNECT, wrong", "SOCKS, wrong"],
 )  # fmt: skip
@@ -348,7 +348,7 @@ def test_a_proxy_that_wants_another_login(ready: Surroundings) -> None:
         done = fail(ready, env={"https_proxy": f"http://{IN_URL}{proxy.host}"})
 
     assert messages(done)[0] == (
-        f"error: the proxy http://{proxy.host} wants a login by Negotiate, NTLM, and bwrun knows Basic alone"
+        f"error: the proxy http://{proxy.host} requires a login with Negotiate, NTLM, but bwrun supports only Basic"
         " [network.proxy]"
     )
     assert_shows_no_login(done)
@@ -357,12 +357,12 @@ def test_a_proxy_that_wants_another_login(ready: Surroundings) -> None:
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        (NONSENSE, "https_proxy names a proxy of an unknown kind: `nonsense://`"),
-        ("socks://u:canary@127.0.0.1:1080", "https_proxy names a proxy of an unknown kind: `socks://`"),
-        ("http://u:canary@127.0.0.1:99999", "https_proxy holds no usable address of a proxy"),
-        ("http://u:canary@127.0.0.1:port", "https_proxy holds no usable address of a proxy"),
-        ("http://u:canary@", "https_proxy holds no usable address of a proxy"),
-        (f"http://u:canary@{'x' * 70}.example:3128", "https_proxy holds no usable address of a proxy"),
+        (NONSENSE, "https_proxy has an unsupported scheme, `nonsense://`"),
+        ("socks://u:canary@127.0.0.1:1080", "https_proxy has an unsupported scheme, `socks://`"),
+        ("http://u:canary@127.0.0.1:99999", "https_proxy contains an invalid proxy address"),
+        ("http://u:canary@127.0.0.1:port", "https_proxy contains an invalid proxy address"),
+        ("http://u:canary@", "https_proxy contains an invalid proxy address"),
+        (f"http://u:canary@{'x' * 70}.example:3128", "https_proxy contains an invalid proxy address"),
     ],
     ids=["kind", "socks", "port", "word", "no host", "label"],
 )
@@ -397,6 +397,6 @@ def test_socks_without_its_package(ready: Surroundings, tmp_path: Path) -> None:
     )
 
     assert messages(Ended(done.returncode, done.stdout, done.stderr)) == [
-        "error: ALL_PROXY names a SOCKS proxy, and the Python package `socksio` is not installed [network.proxy]",
-        "hint: install bwrun with its extra for SOCKS: pip install 'bwrun[socks]'",
+        "error: ALL_PROXY names a SOCKS proxy, which needs the Python package `socksio` [network.proxy]",
+        "hint: install bwrun with `pip install 'bwrun[socks]'`",
     ]

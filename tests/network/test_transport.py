@@ -52,30 +52,30 @@ KINDS = {
 PROXY = Proxy("HTTPS_PROXY", "http://user:canary@proxy.example:3128")
 SHOWN = "the proxy http://proxy.example:3128"
 CODES = {
-    Kind.BROKEN: ("network.interrupted", f"{BASE} broke off the connection, 4 times"),
-    Kind.DNS: ("network.dns", f"the name {BASE} cannot be found"),
-    Kind.TIMEOUT: ("network.timeout", f"{BASE} did not answer within 0.01 s"),
-    Kind.TLS: ("network.tls", f"no secure connection to {BASE}: <detail>"),
-    Kind.TOO_LARGE: ("server.too-large", f"{BASE} sends more than 512 MiB"),
+    Kind.BROKEN: ("network.interrupted", f"{BASE} closed the connection early in 4 attempts"),
+    Kind.DNS: ("network.dns", f"cannot resolve the name of {BASE}"),
+    Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {BASE}"),
+    Kind.TLS: ("network.tls", f"cannot open a TLS connection to {BASE}: <detail>"),
+    Kind.TOO_LARGE: ("server.too-large", f"the answer from {BASE} is larger than 512 MiB"),
     Kind.UNREACHABLE: ("network.unreachable", f"cannot connect to {BASE}: <detail>"),
-    Kind.UNREADABLE: ("network.interrupted", f"what {BASE} sends cannot be read (<detail>)"),
+    Kind.UNREADABLE: ("network.interrupted", f"cannot read the answer from {BASE} (<detail>)"),
     Kind.UNTRUSTED: (
         "network.tls-untrusted",
         f"the certificate of {BASE}, issued by `<issuer>` is not trusted: <detail>",
     ),
-    Kind.URL: ("network.url", f"`{URL}` is no URL that can be asked"),
+    Kind.URL: ("network.url", f"cannot send a request to `{URL}`: the URL is invalid"),
 }
 # The same where it happened at a proxy, and what can happen only there.
 PROXY_CODES = {
-    Kind.BROKEN: ("network.proxy", f"{SHOWN} broke off the connection, 4 times"),
-    Kind.DNS: ("network.proxy", f"the name of {SHOWN} cannot be found"),
-    Kind.PROXY_ADDRESS: ("network.proxy", "HTTPS_PROXY holds no usable address of a proxy"),
-    Kind.PROXY_LOGIN: ("network.proxy", f"{SHOWN} wants a login by <detail>, and bwrun knows Basic alone"),
-    Kind.PROXY_REFUSES: ("network.proxy", f"{SHOWN} refuses a connection to {BASE} (<detail>)"),
-    Kind.TIMEOUT: ("network.timeout", f"{SHOWN} did not answer within 0.01 s"),
-    Kind.TLS: ("network.proxy", f"no secure connection to {SHOWN}: <detail>"),
+    Kind.BROKEN: ("network.proxy", f"{SHOWN} closed the connection early in 4 attempts"),
+    Kind.DNS: ("network.proxy", f"cannot resolve the name of {SHOWN}"),
+    Kind.PROXY_ADDRESS: ("network.proxy", "HTTPS_PROXY contains an invalid proxy address"),
+    Kind.PROXY_LOGIN: ("network.proxy", f"{SHOWN} requires a login with <detail>, but bwrun supports only Basic"),
+    Kind.PROXY_REFUSES: ("network.proxy", f"{SHOWN} refused to connect to {BASE} (<detail>)"),
+    Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {SHOWN}"),
+    Kind.TLS: ("network.proxy", f"cannot open a TLS connection to {SHOWN}: <detail>"),
     Kind.UNREACHABLE: ("network.proxy", f"cannot connect to {SHOWN}: <detail>"),
-    Kind.UNREADABLE: ("network.proxy", f"what {SHOWN} answers cannot be read (<detail>)"),
+    Kind.UNREADABLE: ("network.proxy", f"cannot read the answer from {SHOWN} (<detail>)"),
     Kind.UNTRUSTED: ("network.tls-untrusted", f"the certificate of {SHOWN} is not trusted: <detail>"),
 }
 
