@@ -165,11 +165,14 @@ class Worker:
         raise SessionError(
             os.fsdecode(words[1]), f"cannot make a directory for the session: {os.fsdecode(words[2])}",
             "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
+            "if the command needs the values of references and no `bw`, use `--no-session`: it needs no directory",
         )  # fmt: skip
 
     def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
         """Log in and unlock; `items`: those that are enough."""
         credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
+        self._console.print_warnings(credentials.warnings)
+        self._console.step(f"credentials: {credentials.places}")
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415
 
         def import_the_rest() -> None:

@@ -41,6 +41,13 @@ class Prompter:
         """Close the terminal's descriptor."""
         os.close(self._terminal)
 
+    def say(self, text: str) -> None:
+        """Write a line to the terminal."""
+        try:
+            os.write(self._terminal, f"{text}\n".encode())
+        except OSError:
+            pass  # the question that follows says that the terminal is gone
+
     def ask(self, question: str, *, echo: bool) -> Sensitive:
         """
         Ask for one line; without `echo` nothing of it is shown.

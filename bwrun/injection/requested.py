@@ -18,9 +18,9 @@ from bwrun.base.errors import (
 )
 from bwrun.base.structs import Struct
 from bwrun.injection.templates import Template, read_template, read_text, split_option
-from bwrun.injection.variable_names import refusal
 from bwrun.references.grammar import SCHEME, Reference, is_reference, parse
 from bwrun.settings.config import Config
+from bwrun.settings.variable_names import refusal
 
 FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
 

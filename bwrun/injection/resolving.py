@@ -15,8 +15,8 @@ from bwrun.base.errors import (
     UnresolvedReferencesError,
 )
 from bwrun.base.structs import Struct
-from bwrun.injection.variable_names import refusal_from_item
 from bwrun.references.grammar import Reference, resolve
+from bwrun.settings.variable_names import refusal_from_item
 from bwrun.vault.sync import sync_of
 from bwrun.vault.vault import Vault
 

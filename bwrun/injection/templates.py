@@ -17,8 +17,8 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError, FailedReferenceError, InvalidReferenceError, UsageError
 from bwrun.base.reading import read_file
 from bwrun.base.structs import Struct
-from bwrun.injection.variable_names import refusal
 from bwrun.references.grammar import Reference, parse
+from bwrun.settings.variable_names import refusal
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
 PATIENCE = 60.0  # seconds for a template that is a pipe

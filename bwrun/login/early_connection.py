@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
+from bwrun.base.errors import ConfigError
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_at_hand
 from bwrun.network.proxies import find_proxy
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def dial_early(config: Config) -> Task[socket] | None:
     """Begin to connect, if nobody has to be asked for anything before the login."""
-    if not are_at_hand(config) or find_proxy(config.server.identity) is not None:
+    if config.untrusted_server is not None or not are_at_hand(config) or find_proxy(config.server.identity) is not None:
         return None
     from bwrun.network.dialing import dial  # noqa: PLC0415
 
@@ -34,8 +35,14 @@ def reach_out(
     """
     Go on to connect, and import what a login needs; `items`: those that will be fetched alone.
 
-    Raises SessionError: there can be no more threads.
+    Raises ConfigError: a found `.env` names a server that it may not name; SessionError: there can be no more threads.
     """
+    if config.untrusted_server is not None:
+        raise ConfigError(
+            "untrusted-server", f"{config.untrusted_server} names a server, but the client secret is not in that file",
+            "put BW_CLIENTSECRET into that file and nowhere else, set the server in the environment,"
+            " or name the file to trust it: `--env-file .env`",
+        )  # fmt: skip
     deadline = Deadline(config.timeout)
     with timings.phase("import"):
         from bwrun.network.routing import Network  # noqa: PLC0415  (TLS: while the network is on its way)

@@ -244,11 +244,12 @@ def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunE
 
 def _key_hints(credentials: Credentials, server: Server) -> list[str]:
     hints = []
-    if credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials):
-        hints.append(
-            f"check that both halves belong to one key: client_id is from {credentials.client_id_place},"
-            f" client_secret from {credentials.client_secret_place}"
-        )
+    places = f"client_id is from {credentials.client_id_place}, client_secret from {credentials.client_secret_place}"
+    apart = credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials)
+    hints.append(f"check that both halves belong to one key: {places}" if apart else places)
+    hints += [
+        f"{name}: {doubt}" for name in ("BW_CLIENTID", "BW_CLIENTSECRET") for doubt in credentials.doubts.get(name, ())
+    ]
     hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
     if server in (US, EU):
         other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")

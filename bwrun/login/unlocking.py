@@ -18,7 +18,7 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import Credentials
+from bwrun.credentials.finding import PROMPT, Credentials, ask_password_again
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bwrun.crypto.vault_key import VaultKey
 
 T = TypeVar("T")
+MAX_ATTEMPTS = 3  # at a master password that is typed
 CONFIG_PATIENCE = 1.0  # seconds after everything else
 GRACE = 0.5  # seconds: who waits in a thread knows better what did not answer, and speaks first
 
@@ -164,12 +165,26 @@ class _Unlocking:
         self._import(meanwhile)
         if not sync.is_done():
             self._import(import_fast_json)  # it is large, or its way is long: this thread has the time
-        try:
-            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
-        except WrongMasterPasswordError:
-            raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+        user_key = self._try_passwords(unlock, key)
         self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector
+
+    def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
+        """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
+        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+
+        who = f"the key derivation ({_cost(unlock.kdf)})"
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return self._wait(key, who)
+            except WrongMasterPasswordError:
+                typed = self._credentials.master_password_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
+                again = ask_password_again(self._config, self._deadline) if typed else None
+                if again is None:
+                    raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+                password = again.value
+                key = self._start("kdf", lambda: unwrap_user_key(unlock, password))  # noqa: B023  (waited for above)
+        raise AssertionError  # the last attempt returns or raises
 
     def _ask_connector(
         self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
@@ -240,10 +255,5 @@ def _cost(kdf: Kdf) -> str:
 
 
 def _password_hints(credentials: Credentials) -> list[str]:
-    hints = [f"check the master password from {credentials.master_password_place}"]
-    value = _needed_password(credentials).reveal()
-    if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
-        hints.append("it is in quotes: remove them if they are not part of the password")
-    if value != value.strip():
-        hints.append("it begins or ends with white space: remove that if it is not part of the password")
-    return hints
+    place = credentials.master_password_place
+    return [f"check the master password from {place}", *credentials.doubts.get("BW_PASSWORD", ())]

@@ -15,13 +15,13 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import find_env_file, read_env_file
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
+from bwrun.settings.sources import Found, Sources, is_own, variable
+from bwrun.settings.warning_messages import find_warnings
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 HEX_DIGITS = set("0123456789abcdef")
@@ -42,6 +42,7 @@ class Config(Struct):
     sources: Sources
     server: Server
     server_given: bool
+    untrusted_server: str | None  # where a found `.env` names a server that it may not name
     key_connector_url: str | None
     ca_files: tuple[str, ...]
     timeout: float  # seconds, for everything before the command but prompts and --password-command
@@ -74,7 +75,8 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
     sources = Sources(environment, files)
     settings = _Settings(options, sources)
-    given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
+    given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
+    connector = settings.found("key-connector-url")
     _refuse_useless(settings)
     return Config(
         mode=options.mode,
@@ -82,9 +84,12 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         search=tuple(options.search),
         command=tuple(options.command),
         sources=sources,
-        server=find_server(*given),
+        server=find_server(*(None if one is None else one.value for one in given), places=settings.places()),
         server_given=any(value is not None for value in given),
-        key_connector_url=find_key_connector(settings.text("key-connector-url")),
+        key_connector_url=find_key_connector(
+            None if connector is None else connector.value, settings.called("key-connector-url", connector)
+        ),
+        untrusted_server=None if any(given) else sources.untrusted_server(),
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervision=_supervision(settings),
@@ -102,7 +107,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
-        warnings=tuple(_warnings(sources)),
+        warnings=tuple(find_warnings(sources)),
     )
 
 
@@ -118,9 +123,15 @@ class _Settings:
             return Found(self._options.values[name], f"--{name}")
         return self._sources.find(variable(name))
 
-    def text(self, name: str) -> str | None:
-        found = self.found(name)
-        return None if found is None else found.value
+    def called(self, name: str, found: Found | None) -> str:
+        """Return what messages call a setting: its option, or its variable and where that stands."""
+        if found is None or name in self._options.values:
+            return f"`--{name}`"
+        return f"{variable(name)} in {found.place}"
+
+    def places(self) -> tuple[str, ...]:
+        """Return what messages call the three settings of the server."""
+        return tuple(self.called(name, self.found(name)) for name in ("server", "identity-url", "api-url"))
 
     def flag(self, name: str) -> bool:
         if name in self._options.flags:
@@ -131,11 +142,6 @@ class _Settings:
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
         raise ConfigError("flag", f"{variable(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
-
-
-def variable(option: str) -> str:
-    """Return the variable that means the same as `--option`."""
-    return "BWRUN_" + option.upper().replace("-", "_")
 
 
 def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -271,36 +277,3 @@ def _password_options(options: Options) -> dict[str, str]:
         together = " and ".join(f"`--{name}`" for name in given)
         raise UsageError("conflict", f"{together} cannot be used together", "leave out all but one of them")
     return given
-
-
-def _warnings(sources: Sources) -> list[WarningMessage]:
-    warnings = [
-        WarningMessage(
-            f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",)
-        )
-        for file in sources.files
-        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
-    ]
-    for name in sources.mistrusted():
-        if name == RUNTIME_DIR:
-            continue
-        if name in SERVER_SETTINGS:
-            hint = (
-                "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
-            )
-        else:
-            hint = "set it in the environment, or name the file to trust it: `--env-file .env`"
-        warnings.append(
-            WarningMessage(
-                f"ignoring {name} in `.env`: bwrun found this file by itself and does not trust it with this setting",
-                (hint,),
-            )
-        )
-    warnings += [
-        WarningMessage(
-            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
-        )
-        for file in sources.files
-        if RUNTIME_DIR in file.values
-    ]
-    return warnings

@@ -11,6 +11,10 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.structs import Struct
 from bwrun.base.urls import PORTS, split_url
 
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 CA_HINT = "use a PEM file, which contains the line `-----BEGIN CERTIFICATE-----`"
 
 
@@ -39,9 +43,16 @@ _CLOUD_HOSTS = {
 }
 
 
-def find_server(server: str | None, identity_url: str | None, api_url: str | None) -> Server:
+SETTINGS = ("`--server`", "`--identity-url`", "`--api-url`")
+
+
+def find_server(
+    server: str | None, identity_url: str | None, api_url: str | None, *, places: Sequence[str] = SETTINGS
+) -> Server:
     """
     Return the server that the three settings mean; bitwarden.com if none is set.
+
+    `places` is what messages call the settings.
 
     Raises ConfigError: no URL, an http URL of another host, or one service's URL without the other's.
     """
@@ -51,12 +62,12 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
             "server", f"`{given}` is set without `{missing}`",
             f"set `{missing}` too, or set `--server` for both",
         )  # fmt: skip
-    known = _known(server)
+    known = _known(server, places[0])
     if identity_url is None and api_url is None:
         return known
     return Server(
-        identity=_url(identity_url, "`--identity-url`") if identity_url is not None else known.identity,
-        api=_url(api_url, "`--api-url`") if api_url is not None else known.api,
+        identity=_url(identity_url, places[1]) if identity_url is not None else known.identity,
+        api=_url(api_url, places[2]) if api_url is not None else known.api,
         base=known.base if server is not None else None,
         region="Self-hosted",
     )
@@ -71,17 +82,25 @@ def find_key_connector(text: str | None, setting: str = "`--key-connector-url`")
     return _url(text, setting, "the access token") if text else None
 
 
-def _known(server: str | None) -> Server:
+def _known(server: str | None, place: str) -> Server:
     if server is None or server.strip().lower() == "us":
         return US
     if server.strip().lower() == "eu":
         return EU
-    base = _url(server, "`--server`")
+    base = _url(_base_of(server.strip()), place)
     parts = split_url(base)
     cloud = _CLOUD_HOSTS.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
         return cloud
     return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
+
+
+def _base_of(text: str) -> str:
+    """Return a server's base URL from what people paste: the address bar's `…/#/login`, or the URL of one service."""
+    base = text.partition("/#")[0].rstrip("/")
+    for service in ("/api", "/identity"):
+        base = base.removesuffix(service)
+    return base
 
 
 def _url(text: str, setting: str, shows: str = "the API key") -> str:

@@ -33,6 +33,12 @@ class Found(Struct):
     value: str
     place: str
     file: EnvFile | None = None
+    name: str = ""  # of the variable
+
+
+def variable(option: str) -> str:
+    """Return the variable that means the same as `--option`."""
+    return "BWRUN_" + option.upper().replace("-", "_")
 
 
 def is_own(name: str) -> bool:
@@ -62,14 +68,14 @@ class Sources:
     def in_environment(self, name: str) -> Found | None:
         """Return what the environment says of `name`."""
         value = self.environment.get(name)
-        return Found(value, ENVIRONMENT) if value else None
+        return Found(value, ENVIRONMENT, None, name) if value else None
 
     def in_file(self, file: EnvFile, name: str) -> Found | None:
         """Return what one env file says of `name`, if it is trusted with such a name at all."""
         value = file.values.get(name)
         if not value or (file.automatic and is_own(name) and name not in CREDENTIALS + SERVER_SETTINGS):
             return None
-        return Found(value, file.place(name), file)
+        return Found(value, file.place(name), file, name)
 
     def mistrusted(self) -> list[str]:
         """Return the settings of the automatic env file that do not count, for a warning."""
@@ -79,6 +85,14 @@ class Sources:
             for name, value in file.values.items()
             if value and is_own(name) and self._is_mistrusted(file, name)
         ]
+
+    def untrusted_server(self) -> str | None:
+        """Return where a found `.env` names a server without the client secret beside it, None if none does."""
+        for file in self.files:
+            for name in file.values:
+                if name in SERVER_SETTINGS and file.values[name] and self._is_mistrusted(file, name):
+                    return f"{name} in {file.place(name)}"
+        return None
 
     def variables(self) -> dict[str, str]:
         """Return what the env files hold for the command: all entries that are not bwrun's own."""

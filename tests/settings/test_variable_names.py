@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwrun.injection.variable_names import refusal, refusal_from_item
+from bwrun.settings.variable_names import refusal, refusal_from_item
 
 OWN = [
     "BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD", "BW_CLIENTID_FILE", "BW_CLIENTSECRET_FILE", "BW_PASSWORD_FILE",
