@@ -46,7 +46,7 @@ ROOMS: dict[str, set[str]] = {
 LIBRARIES = {
     "argon2": "crypto.argon",
     "cryptography": "crypto.primitives",
-    "dotenv": "settings.env_files",
+    "dotenv": "settings.env_syntax",
     "httpx": "network.proxied",
     "idna": "base.urls",
     "orjson": "base.jsontext",

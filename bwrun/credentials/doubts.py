@@ -27,11 +27,11 @@ def doubts(value: bytes, found: Found | None = None) -> tuple[str, ...]:
     if b"${" in value or b"$(" in value:
         hints.append("it contains `${` or `$(`: bwrun takes a value as it stands and expands nothing")
     if len(value) > 1 and value[:1] in QUOTES and value[:1] == value[-1:]:
-        hints.append("it is in quotes: remove them if they are not part of the value")
+        hints.append("it is in quotes: remove them if they do not belong to it")
     if value.startswith(TYPOGRAPHIC_QUOTES) or value.endswith(TYPOGRAPHIC_QUOTES):
         hints.append("it is in typographic quotes: remove them, or write plain ones")
     if value != value.strip():
-        hints.append("it begins or ends with white space: remove that if it is not part of the value")
+        hints.append("it begins or ends with white space: remove that if it does not belong to it")
     return tuple(hints)
 
 

@@ -13,7 +13,8 @@ from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
-from bwrun.settings.env_files import find_env_file, read_env_file
+from bwrun.settings.env_files import read_env_file
+from bwrun.settings.found_file import find_env_file
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import Found, Sources, is_own, variable
 from bwrun.settings.warning_messages import find_warnings

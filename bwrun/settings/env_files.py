@@ -1,14 +1,11 @@
 """
-Reading env files: those that the user named, and the `.env` that bwrun finds in the working directory.
+Reading env files: their entries, and where each stands.
 
-A found `.env` may be a stranger's.  It is refused if it belongs to somebody else, if others can write to it, or if it
-sets a variable from which programs take code.  In a file that was named, a line that is no assignment is an error; in a
-found one, which other tools read too, it is a warning.
+In a file that the user named, a line that is no assignment is an error.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import stat
 
@@ -17,12 +14,11 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError
 from bwrun.base.reading import read_file_and_status
 from bwrun.base.structs import Struct
-from bwrun.settings.env_syntax import Problem, is_cut, parse_any, parse_plain
+from bwrun.settings.env_syntax import Entry, Problem, is_cut, parse_any, parse_plain
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
 PATIENCE = 60.0  # seconds for an env file that is a pipe
 AUTOMATIC = ".env"
-TRUST_IT = "name the file to trust it: `--env-file .env`"
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -52,45 +48,24 @@ def read_env_file(path: str) -> EnvFile:
 
     Raises ConfigError: it is missing, unreadable, too large, not UTF-8, or a line is no assignment.
     """
-    text, status = _read(path)
-    entries, problems = _parse(text)
+    text, status = read_text(path)
+    entries, problems = parse_text(text)
     if problems:
         line, what, hint = problems[0]
         raise ConfigError("env-file-syntax", f"`{path}` line {line} {what}", hint)
-    return _make(path, text, status, entries, automatic=False)
+    return make_env_file(path, text, stat.S_IMODE(status.st_mode), entries)
 
 
-def find_env_file() -> EnvFile | None:
+def read_text(path: str) -> tuple[str, os.stat_result]:
     """
-    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+    Return a file's text and its status.
 
-    Raises ConfigError: it is unreadable, too large, not UTF-8, or not to be trusted.
+    Raises ConfigError: it is missing, unreadable, too large, or not UTF-8.
     """
-    try:
-        link = os.lstat(AUTOMATIC)
-        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
-            return None
-    except OSError as error:
-        # EACCES is the directory's: there is no `.env` that this user could see.
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
-            return None
-        raise _unreadable(AUTOMATIC, error) from None
-    text, status = _read(AUTOMATIC)
-    from bwrun.settings.found_file import check_found_file, check_variables  # noqa: PLC0415  (only where there is a file)
-
-    check_found_file(AUTOMATIC, link, status)
-    entries, problems = _parse(text)
-    warnings = tuple(_warning(problem) for problem in problems)
-    file = _make(AUTOMATIC, text, status, entries, automatic=True, warnings=warnings)
-    check_variables(file.path, file.lines)
-    return file
-
-
-def _read(path: str) -> tuple[str, os.stat_result]:
     try:
         data, status = read_file_and_status(path, MAX_SIZE + 1, Deadline(PATIENCE))
     except OSError as error:
-        raise _unreadable(path, error) from None
+        raise unreadable(path, error) from None
     except ValueError:
         raise ConfigError("env-file", "the name of an env file contains a NUL byte") from None
     if len(data) > MAX_SIZE:
@@ -103,25 +78,22 @@ def _read(path: str) -> tuple[str, os.stat_result]:
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), status
 
 
-def _unreadable(path: str, error: OSError) -> ConfigError:
+def unreadable(path: str, error: OSError) -> ConfigError:
+    """Return the error for a file that cannot be read."""
     return ConfigError("env-file", f"cannot read the env file `{path}`: {os.strerror(error.errno or 0)}")
 
 
-def _parse(text: str) -> tuple[list[tuple[str, str, int]], list[Problem]]:
+def parse_text(text: str) -> tuple[list[Entry], list[Problem]]:
+    """Return the entries of a file, and the lines that are none."""
     plain = parse_plain(text)
     return (plain, []) if plain is not None else parse_any(text)
 
 
-def _make(  # noqa: PLR0913  (what there is to know of a file)
-    path: str, text: str, status: os.stat_result, entries: list[tuple[str, str, int]], *, automatic: bool,
-    warnings: tuple[WarningMessage, ...] = (),
-) -> EnvFile:  # fmt: skip
-    return EnvFile(
-        path, automatic, stat.S_IMODE(status.st_mode),
-        {name: value for name, value, _ in entries}, {name: line for name, _, line in entries}, text, warnings,
-    )  # fmt: skip
-
-
-def _warning(problem: Problem) -> WarningMessage:
-    line, what, hint = problem
-    return WarningMessage(f"ignoring `{AUTOMATIC}` line {line}: it {what}", (hint,))
+def make_env_file(
+    path: str, text: str, mode: int, entries: list[Entry], warnings: tuple[WarningMessage, ...] | None = None
+) -> EnvFile:
+    """Return the file; one with `warnings`, none among them too, was found and not named."""
+    values, lines = {}, {}
+    for name, value, line in entries:
+        values[name], lines[name] = value, line
+    return EnvFile(path, warnings is not None, mode, values, lines, text, warnings or ())

@@ -1,16 +1,20 @@
 """
-How far a `.env` is trusted that bwrun found by itself.
+The `.env` that bwrun finds by itself in the working directory, and how far it is trusted.
 
-Whoever wrote it must be the user or root, and it must not lead the command to code of its own: a `.env` in a strange
-checkout is as trustworthy as the checkout.
+It may be a stranger's: it is refused if it belongs to another user than this one or root, if others can write to it, or
+if it sets a variable from which programs take code.  Other tools read such files too, so a line that is no assignment
+is a warning.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
+from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError
+from bwrun.settings.env_files import AUTOMATIC, EnvFile, make_env_file, parse_text, read_text, unreadable
 from bwrun.settings.variable_names import leads_to_code
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -20,7 +24,33 @@ if TYPE_CHECKING:
 TRUST_IT = "or name the file to trust it: `--env-file .env`"
 
 
-def check_found_file(path: str, link: os.stat_result, status: os.stat_result) -> None:
+def find_env_file() -> EnvFile | None:
+    """
+    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+
+    Raises ConfigError: it is unreadable, too large, not UTF-8, or not to be trusted.
+    """
+    try:
+        link = os.lstat(AUTOMATIC)
+        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
+            return None
+    except OSError as error:
+        # EACCES is the directory's: there is no `.env` that this user could see.
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
+            return None
+        raise unreadable(AUTOMATIC, error) from None
+    text, status = read_text(AUTOMATIC)
+    _check_owner(AUTOMATIC, link, status)
+    entries, problems = parse_text(text)
+    warnings = [
+        WarningMessage(f"ignoring `{AUTOMATIC}` line {line}: it {what}", (hint,)) for line, what, hint in problems
+    ]
+    file = make_env_file(AUTOMATIC, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
+    _check_variables(file.path, file.lines)
+    return file
+
+
+def _check_owner(path: str, link: os.stat_result, status: os.stat_result) -> None:
     """
     Refuse a file that somebody else can have written; `link` is the status of the name itself.
 
@@ -40,7 +70,7 @@ def check_found_file(path: str, link: os.stat_result, status: os.stat_result) ->
         )  # fmt: skip
 
 
-def check_variables(path: str, lines: Mapping[str, int]) -> None:
+def _check_variables(path: str, lines: Mapping[str, int]) -> None:
     """
     Refuse a file that sets variables from which programs take code; `lines` has the line of each name.
 

@@ -97,9 +97,10 @@ def _known(server: str | None, place: str) -> Server:
 
 def _base_of(text: str) -> str:
     """Return a server's base URL from what people paste: the address bar's `…/#/login`, or the URL of one service."""
-    base = text.partition("/#")[0].rstrip("/")
+    base = text.partition("/#")[0]
     for service in ("/api", "/identity"):
-        base = base.removesuffix(service)
+        if base.rstrip("/").endswith(service):
+            return base.rstrip("/").removesuffix(service)
     return base
 
 

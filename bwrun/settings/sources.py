@@ -90,7 +90,7 @@ class Sources:
         """Return where a found `.env` names a server without the client secret beside it, None if none does."""
         for file in self.files:
             for name in file.values:
-                if name in SERVER_SETTINGS and file.values[name] and self._is_mistrusted(file, name):
+                if name in SERVER_SETTINGS[:3] and file.values[name] and self._is_mistrusted(file, name):
                     return f"{name} in {file.place(name)}"
         return None
 

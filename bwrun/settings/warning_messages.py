@@ -12,22 +12,25 @@ if TYPE_CHECKING:
     from bwrun.settings.sources import Sources
 
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, which reads no env file
+SERVER_HINT = "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
+NAME_HINT = "set it in the environment, or name the file to trust it: `--env-file .env`"
 READABLE = 0o044  # permission bits: by the group, by everybody
 
 
 def find_warnings(sources: Sources) -> list[WarningMessage]:
     """Return the warnings in the order in which they are printed."""
+    wrong_names = _of_names(sources)
     warnings = [warning for file in sources.files for warning in file.warnings]
     for file in sources.files:
         if any(file.values.get(name) for name in CREDENTIALS[1:]):
             warnings += _of_secrets(file)
     for name in sources.mistrusted():
-        if name != RUNTIME_DIR and name not in SERVER_SETTINGS:
+        if name != RUNTIME_DIR and name not in wrong_names:
             warnings.append(
                 WarningMessage(
                     f"ignoring {name} in `.env`: bwrun found this file by itself"
                     " and does not trust it with this setting",
-                    ("set it in the environment, or name the file to trust it: `--env-file .env`",),
+                    (SERVER_HINT if name in SERVER_SETTINGS else NAME_HINT,),
                 )
             )
     warnings += [
@@ -37,7 +40,7 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
         for file in sources.files
         if RUNTIME_DIR in file.values
     ]
-    return warnings + _of_names(sources)
+    return [*warnings, *wrong_names.values()]
 
 
 def readable_by_others(path: str, mode: int) -> list[WarningMessage]:
@@ -61,14 +64,14 @@ def _of_secrets(file: EnvFile) -> list[WarningMessage]:
     return warnings
 
 
-def _of_names(sources: Sources) -> list[WarningMessage]:
+def _of_names(sources: Sources) -> dict[str, WarningMessage]:
     places: dict[str, str] = dict.fromkeys(sources.environment, "in the environment")
     for file in sources.files:
         places |= {name: f"in {file.place(name)}" for name in file.values}
-    return [
-        WarningMessage(
+    return {
+        name: WarningMessage(
             f"{name} {places[name]} is not a setting of bwrun",
-            (f"did you mean {meant}?",) if meant else ("see the settings: `bwrun --help`",),
+            (f"did you mean {meant}?",) if meant else ("run `bwrun --help` to see the settings",),
         )
         for name, meant in misspelled(places).items()
-    ]
+    }

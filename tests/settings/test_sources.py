@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.base.errors import ConfigError
-from bwrun.settings.env_files import MAX_SIZE, EnvFile, find_env_file, read_env_file
+from bwrun.settings.env_files import MAX_SIZE, EnvFile, read_env_file
+from bwrun.settings.found_file import find_env_file
 from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, ENVIRONMENT, SERVER_SETTINGS, Sources, is_own
 from tests.support.files import write_private
 
