@@ -72,7 +72,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     Raises ConfigError or UsageError: an env file or a setting cannot be used.
     """
     named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
-    automatic = None if named else find_env_file()
+    automatic = None if named else find_env_file(environment)
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
     sources = Sources(environment, files)
     settings = _Settings(options, sources)

@@ -24,9 +24,11 @@ if TYPE_CHECKING:
 TRUST_IT = "or name the file to trust it: `--env-file .env`"
 
 
-def find_env_file() -> EnvFile | None:
+def find_env_file(environment: Mapping[str, str]) -> EnvFile | None:
     """
     Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+
+    What `environment` has already, the file cannot set.
 
     Raises ConfigError: it is unreadable, too large, not UTF-8, or not to be trusted.
     """
@@ -46,7 +48,7 @@ def find_env_file() -> EnvFile | None:
         WarningMessage(f"ignoring `{AUTOMATIC}` line {line}: it {what}", (hint,)) for line, what, hint in problems
     ]
     file = make_env_file(AUTOMATIC, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
-    _check_variables(file.path, file.lines)
+    _check_variables(file.path, {name: line for name, line in file.lines.items() if name not in environment})
     return file
 
 
