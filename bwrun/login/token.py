@@ -20,7 +20,7 @@ from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, Pbkdf2, Unl
 from bwrun.login.wire import Wire
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.network.client import DEVICE_TYPE
-from bwrun.settings.servers import EU, US, Server
+from bwrun.settings.servers import CLOUDS, Server
 
 # Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
 # gets a "new device" mail for each run of a container.
@@ -245,9 +245,11 @@ def _key_hints(credentials: Credentials, server: Server) -> list[str]:
             f" client_secret from {credentials.client_secret_place}"
         )
     hints.append(f"a key that was rotated is no longer valid; {KEY_HINT}")
-    if server in (US, EU):
-        other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")
-        hints.append(f"an account at {other} needs --server {flag}, one of a self-hosted server its URL")
+    if server.is_cloud:
+        others = [
+            f"at {domain} needs --server {word}" for word, domain in CLOUDS.items() if server.region.lower() != word
+        ]
+        hints.append(f"an account {', one '.join(others)}, one of a self-hosted server its URL")
     return hints
 
 

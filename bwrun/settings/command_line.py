@@ -32,7 +32,8 @@ Values:
       --optional NAME     NAME's item or field may be missing
       --allow-protected   Take items that ask for the master password again
 Server and login:
-      --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
+      --server us|eu|gov|URL, --identity-url URL, --api-url URL
+      --key-connector-url URL
       --ca-file FILE      Trust the certificates in FILE (PEM) too
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Let COMMAND see credential NAME (repeatable)
