@@ -28,7 +28,6 @@ class AccountKeys(Struct):
     user_key: VaultKey
     private_key: PrivateKey | None  # a V1 account does without if its own does not open
     security_version: int
-    verified: bool = True  # False: the signature is one that the installed library does not know; say so
 
     def unwrap_organization_key(self, wrapped: str) -> VaultKey:
         """

@@ -97,6 +97,8 @@ class _Unlocking:
         self._client = Client(config.server, transport, config.client_version, means.deadline)
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+        from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
+
         config = self._config
         login, server_config = self._log_in()
         if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
@@ -108,7 +110,7 @@ class _Unlocking:
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
-            keys = _open_keys(user_key, wrapped, user_id, self._console)
+            keys = open_account_keys(user_key, wrapped, user_id)
         return Unlocked(
             login=login,
             sync=fetched.data,
@@ -199,16 +201,6 @@ class _Unlocking:
             return task.result(max(0.0, self._deadline.left()))
         except TimeoutError:
             raise self._deadline.exceeded(who) from None
-
-
-def _open_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None, console: Console) -> AccountKeys:
-    from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
-
-    keys = open_account_keys(user_key, wrapped, user_id)
-    if not keys.verified:
-        console.warn("the account's keys are signed in a way that this installation cannot verify (ML-DSA-44)",
-                     "install `cryptography` 48 or newer from its wheel")  # fmt: skip
-    return keys
 
 
 def _needed_password(credentials: Credentials) -> Sensitive:
