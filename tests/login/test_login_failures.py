@@ -20,6 +20,7 @@ from tests.server.accounts import make_account
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import (
     CLOUDFLARE_BLOCK,
+    PROBLEM_DOCUMENT,
     Action,
     Drip,
     DropFields,
@@ -455,6 +456,34 @@ def test_server_text_cannot_move_the_cursor(ready: Surroundings, server: Bitward
             r"\u202e\x85\x07) [auth.refused]"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            PROBLEM_DOCUMENT.body,
+            "400: One or more validation errors occurred.; The device has no name.; No such scope.",
+        ),
+        ('{"title": "Bad Request", "detail": "The clock is wrong.", "errors": {}}', "400: The clock is wrong."),
+        ('{"errors": [{"message": "Not now."}]}', "400: Not now."),
+        (
+            '{"message": "The model state is invalid.", "validationErrors": {"Scope": ["No such scope."]}}',
+            "400: The model state is invalid.; No such scope.",
+        ),
+        ('{"title": 5, "errors": {"a": [[["deep"]], 5, null]}, "detail": null}', "400"),
+    ],
+    ids=["problem document", "detail", "list", "official", "of other types"],
+)
+def test_what_is_wrong_with_a_request_is_quoted(
+    ready: Surroundings, server: BitwardenServer, body: str, said: str
+) -> None:
+    """What a server says of the fields of a request is quoted, in problem documents (RFC 9457) too, each text once."""
+    server.set_fault(Fault(TOKEN, replace(PROBLEM_DOCUMENT, body=body)))
+
+    done = fail(ready)
+
+    assert messages(done) == [f"error: {server.url} refused the login ({said}) [auth.refused]"]
 
 
 def test_server_text_is_utf8_and_short(ready: Surroundings, server: BitwardenServer) -> None:
