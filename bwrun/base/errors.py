@@ -20,7 +20,7 @@ Neither ever holds a secret: whoever raises passes names, places and sizes.
     │  ├─ InvalidReferenceError
     │  ├─ SecretNotFoundError        what an optional reference may be
     │  ├─ AmbiguousReferenceError
-    │  ├─ UnavailableItemError       in the trash, its organization disabled or without a key
+    │  ├─ UnavailableItemError       in the trash, leased, its organization disabled or without a key
     │  ├─ ProtectedItemError
     │  ├─ InvalidTotpError
     │  ├─ FailedReferenceError       any of the above and more, with the variable's name
@@ -155,7 +155,7 @@ class AmbiguousReferenceError(SecretError):
 
 
 class UnavailableItemError(SecretError):
-    """The item is there and may not or cannot be opened: trash, a disabled organization, no organization key."""
+    """The item is there and cannot be used: in the trash, leased, its organization disabled or without a key."""
 
 
 class ProtectedItemError(SecretError):

@@ -21,7 +21,7 @@ from bwrun.base.timings import Timings
 from bwrun.credentials.finding import Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
-from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
+from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
 from bwrun.network.client import Client
 from bwrun.network.routing import Network
 from bwrun.settings.command_line import RUN
@@ -50,6 +50,7 @@ class Unlocked(Struct):
 
     login: Login
     sync: dict[str, object]  # as the server sent it
+    is_whole: bool  # False: a few items of the vault alone
     sync_date: str | None  # the server's clock at the sync: its Date header
     server_config: object
     keys: AccountKeys
@@ -101,8 +102,10 @@ class _Unlocking:
 
         config = self._config
         login, server_config = self._log_in()
-        if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
-            items = ()  # where the Key Connector is stands in the whole sync alone
+        if isinstance(login.unlock, KeyConnectorData) and not (
+            config.key_connector_url and login.unlock.wrapped_user_key
+        ):
+            items = ()  # the whole sync alone says where the Key Connector is, and may alone have the user key
         sync = self._start("sync", lambda: self._fetch(login, items))
         user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
@@ -114,6 +117,7 @@ class _Unlocking:
         return Unlocked(
             login=login,
             sync=fetched.data,
+            is_whole=not items,
             sync_date=fetched.date,
             server_config=None if server_config is None else _if_there(server_config),
             keys=keys,
@@ -142,7 +146,7 @@ class _Unlocking:
 
     def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
         if items:
-            return fetch_items(self._client, login.access_token, items)
+            return fetch_items(self._client, login.access_token, items, with_profile=login.account_keys.is_partial)
         return fetch_sync(self._client, login.access_token)
 
     def _unwrap_user_key(
@@ -180,7 +184,11 @@ class _Unlocking:
             url = url_in(self._wait(sync, origin(self._config.server.api)).data)
             self._console.step(f"the server names the Key Connector {url}")
         place = url
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, token)))
+        wrapped = unlock.wrapped_user_key
+        if wrapped is None:
+            wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
+        given = wrapped
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, ask(self._client, place, token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked with the key at the Key Connector {url}")
         return user_key, url

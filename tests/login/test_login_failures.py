@@ -31,7 +31,7 @@ from tests.server.faults import (
     TruncatedJson,
 )
 from tests.server.replies import token_reply
-from tests.server.specs import AccountSpec, Argon2id, Pbkdf2, ReplyStyle
+from tests.server.specs import AccountSpec, Argon2id, OrganizationSpec, Pbkdf2, ReplyStyle
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 
 CHEAP = Pbkdf2(iterations=5_000)
@@ -194,6 +194,13 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             ),
         ),
         (
+            replace(SPEC, master_password_set=False, reply_style="announced"),
+            (
+                "error: this account has no master password, and an API key alone does not open its vault"
+                " [auth.no-master-password]"
+            ),
+        ),
+        (
             replace(SPEC, key_connector=True),
             (
                 "error: this account is unlocked by a Key Connector, and the server does not say where that is"
@@ -201,8 +208,8 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             ),
         ),
         (
-            replace(SPEC, key_connector=True, drop_fields=("Key",)),
-            "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
+            replace(SPEC, key_connector=True, drop_fields=("Key",), organizations=(OrganizationSpec("Acme"),)),
+            "error: `profile` of the server's reply to the sync lacks `Key` [server.incomplete-reply]",
         ),
         (
             replace(SPEC, reply_style="vaultwarden", disabled=True),
@@ -216,7 +223,14 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
         ),
     ],
-    ids=["no master password", "Key Connector nowhere", "Key Connector half set up", "disabled", "half set up"],
+    ids=[
+        "no master password",
+        "no master password, announced",
+        "Key Connector nowhere",
+        "Key Connector half set up",
+        "disabled",
+        "half set up",
+    ],
 )
 def test_unsupported_accounts(bare: Surroundings, server: BitwardenServer, spec: AccountSpec, expected: str) -> None:
     """An account that a master password does not open is refused by what it is, never as a wrong password."""
