@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
+GRACE = 0.5  # seconds: who waits in a thread knows better what did not answer, and speaks first
 
 
 class Means(Struct):
@@ -94,8 +95,10 @@ class _Unlocking:
         self._timings = means.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
         with self._timings.phase("import"):
-            transport = means.network.transport()
-        self._client = Client(config.server, transport, config.client_version, means.deadline)
+            proxy = means.network.prepare(config.server.identity)
+        if proxy is not None:
+            self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
+        self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
@@ -109,7 +112,7 @@ class _Unlocking:
         sync = self._start("sync", lambda: self._fetch(login, items))
         user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
-        what = f"fetched {len(items)} item(s)" if items else "synced"
+        what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
@@ -137,10 +140,10 @@ class _Unlocking:
         with self._timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)
         login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
-        self._console.step(f"logged in at {server.name}")
+        self._console.step(f"logged in to {server.name}")
         if login.force_password_reset:
             self._console.warn(
-                "the administrator has reset this account's master password", "set a new one in the web vault"
+                "an administrator has reset this account's master password", "set a new one in the web vault"
             )
         return login, server_config
 
@@ -171,7 +174,7 @@ class _Unlocking:
             user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:
             raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
-        self._console.step(f"unlocked with the master password ({_cost(unlock.kdf)})")
+        self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector
 
     def _ask_connector(
@@ -190,7 +193,7 @@ class _Unlocking:
         given = wrapped
         answer = self._start("kdf", lambda: unwrap_connected_user_key(given, ask(self._client, place, token)))
         user_key = self._wait(answer, origin(url))
-        self._console.step(f"unlocked with the key at the Key Connector {url}")
+        self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
 
     def _import(self, what: Callable[[], None]) -> None:
@@ -206,15 +209,17 @@ class _Unlocking:
 
     def _wait(self, task: Task[T], who: str) -> T:
         try:
-            return task.result(max(0.0, self._deadline.left()))
+            return task.result(max(0.0, self._deadline.left()) + GRACE)
         except TimeoutError:
             raise self._deadline.exceeded(who) from None
 
 
 def _needed_password(credentials: Credentials) -> Sensitive:
     if credentials.master_password is None:
-        raise CredentialError("missing", "not set: BW_PASSWORD, and this account has a master password",
-                              "--key-connector-url is for the accounts of a Key Connector")  # fmt: skip
+        raise CredentialError(
+            "missing", "BW_PASSWORD is not set, and this account has a master password",
+            "set it; `--key-connector-url` replaces it only for accounts of a Key Connector",
+        )  # fmt: skip
     return credentials.master_password
 
 
@@ -233,10 +238,10 @@ def _cost(kdf: Kdf) -> str:
 
 
 def _password_hints(credentials: Credentials) -> list[str]:
-    hints = [f"it came from {credentials.master_password_place}"]
+    hints = [f"check the master password from {credentials.master_password_place}"]
     value = _needed_password(credentials).reveal()
     if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
-        hints.append("it has quotes round it; if they are not a part of it, write it without them")
+        hints.append("it is in quotes: remove them if they are not part of the password")
     if value != value.strip():
-        hints.append("it begins or ends with white space; only a newline at a file's end is taken off")
+        hints.append("it begins or ends with white space: remove that if it is not part of the password")
     return hints

@@ -31,12 +31,12 @@ from bwrun.vault.sync import camel_case
 from bwrun.vault.typed_fields import is_leased, with_typed_fields
 
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
-PROTECTED_HINT = "--allow-protected uses it all the same"
+PROTECTED_HINT = "add `--allow-protected` to use it anyway"
 UNPROTECTED = ("id", "name")
 
 
 class Requests(Struct):
-    """What a vault may ask the server for; None: it may not."""
+    """The requests that a vault may send for one item; None: it may not."""
 
     download: Callable[[Attachment], bytes] | None = None  # the body of an attachment
     fetch: Callable[[str], Record | None] | None = None  # one item alone, by its id; None: there is none
@@ -105,7 +105,9 @@ class Vault:
         Raises SecretError, CryptoError.
         """
         if reference.field is None or reference.field.kind != "attachment":
-            raise SecretNotFoundError("no-field", f"{reference} names no file", "write `bw://ITEM/attachment/FILENAME`")
+            raise SecretNotFoundError(
+                "no-field", f"{reference} does not name a file", "write `bw://ITEM/attachment/FILENAME`"
+            )
         return find_attachment(self._open(reference), reference.field.name)
 
     def custom_fields(self, reference: Reference) -> dict[str, Sensitive]:
@@ -150,7 +152,7 @@ class Vault:
         if self._places.is_disabled(record):
             problem = "its organization is disabled"
         elif problem is None and is_leased(record):
-            problem = "its contents need a lease"
+            problem = "it can only be read with a lease"
         return ListedItem(
             id=identity,
             name=name,
@@ -185,13 +187,13 @@ class Vault:
         return self._items[identity]
 
     def _lease(self, identity: str, called: str) -> None:
-        """Get a leased item alone: a sync never has its secrets, not even for whoever has a lease."""
+        """Fetch a leased item alone: a sync does not contain its secrets, even if the user has a lease."""
         fetched = None if self._requests.fetch is None else self._requests.fetch(identity)
         record = None if fetched is None else records([camel_case(fetched)]).get(identity)
         if record is None or is_leased(record):
             raise UnavailableItemError(
-                "leased", f"the server gives out the contents of item {called} only to who has a lease",
-                "ask for access to the item in the web vault, and run the command again while you have it",
+                "leased", f"item {called} can only be read with a lease, and this account has none for it",
+                "request access to the item in the web vault, then run the command again",
             )  # fmt: skip
         self._records[identity] = with_typed_fields(record)
         self._items.pop(identity, None)
@@ -239,13 +241,17 @@ class Vault:
         return 1 if record.get("archivedDate") else 0
 
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
-        hints = [f"elsewhere there is {', '.join(map(self._described, named[:SHOWN]))}"] if named else []
+        hints = (
+            [f"there are items of this name elsewhere: {', '.join(map(self._described, named[:SHOWN]))}"]
+            if named
+            else []
+        )
         near = near_names(reference.item, self._names.ids) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
         unreadable = [identity for identity in self._names.unreadable if not self._records[identity].get("deletedDate")]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
-            hints.append(f"the names of {len(unreadable)} items cannot be opened: {some}")
+            hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
         return SecretNotFoundError("not-found", f"no item is called `{reference.item}`{narrowing.words}", *hints)
 
     def _described(self, identity: str) -> str:

@@ -1,4 +1,4 @@
-"""Items whose contents the server gives out only to who has a lease: their names, and how their values are had."""
+"""Leased items: their names are in the sync, their values only in the reply to a request for the item alone."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def refused(done: Ended, *names: str) -> None:
     assert (done.status, done.stdout) == (125, "")
     assert done.codes == ["reference.leased"] * len(names)
     for name in names:
-        assert f"the server gives out the contents of item `{name}` only to who has a lease" in done.stderr
-    assert "ask for access to the item in the web vault" in done.stderr
+        assert f"item `{name}` can only be read with a lease, and this account has none for it" in done.stderr
+    assert "request access to the item in the web vault" in done.stderr
 
 
 def test_listed_by_name(run_in: Surroundings, vault: Account) -> None:
@@ -48,7 +48,7 @@ def test_listed_by_name(run_in: Surroundings, vault: Account) -> None:
 
     assert (done.status, done.stderr) == (0, "")
     assert [(one["name"], one["problem"], one["id"]) for one in json.loads(done.stdout)] == [
-        (name, "its contents need a lease", vault.item_ids[name]) for name in ("gated", "gated note")
+        (name, "it can only be read with a lease", vault.item_ids[name]) for name in ("gated", "gated note")
     ]
 
 
