@@ -43,8 +43,8 @@ def launch(words: list[str], started: float) -> int:
     except BwrunError as error:
         console.print_error(error)
         return error.status
-    if options.show is not None:
-        return _show(options.show)
+    if options.text_to_print is not None:
+        return _show(options.text_to_print)
     if options.clean:
         return _clean(console)
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):

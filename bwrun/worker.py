@@ -102,13 +102,13 @@ class Worker:
             return self._list()
         sketch = self._sketch()
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
-        may_log_in = config.session or config.items or may_hold_references(sketch)
+        may_log_in = config.wants_session or config.items or may_hold_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
         self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
 
-        outer = self._outer_session() if config.session and wanted is None else None
-        opens_session = config.session and outer is None
+        outer = self._outer_session() if config.wants_session and wanted is None else None
+        opens_session = config.wants_session and outer is None
         logs_in = opens_session or (wanted is not None and bool(wanted.references))
         self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
         items = wanted.few_ids() if wanted is not None and not opens_session else ()
@@ -246,9 +246,9 @@ class Worker:
 
     def _instruct(self) -> None:
         """Tell the supervisor what it has to know, and wait until that is in force."""
-        if not self._config.supervision:
+        if not self._config.supervisor_settings:
             return
-        for name, value in self._config.supervision.items():
+        for name, value in self._config.supervisor_settings.items():
             self._link.send(SET, name.encode(), value.encode())
         self._link.send(SET, b"verbose", b"1" if self._config.verbose else b"")
         self._link.send(CONFIRM)
@@ -263,7 +263,7 @@ class Worker:
         from bwrun.session.opening import try_session  # noqa: PLC0415
 
         session = NONE
-        if self._config.session:
+        if self._config.wants_session:
             session = OUTER if opened is None else OWN
         with self._timings.phase("write"):
             variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}

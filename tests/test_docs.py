@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bwrun.settings import command_line, sources
-from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
+from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable_name
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -42,7 +42,7 @@ def test_help_names_each_option() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_settings_table_has_each_option(option: str) -> None:
     """Every option stands in the table of settings, beside its variable."""
-    assert re.search(rf"`--{option}[ `].*`{variable(option)}`", SETTINGS)
+    assert re.search(rf"`--{option}[ `].*`{variable_name(option)}`", SETTINGS)
 
 
 def test_settings_table_has_the_defaults() -> None:

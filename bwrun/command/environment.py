@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from bwrun.settings.sources import Sources, is_own
+from bwrun.settings.sources import Sources, is_bwrun_variable
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -27,12 +27,14 @@ def command_environment(
     `assignments` (-e) win over both, and the
     session's variables win over all.
     """
-    files = sources.variables() | {name: value for name, value in sources.own().items() if name in passed}
+    files = sources.command_variables() | {
+        name: value for name, value in sources.bwrun_variables().items() if name in passed
+    }
     # A file's text is UTF-8 whatever the locale; the environment's is what os.environ decoded.
     result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
     for name, value in sources.environment.items():
         # (A variable without a name is legal in a process and refused by execve's caller.)
-        if name and (not is_own(name) or name in passed):
+        if name and (not is_bwrun_variable(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
     return result | {os.fsencode(name): os.fsencode(value) for name, value in {**assignments, **session}.items()}
 

@@ -18,9 +18,9 @@ from bwrun.base.errors import CredentialError
 from bwrun.base.reading import read_file, read_line
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.settings.config import Config, is_uuid, variable
-from bwrun.settings.env_files import PATIENCE, EnvFile
-from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
+from bwrun.settings.config import Config, is_uuid, variable_name
+from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
+from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 QUESTIONS = ("client_id", "client_secret", "master password")
@@ -59,7 +59,7 @@ def find_client_id(sources: Sources) -> str | None:
 
     Raises CredentialError: its file cannot be read, or it is malformed.
     """
-    found = _find("BW_CLIENTID", sources, Deadline(PATIENCE))
+    found = _find("BW_CLIENTID", sources, Deadline(PIPE_TIMEOUT))
     return None if found is None else _checked_client_id(found)
 
 
@@ -115,7 +115,7 @@ def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
     return found
 
 
-def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadline) -> Secret | None:
+def _one_of(name: str, direct: SettingValue | None, path: SettingValue | None, deadline: Deadline) -> Secret | None:
     if direct is not None and path is not None:
         raise CredentialError(
             "conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "remove one of them"
@@ -127,11 +127,11 @@ def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadl
     return None
 
 
-def _level(found: Found) -> str:
+def _level(found: SettingValue) -> str:
     return ENVIRONMENT if found.file is None else f"`{found.file.path}`"
 
 
-def _bytes(found: Found) -> Sensitive:
+def _bytes(found: SettingValue) -> Sensitive:
     return Sensitive(os.fsencode(found.value) if found.file is None else found.value.encode("utf-8", "surrogateescape"))
 
 
@@ -142,7 +142,7 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
     levels: list[EnvFile | None] = [None, *reversed(config.sources.files)]
     for file in levels:
         ways = {}
-        for name in ("BW_PASSWORD", "BW_PASSWORD_FILE", *map(variable, _WAYS)):
+        for name in ("BW_PASSWORD", "BW_PASSWORD_FILE", *map(variable_name, _WAYS)):
             found = config.sources.in_environment(name) if file is None else config.sources.in_file(file, name)
             if found is not None:
                 ways[name] = found

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from bwrun.base.errors import CredentialError
 from bwrun.base.prctl import die_with_parent
 from bwrun.base.sensitive import Sensitive
-from bwrun.settings.sources import is_own
+from bwrun.settings.sources import is_bwrun_variable
 
 MAX_SIZE = 64 * 1024  # bytes
 
@@ -23,7 +23,7 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
 
     Raises CredentialError: it cannot be run, fails, or prints nothing.
     """
-    clean = {name: value for name, value in environment.items() if not is_own(name)}
+    clean = {name: value for name, value in environment.items() if not is_bwrun_variable(name)}
     worker = os.getpid()
     try:
         process = subprocess.Popen(  # noqa: S602  (a shell line is what the option takes)

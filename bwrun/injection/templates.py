@@ -21,7 +21,7 @@ from bwrun.injection.variable_names import refusal
 from bwrun.references.grammar import Reference, parse
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
-PATIENCE = 60.0  # seconds for a template that is a pipe
+PIPE_TIMEOUT = 60.0  # seconds for a template that is a pipe
 _SPOT = re.compile(  # possessive, and no `{{` within braces: one pass over any file
     rb"\{\{[ \t]*+(?P<braced>@?bw://(?:[^\r\n{}]++|\{(?!\{)|\}(?!\}))*+)\}\}"
     rb"|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)",
@@ -88,7 +88,7 @@ def read_text(path: str) -> bytes:
     Raises ConfigError: it cannot be read, or is too large.
     """
     try:
-        text = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
+        text = read_file(path, MAX_SIZE + 1, Deadline(PIPE_TIMEOUT))
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
         raise ConfigError("template", f"cannot read the template `{path}`: {why}") from None

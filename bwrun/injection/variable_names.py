@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-from bwrun.settings.sources import SESSION_VARIABLES, is_own
+from bwrun.settings.sources import SESSION_VARIABLES, is_bwrun_variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # The loader's and the shells' own: ld.so(8), bash(1).
@@ -32,7 +32,7 @@ _STARTS_CODE = re.compile(
 
 def refusal(name: str) -> str | None:
     """Return why a reference may not set the variable `name`, None if it may."""
-    if is_own(name) or name in SESSION_VARIABLES:
+    if is_bwrun_variable(name) or name in SESSION_VARIABLES:
         return f"`{name}` is reserved for bwrun"
     if _STARTS_PROGRAMS.fullmatch(name):
         return f"`{name}` decides which programs or code are started, so no vault item may set it"

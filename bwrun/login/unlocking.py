@@ -126,7 +126,7 @@ class _Unlocking:
         api_key, server = self._credentials.api_key, self._config.server
         form = login_form(api_key, self._device)
         reply = self._start("token", lambda: self._client.post_token(form, api_key.client_secret))
-        lasts = self._config.session and self._config.mode == RUN
+        lasts = self._config.wants_session and self._config.mode == RUN
         server_config = Task(self._client.get_server_config) if lasts else None
         with self._timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)

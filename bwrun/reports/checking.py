@@ -13,7 +13,7 @@ from bwrun.injection.resolving import Resolved
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table, write_out
 from bwrun.settings.config import Config
-from bwrun.settings.sources import ENVIRONMENT, SESSION_VARIABLES, is_own
+from bwrun.settings.sources import ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
 from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
@@ -83,7 +83,7 @@ def make_report(
         Variable(name, "session", "bwrun", tuple(_places(config, name))) for name in _session_variables(config, session)
     ]
     environment = config.sources.environment
-    gone = sorted(name for name in environment if is_own(name) and name not in config.passed)
+    gone = sorted(name for name in environment if is_bwrun_variable(name) and name not in config.passed)
     return Report(
         command=None if command is None else os.fsdecode(command),
         session=session,
@@ -132,7 +132,7 @@ def _places(config: Config, name: str, resolved: Resolved | None = None) -> list
     places = ["-e"] if name in config.assignments else []
     if resolved is not None and name in resolved.overruled:
         places.append(f"--item {resolved.overruled[name].item}")
-    taken = is_own(name) and name not in config.passed
+    taken = is_bwrun_variable(name) and name not in config.passed
     if name in config.sources.environment and not taken:
         places.append(ENVIRONMENT)
     in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # a file's names are UTF-8 whatever the locale
