@@ -27,9 +27,14 @@ from bwrun.base.errors import STATUS_FAILED, BwrunError, SessionError
 from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.structs import Struct
 from bwrun.base.timings import Timings
-from bwrun.command.environment import as_inherited, command_environment, may_hold_references, socket_activation
-from bwrun.command.finding import become, check_size, find_command
-from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.command.environment import (
+    command_environment,
+    has_possible_references,
+    socket_activation_variables,
+    without_interpreter_changes,
+)
+from bwrun.command.finding import check_size, exec_command, find_command
+from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import Credentials, read_credentials
 from bwrun.login.early_connection import dial_early, reach_out
 from bwrun.settings.command_line import CHECK, LIST, Options
@@ -84,7 +89,7 @@ class Worker:
         self._console = console
         self._link = link
         self._inherited = inherited
-        self._environment = as_inherited(os.environ, initial_environment())
+        self._environment = without_interpreter_changes(os.environ, read_initial_environment())
         hide_memory()
         die_with_parent(inherited.supervisor)
         signals.pthread_sigmask(signals.SIG_SETMASK, inherited.mask)
@@ -102,7 +107,7 @@ class Worker:
             return self._list()
         sketch = self._sketch()
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
-        may_log_in = config.wants_session or config.items or may_hold_references(sketch)
+        may_log_in = config.wants_session or config.items or has_possible_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
         self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
@@ -137,12 +142,12 @@ class Worker:
         """Return the command's environment, without what comes from the vault."""
         config = self._config
         session = {
-            **(session or {}), **socket_activation(self._environment, self._inherited.supervisor, os.getpid())
+            **(session or {}), **socket_activation_variables(self._environment, self._inherited.supervisor, os.getpid())
         }  # fmt: skip
         return command_environment(config.sources, config.passed, config.assignments, session)
 
     def _find_wanted(self, environment: Mapping[bytes, bytes]) -> Wanted | None:
-        if not (self._config.items or self._config.templates or may_hold_references(environment)):
+        if not (self._config.items or self._config.templates or has_possible_references(environment)):
             return None
         from bwrun.injection.requested import find_wanted  # noqa: PLC0415  (only where there are references)
 
@@ -238,7 +243,7 @@ class Worker:
         self._link.send(EXEC)
         outlive_parent()
         restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
-        become(file, self._config.command, environment)
+        exec_command(file, self._config.command, environment)
 
     def _say_timings(self) -> None:
         if self._config.timings:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS, split_url
-from bwrun.credentials.finding import are_at_hand
+from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import has_proxy
 from bwrun.settings.config import Config
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def dial_early(config: Config) -> Task[socket] | None:
     """Begin to connect, if nobody has to be asked for anything before the login."""
-    if has_proxy() or not are_at_hand(config):
+    if has_proxy() or not are_all_set(config):
         return None
     from bwrun.network.dialing import dial  # noqa: PLC0415
 
@@ -41,7 +41,7 @@ def reach_out(
         from bwrun.network.routing import Network  # noqa: PLC0415  (TLS: while the network is on its way)
 
         network = Network(config.ca_files, deadline, timings)
-        soon = are_at_hand(config)
+        soon = are_all_set(config)
         if soon:
             network.expect(config.server.identity, dialed)
         from bwrun.login.unlocking import Means, expect_items  # noqa: PLC0415

@@ -12,9 +12,9 @@ import stat
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.command.environment import as_inherited, command_environment, may_hold_references
-from bwrun.command.finding import become, find_command
-from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.command.environment import command_environment, has_possible_references, without_interpreter_changes
+from bwrun.command.finding import exec_command, find_command
+from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import find_client_id
 from bwrun.session.outer import Mark, find_outer
 from bwrun.settings.command_line import RUN, Options
@@ -33,7 +33,7 @@ def run_in_place(options: Options, console: Console) -> None:
 
     Raises BwrunError: a setting, an env file or the command is not usable.
     """
-    environment = as_inherited(os.environ, initial_environment())
+    environment = without_interpreter_changes(os.environ, read_initial_environment())
     if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
     config = load_config(options, environment)
@@ -43,7 +43,7 @@ def run_in_place(options: Options, console: Console) -> None:
     if session is None or config.supervisor_settings or not config.wants_session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if may_hold_references(variables) or config.items or config.templates:
+    if has_possible_references(variables) or config.items or config.templates:
         return  # references want a vault, which the outer session does not lend
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
@@ -55,7 +55,7 @@ def run_in_place(options: Options, console: Console) -> None:
         console.print_lines(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
-    become(file, config.command, variables)
+    exec_command(file, config.command, variables)
 
 
 def outer_session(config: Config) -> dict[str, str] | None:
