@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn, Protocol
 
-    from bwrun.injection.requested import Wanted
-    from bwrun.injection.resolving import Resolved
+    from bwrun.injection.requested import RequestedSecrets
+    from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.unlocking import Means, Unlocked
     from bwrun.session.data_file import SessionData
     from bwrun.vault.vault import Vault
@@ -109,20 +109,22 @@ class Worker:
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
         may_log_in = config.wants_session or config.items or has_possible_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
-        wanted = self._find_wanted(sketch)
+        requested = self._find_requested_secrets(sketch)
         self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
 
-        outer = self._outer_session() if config.wants_session and wanted is None else None
+        outer = self._outer_session() if config.wants_session and requested is None else None
         opens_session = config.wants_session and outer is None
-        logs_in = opens_session or (wanted is not None and bool(wanted.references))
-        self._ask_for_place(needed=opens_session or (wanted is not None and wanted.makes_files))
-        items = wanted.few_ids() if wanted is not None and not opens_session else ()
+        logs_in = opens_session or (requested is not None and bool(requested.references))
+        self._ask_for_place(needed=opens_session or (requested is not None and requested.makes_files))
+        items = requested.ids_to_fetch_alone() if requested is not None and not opens_session else ()
         means = reach_out(config, dialed, items, self._console, self._timings) if logs_in else None
         directory = self._await_place()
-        opened = self._unlock(means, items, opens_session=opens_session, resolves=wanted is not None) if means else None
-        resolved = self._resolve(wanted, opened) if wanted else None
+        opened = (
+            self._unlock(means, items, opens_session=opens_session, resolves=requested is not None) if means else None
+        )
+        resolved = self._resolve(requested, opened) if requested else None
         if config.mode == CHECK or file is None:
-            return self._check(wanted, opened, resolved, file)
+            return self._check(requested, opened, resolved, file)
 
         session = self._open_session(directory, opened) if opens_session and opened else outer or {}
         environment = self._sketch(session)
@@ -146,12 +148,12 @@ class Worker:
         }  # fmt: skip
         return command_environment(config.sources, config.passed, config.assignments, session)
 
-    def _find_wanted(self, environment: Mapping[bytes, bytes]) -> Wanted | None:
+    def _find_requested_secrets(self, environment: Mapping[bytes, bytes]) -> RequestedSecrets | None:
         if not (self._config.items or self._config.templates or has_possible_references(environment)):
             return None
-        from bwrun.injection.requested import find_wanted  # noqa: PLC0415  (only where there are references)
+        from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (only where there are references)
 
-        return find_wanted(self._config, environment)
+        return find_requested_secrets(self._config, environment)
 
     def _ask_for_place(self, *, needed: bool) -> None:
         """Ask the supervisor to make the session's directory, if one is needed."""
@@ -187,14 +189,16 @@ class Worker:
 
         return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
-    def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
-        from bwrun.injection.resolving import open_vault, resolve_wanted  # noqa: PLC0415
+    def _resolve(self, requested: RequestedSecrets, opened: Opened | None) -> ResolvedSecrets:
+        from bwrun.injection.resolving import open_vault, resolve_requested_secrets  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
             vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
-            resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
+            resolved = resolve_requested_secrets(
+                requested, vault, self._config.optional, self._config.assignments.keys()
+            )
         self._vault = vault  # kept: to take a large one apart takes 30 ms, and execve none
-        self._console.step(f"resolved {len(wanted.references)} reference(s)")
+        self._console.step(f"resolved {len(requested.references)} reference(s)")
         return resolved
 
     def _open_session(self, directory: str, opened: Opened) -> dict[str, str]:
@@ -224,12 +228,12 @@ class Worker:
         )
         self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
 
-    def _add(self, environment: dict[bytes, bytes], resolved: Resolved, directory: str) -> None:
+    def _add(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:
         """Put the values of the vault, and the paths of files with them, into the command's environment."""
-        from bwrun.injection.resolving import to_environment  # noqa: PLC0415
+        from bwrun.injection.resolving import resolved_variables  # noqa: PLC0415
         from bwrun.session.files import write_files  # noqa: PLC0415
 
-        for name, value in to_environment(resolved, write_files(directory, resolved.files)).items():
+        for name, value in resolved_variables(resolved, write_files(directory, resolved.files)).items():
             environment.pop(name, None)
             if value is not None:
                 environment[name] = value
@@ -260,10 +264,14 @@ class Worker:
         self._link.receive()
 
     def _check(
-        self, wanted: Wanted | None, opened: Opened | None, resolved: Resolved | None, file: bytes | None
+        self,
+        requested: RequestedSecrets | None,
+        opened: Opened | None,
+        resolved: ResolvedSecrets | None,
+        file: bytes | None,
     ) -> int:
         """Do what is left of a run in memory, and print what it would have done."""
-        from bwrun.injection.resolving import open_vault, to_environment  # noqa: PLC0415
+        from bwrun.injection.resolving import open_vault, resolved_variables  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415  (only for --check)
         from bwrun.session.opening import try_session  # noqa: PLC0415
 
@@ -274,11 +282,11 @@ class Worker:
             variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}
         if file is not None:
             environment = self._sketch(variables)
-            values = {} if resolved is None else to_environment(resolved, dict.fromkeys(resolved.paths, ""))
+            values = {} if resolved is None else resolved_variables(resolved, dict.fromkeys(resolved.paths, ""))
             environment |= {name: value for name, value in values.items() if value is not None}
             check_size(file, self._config.command, environment)
         vault = open_vault(opened.unlocked, allow_protected=True) if opened else None
-        found = (wanted, resolved, vault) if wanted and resolved else None
+        found = (requested, resolved, vault) if requested and resolved else None
         self._say_timings()
         return print_report(make_report(self._config, found, file, session), self._config)
 

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 
 from bwrun.base.console import printable
 from bwrun.command.environment import command_environment
-from bwrun.injection.requested import Wanted
-from bwrun.injection.resolving import Resolved
+from bwrun.injection.requested import RequestedSecrets
+from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table, write_out
 from bwrun.settings.config import Config
@@ -64,7 +64,10 @@ def print_report(report: Report, config: Config) -> int:
 
 
 def make_report(
-    config: Config, found: tuple[Wanted, Resolved, Vault | None] | None, command: bytes | None, session: str
+    config: Config,
+    found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
+    command: bytes | None,
+    session: str,
 ) -> Report:
     """Return what a run of `config` would do; `found` is what it gets of the vault."""
     rows = [] if found is None else list(_from_vault(config, *found))
@@ -99,11 +102,13 @@ def _session_variables(config: Config, session: str) -> tuple[str, ...]:
     return (*SESSION_VARIABLES, "NODE_EXTRA_CA_CERTS") if session == OWN and config.ca_files else SESSION_VARIABLES
 
 
-def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault | None) -> Iterator[Variable]:
+def _from_vault(
+    config: Config, requested: RequestedSecrets, resolved: ResolvedSecrets, vault: Vault | None
+) -> Iterator[Variable]:
     for name, reference in resolved.from_items.items():
         found = Variable(name, "value", f"--item {reference.item}", tuple(_places(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
-    for kind, references in (("value", wanted.variables), ("file", wanted.files)):
+    for kind, references in (("value", requested.variables), ("file", requested.files)):
         for name, reference in references.items():
             if name in resolved.from_items:
                 continue
@@ -111,13 +116,13 @@ def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault
             missing = name in resolved.values and resolved.values[name] is None
             found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
             yield found if missing else _with_item(found, reference, vault)
-    for template in wanted.templates:
+    for template in requested.templates:
         others = _places(config, template.variable, resolved)
         found = Variable(template.variable, "template", f"`{template.path}`", tuple(others))
-        if not template.spots:
+        if not template.placeholders:
             yield found
-        for spot in template.spots:
-            yield _with_item(replace(found, set_by=spot.place), spot.reference, vault)
+        for placeholder in template.placeholders:
+            yield _with_item(replace(found, set_by=placeholder.place), placeholder.reference, vault)
 
 
 def _with_item(variable: Variable, reference: Reference, vault: Vault | None) -> Variable:
@@ -127,11 +132,11 @@ def _with_item(variable: Variable, reference: Reference, vault: Vault | None) ->
     return replace(variable, reference=str(reference), item=item, item_id=item_id, field=field)
 
 
-def _places(config: Config, name: str, resolved: Resolved | None = None) -> list[str]:
+def _places(config: Config, name: str, resolved: ResolvedSecrets | None = None) -> list[str]:
     """Return who sets a variable apart from --template and an --item that wins, the winner first."""
     places = ["-e"] if name in config.assignments else []
-    if resolved is not None and name in resolved.overruled:
-        places.append(f"--item {resolved.overruled[name].item}")
+    if resolved is not None and name in resolved.overridden:
+        places.append(f"--item {resolved.overridden[name].item}")
     taken = is_bwrun_variable(name) and name not in config.passed
     if name in config.sources.environment and not taken:
         places.append(ENVIRONMENT)
