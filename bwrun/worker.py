@@ -215,10 +215,10 @@ class Worker:
 
     def _hand_over_renewal(self, opened: Opened, directory: str) -> None:
         """Give the supervisor what the next logins need: the API key, and never the master password."""
-        from bwrun.helpers.renewing import Order  # noqa: PLC0415  (only for --renew)
+        from bwrun.helpers.renewing import RenewalRequest  # noqa: PLC0415  (only for --renew)
         from bwrun.session.opening import DATA_FILE  # noqa: PLC0415
 
-        order = Order(
+        request = RenewalRequest(
             opened.credentials.api_key,
             self._config.server,
             self._config.ca_files,
@@ -226,7 +226,7 @@ class Worker:
             opened.unlocked.device,
             os.path.join(directory, DATA_FILE),
         )
-        self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
+        self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *request.to_words())
 
     def _add(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:
         """Put the values of the vault, and the paths of files with them, into the command's environment."""
