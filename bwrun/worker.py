@@ -36,7 +36,7 @@ from bwrun.command.environment import (
 from bwrun.command.finding import check_size, exec_command, find_command
 from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import Credentials, read_credentials
-from bwrun.login.early_connection import dial_early, reach_out
+from bwrun.login.early_connection import dial_early, start_connecting
 from bwrun.settings.command_line import CHECK, LIST, Options
 from bwrun.settings.config import Config, load_config
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.resolving import ResolvedSecrets
-    from bwrun.login.unlocking import Means, Unlocked
+    from bwrun.login.unlocking import LoginContext, UnlockedVault
     from bwrun.session.data_file import SessionData
     from bwrun.vault.vault import Vault
 
@@ -63,7 +63,7 @@ class Opened(Struct):
     """A vault, and what it was opened with."""
 
     credentials: Credentials
-    unlocked: Unlocked
+    unlocked: UnlockedVault
 
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
@@ -117,10 +117,12 @@ class Worker:
         logs_in = opens_session or (requested is not None and bool(requested.references))
         self._ask_for_place(needed=opens_session or (requested is not None and requested.makes_files))
         items = requested.ids_to_fetch_alone() if requested is not None and not opens_session else ()
-        means = reach_out(config, dialed, items, self._console, self._timings) if logs_in else None
+        context = start_connecting(config, dialed, items, self._console, self._timings) if logs_in else None
         directory = self._await_place()
         opened = (
-            self._unlock(means, items, opens_session=opens_session, resolves=requested is not None) if means else None
+            self._unlock(context, items, opens_session=opens_session, resolves=requested is not None)
+            if context
+            else None
         )
         resolved = self._resolve(requested, opened) if requested else None
         if config.mode == CHECK or file is None:
@@ -174,9 +176,9 @@ class Worker:
             "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
         )  # fmt: skip
 
-    def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
+    def _unlock(self, context: LoginContext, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
         """Log in and unlock; `items`: those that are enough."""
-        credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
+        credentials = read_credentials(self._config, (self._link.descriptor,), context.deadline)
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415
 
         def import_the_rest() -> None:
@@ -187,7 +189,7 @@ class Worker:
             if resolves:
                 import bwrun.injection.resolving  # noqa: F401, PLC0415
 
-        return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
+        return Opened(credentials, unlock_vault(self._config, credentials, context, import_the_rest, items))
 
     def _resolve(self, requested: RequestedSecrets, opened: Opened | None) -> ResolvedSecrets:
         from bwrun.injection.resolving import open_vault, resolve_requested_secrets  # noqa: PLC0415
@@ -292,9 +294,9 @@ class Worker:
 
     def _list(self) -> int:
         self._ask_for_place(needed=False)
-        means = reach_out(self._config, dial_early(self._config), (), self._console, self._timings)
+        context = start_connecting(self._config, dial_early(self._config), (), self._console, self._timings)
         self._await_place()
-        opened = self._unlock(means, (), opens_session=False, resolves=True)
+        opened = self._unlock(context, (), opens_session=False, resolves=True)
         from bwrun.injection.resolving import open_vault  # noqa: PLC0415
         from bwrun.reports.listing import print_items  # noqa: PLC0415  (only for --list)
 

@@ -23,7 +23,7 @@ from bwrun.vault.vault import Vault
 if TYPE_CHECKING:
     from bwrun.base.sensitive import Sensitive
     from bwrun.injection.requested import RequestedSecrets
-    from bwrun.login.unlocking import Unlocked
+    from bwrun.login.unlocking import UnlockedVault
     from bwrun.vault.items import Attachment
 
 MAX_VARIABLE = 32 * os.sysconf("SC_PAGESIZE")  # bytes of NAME=VALUE with its NUL; MAX_ARG_STRLEN in execve(2)
@@ -51,7 +51,7 @@ class ResolvedSecrets(Struct):
         return [file.variable for file in self.files]
 
 
-def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
+def open_vault(unlocked: UnlockedVault, *, allow_protected: bool) -> Vault:
     """Return the vault of an unlocked account. Each attachment is downloaded once, even if two references name it."""
     bodies: dict[tuple[str, str], bytes] = {}
 
