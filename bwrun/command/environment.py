@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
+    from bwrun.settings.config import Config
+
 
 def command_environment(
     sources: Sources, passed: AbstractSet[str], assignments: Mapping[str, str], session: Mapping[str, str]
@@ -35,6 +37,16 @@ def command_environment(
         if name and (not is_bwrun_variable(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
     return result | {os.fsencode(name): os.fsencode(value) for name, value in {**assignments, **session}.items()}
+
+
+def environment_without_secrets(config: Config, session: Mapping[str, str], bwrun: int) -> dict[bytes, bytes]:
+    """
+    Return the command's environment for the settings of a run, before any reference is replaced by its value.
+
+    `session` are the variables of the session; `bwrun` is the pid that the caller knows.
+    """
+    sockets = socket_activation_variables(config.sources.environment, bwrun, os.getpid())
+    return command_environment(config.sources, config.passed, config.assignments, {**session, **sockets})
 
 
 def _file_bytes(text: str) -> bytes:

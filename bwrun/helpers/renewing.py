@@ -23,6 +23,11 @@ from bwrun.network.routing import Network
 from bwrun.session.rewriting import replace_access_token
 from bwrun.settings.servers import Server
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.settings.config import Config
+
 TIMEOUT = 120.0  # seconds for the login
 NETWORK_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
 
@@ -67,6 +72,20 @@ class RenewalRequest(Struct):
         ca_files = tuple(os.fsdecode(path) for path in decode(files.strip()) if path)
         server = Server(identity=identity, api=api, base=None, region="Self-hosted")
         return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, path)
+
+
+def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str) -> RenewalRequest:
+    """Return the request for renewing the access token of the session in `directory`."""
+    from bwrun.session.opening import DATA_FILE  # noqa: PLC0415  (the worker has imported it, the helper does not need it)
+
+    return RenewalRequest(
+        unlocked.api_key,
+        config.server,
+        config.ca_files,
+        config.client_version,
+        unlocked.device,
+        os.path.join(directory, DATA_FILE),
+    )
 
 
 def main(_words: list[str]) -> None:

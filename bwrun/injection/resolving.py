@@ -164,7 +164,10 @@ def _file_name(variable: str, number: int) -> str:
     return variable if safe else f".{number}"  # OUT of a template cannot begin with a dot
 
 
-def resolved_variables(resolved: ResolvedSecrets, paths: Mapping[str, str]) -> dict[bytes, bytes | None]:
-    """Return the variables to set, with the `paths` of the files by variable; a value of None means to unset it."""
+def set_variables(environment: dict[bytes, bytes], resolved: ResolvedSecrets, paths: Mapping[str, str]) -> None:
+    """Set the variables of the secrets in `environment`; `paths` are those of the files, by variable."""
     values = resolved.values | {name: os.fsencode(path) for name, path in paths.items()}
-    return {os.fsencode(name): value for name, value in values.items()}
+    for name, value in values.items():
+        environment.pop(os.fsencode(name), None)
+        if value is not None:
+            environment[os.fsencode(name)] = value

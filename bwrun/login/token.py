@@ -1,7 +1,7 @@
 """
 Logging in with a personal API key: the form that is sent, and reading the server's reply.
 
-Facts: protocol notes 1.3, 1.4, 1.8 and 5. The protocol's own names (`KdfMemory`) stand only on the lines that read them.
+Facts: protocol notes 1.3, 1.4, 1.8 and 5. The protocol's own names (`KdfMemory`) stand where they are read.
 """
 
 from __future__ import annotations

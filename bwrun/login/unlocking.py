@@ -19,7 +19,7 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import Credentials
+from bwrun.credentials.finding import ApiKey, Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
@@ -49,6 +49,7 @@ class LoginContext(Struct):
 class UnlockedVault(Struct):
     """An unlocked vault, with all that a session is made of."""
 
+    api_key: ApiKey
     login: Login
     sync: dict[str, object]  # as the server sent it
     sync_date: str | None  # the header Date of the sync
@@ -113,6 +114,7 @@ class _Unlocking:
             wrapped, user_id = find_account_keys(login, fetched.data)
             keys = _open_keys(user_key, wrapped, user_id, self._console)
         return UnlockedVault(
+            api_key=self._credentials.api_key,
             login=login,
             sync=fetched.data,
             sync_date=fetched.date,
