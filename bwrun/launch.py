@@ -2,7 +2,7 @@
 The launcher: the process that the caller starts. It forks the worker and becomes the supervisor.
 
 Becoming the supervisor is an execve with an environment without credentials. So nothing secret stays in its memory, not
-even the client id, which is read here if an outer bwrun's session may be reused.
+even what is read here to find out whether the session of an outer bwrun can be reused.
 """
 
 from __future__ import annotations

@@ -139,7 +139,8 @@ class _Unlocking:
         self._console.step(f"logged in to {server.name}")
         if login.force_password_reset:
             self._console.warn(
-                "an administrator has reset this account's master password", "set a new one in the web vault"
+                "an administrator has reset this account's master password",
+                "set a new master password in the web vault",
             )
         return login, server_config
 

@@ -8,7 +8,7 @@ The default `.env`, which bwrun finds by itself, is trusted only with:
 
 - the three credentials
 - variables for the command
-- the addresses of the servers, if the client secret comes from the same file
+- the addresses of the server and of the Key Connector, if the client secret comes from the same file
 
 Otherwise a `.env` in somebody else's checkout could send the user's API key to another server, or make bwrun run a
 program.

@@ -16,7 +16,7 @@ from bwrun.supervisor.helper import Helper
 
 EARLY = 600.0  # seconds before its expiry at which a token is renewed
 MARGIN = 300.0  # seconds before its expiry at which the official CLI stops using a token
-SHARE = 0.75  # part of the lifetime after which a token is renewed that is valid for less than MARGIN
+SHARE = 0.75  # part of the lifetime after which a token is renewed that is valid for no more than MARGIN
 RETRY = 60.0  # seconds until the next try after a failure
 HELPER_TIME = 150.0  # seconds until a helper is killed
 SHORTEST = 1.0  # seconds until a renewal, at least
