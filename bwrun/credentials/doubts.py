@@ -13,13 +13,13 @@ from bwrun.settings.warning_messages import readable_by_others
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
-    from bwrun.settings.sources import Found
+    from bwrun.settings.sources import SettingValue
 
 QUOTES = (b"'", b'"')
 TYPOGRAPHIC_QUOTES = tuple(quote.encode() for quote in "“”„‘’«»")
 
 
-def doubts(value: bytes, found: Found | None = None) -> tuple[str, ...]:
+def doubts(value: bytes, found: SettingValue | None = None) -> tuple[str, ...]:
     """Return the hints for a credential; `found` is where it stood, if that was a variable."""
     hints = []
     if found is not None and found.file is not None and found.file.is_cut(found.name):

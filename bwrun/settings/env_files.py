@@ -14,27 +14,27 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError
 from bwrun.base.reading import read_file_and_status
 from bwrun.base.structs import Struct
-from bwrun.settings.env_syntax import Entry, Problem, is_cut, parse_any, parse_plain
+from bwrun.settings.env_syntax import Entry, Problem, is_cut, parse_simple, parse_with_dotenv
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
-PATIENCE = 60.0  # seconds for an env file that is a pipe
-AUTOMATIC = ".env"
+PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the file is a pipe
+DEFAULT_ENV_FILE = ".env"  # read if it exists and no other file is named
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class EnvFile(Struct):
-    """An env file: its entries as they stand there, the last of a name winning."""
+    """The entries of an env file; of two entries with the same name the last one counts."""
 
     path: str
-    automatic: bool  # found as .env in the working directory, not named by anybody
+    is_default: bool  # it is the `.env` that bwrun found by itself; nobody named it
     mode: int  # permission bits
     values: dict[str, str]
-    lines: dict[str, int]
+    lines: dict[str, int]  # the line of each entry, from 1
     text: str = ""
     warnings: tuple[WarningMessage, ...] = ()
 
     def place(self, name: str) -> str:
-        """Return where `name` stands, for messages."""
+        """Return file and line of the entry `name`, for messages."""
         return f"`{self.path}` line {self.lines[name]}"
 
     def is_cut(self, name: str) -> bool:
@@ -44,9 +44,9 @@ class EnvFile(Struct):
 
 def read_env_file(path: str) -> EnvFile:
     """
-    Read a file that was named by the user.
+    Read a file that the user named.
 
-    Raises ConfigError: it is missing, unreadable, too large, not UTF-8, or a line is no assignment.
+    Raises ConfigError: it is missing, unreadable, too large, not UTF-8, or a line is not an assignment.
     """
     text, status = read_text(path)
     entries, problems = parse_text(text)
@@ -63,7 +63,7 @@ def read_text(path: str) -> tuple[str, os.stat_result]:
     Raises ConfigError: it is missing, unreadable, too large, or not UTF-8.
     """
     try:
-        data, status = read_file_and_status(path, MAX_SIZE + 1, Deadline(PATIENCE))
+        data, status = read_file_and_status(path, MAX_SIZE + 1, Deadline(PIPE_TIMEOUT))
     except OSError as error:
         raise unreadable(path, error) from None
     except ValueError:
@@ -74,7 +74,7 @@ def read_text(path: str) -> tuple[str, os.stat_result]:
         )
     if data.startswith(UTF_16):
         raise ConfigError("env-file", f"the env file `{path}` is encoded in UTF-16", "save it in UTF-8")
-    # Bytes that are no UTF-8 reach the command as they are.
+    # Bytes that are not UTF-8 reach the command unchanged.
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), status
 
 
@@ -85,8 +85,8 @@ def unreadable(path: str, error: OSError) -> ConfigError:
 
 def parse_text(text: str) -> tuple[list[Entry], list[Problem]]:
     """Return the entries of a file, and the lines that are none."""
-    plain = parse_plain(text)
-    return (plain, []) if plain is not None else parse_any(text)
+    plain = parse_simple(text)
+    return (plain, []) if plain is not None else parse_with_dotenv(text)
 
 
 def make_env_file(

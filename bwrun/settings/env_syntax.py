@@ -1,8 +1,8 @@
 """
-The text of an env file → its entries, and the lines that are no entry.
+The syntax of env files, by the rules of python-dotenv. This is the only module that imports it.
 
-python-dotenv reads whatever has to be interpreted.  Nothing is expanded: `${HOME}` inside a password is a part of the
-password.  A bare NAME in capitals, which Docker takes from its own environment, is passed over.
+Values are taken as they stand: `${HOME}` in a password is part of the password. A bare NAME in capitals, whose value
+Docker takes from its own environment, is skipped.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ Entry = tuple[str, str, int]  # name, value, line
 Problem = tuple[int, str, str]  # line, what is wrong with it, what to do
 
 
-def parse_plain(text: str) -> list[Entry] | None:
+def parse_simple(text: str) -> list[Entry] | None:
     """
-    Return the entries of a file that leaves nothing to interpret, None for any other.
+    Return the entries of a file that has only simple lines; None if python-dotenv has to read it.
 
-    That is most of them, and python-dotenv takes 35 ms to import.  Its reading of such a file is the same: comments
-    and `NAME=value`, an `export` and a comment round it or not, and no quotes, backslashes or spaces in the value.
+    A simple line is a comment, or `NAME=value` with or without `export` and a comment, whose value contains no quotes,
+    backslashes or spaces. python-dotenv reads such a line in the same way, but takes 30 ms to import
+    (`python -X importtime -c "import dotenv.parser"`), and most files have only simple lines.
     """
     entries: list[Entry] = []
     if "\r" in text:
@@ -48,9 +49,9 @@ def parse_plain(text: str) -> list[Entry] | None:
     return entries
 
 
-def parse_any(text: str) -> tuple[list[Entry], list[Problem]]:
-    """Return the entries of any env file, as python-dotenv reads it, and the lines that are none."""
-    from dotenv.parser import parse_stream  # noqa: PLC0415  (35 ms: only where there is something to interpret)
+def parse_with_dotenv(text: str) -> tuple[list[Entry], list[Problem]]:
+    """Return the entries of any env file, as python-dotenv reads them, and the lines that are not an assignment."""
+    from dotenv.parser import parse_stream  # noqa: PLC0415  (30 ms, and few files need it)
 
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -94,5 +95,5 @@ def _is_name(text: str) -> bool:
 
 
 def _leading_lines(text: str) -> int:
-    """Count the empty lines that python-dotenv counts as a part of the assignment after them."""
+    """Return the number of empty lines before an assignment, which python-dotenv counts as part of it."""
     return text[: len(text) - len(text.lstrip())].count("\n")

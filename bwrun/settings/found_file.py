@@ -14,7 +14,7 @@ import stat
 
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError
-from bwrun.settings.env_files import AUTOMATIC, EnvFile, make_env_file, parse_text, read_text, unreadable
+from bwrun.settings.env_files import DEFAULT_ENV_FILE, EnvFile, make_env_file, parse_text, read_text, unreadable
 from bwrun.settings.variable_names import leads_to_code
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -33,21 +33,22 @@ def find_env_file(environment: Mapping[str, str]) -> EnvFile | None:
     Raises ConfigError: it is unreadable, too large, not UTF-8, or not to be trusted.
     """
     try:
-        link = os.lstat(AUTOMATIC)
-        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
+        link = os.lstat(DEFAULT_ENV_FILE)
+        if stat.S_ISDIR(os.stat(DEFAULT_ENV_FILE).st_mode):
             return None
     except OSError as error:
         # EACCES is the directory's: there is no `.env` that this user could see.
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
             return None
-        raise unreadable(AUTOMATIC, error) from None
-    text, status = read_text(AUTOMATIC)
-    _check_owner(AUTOMATIC, link, status)
+        raise unreadable(DEFAULT_ENV_FILE, error) from None
+    text, status = read_text(DEFAULT_ENV_FILE)
+    _check_owner(DEFAULT_ENV_FILE, link, status)
     entries, problems = parse_text(text)
     warnings = [
-        WarningMessage(f"ignoring `{AUTOMATIC}` line {line}: it {what}", (hint,)) for line, what, hint in problems
+        WarningMessage(f"ignoring `{DEFAULT_ENV_FILE}` line {line}: it {what}", (hint,))
+        for line, what, hint in problems
     ]
-    file = make_env_file(AUTOMATIC, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
+    file = make_env_file(DEFAULT_ENV_FILE, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
     _check_variables(file.path, {name: line for name, line in file.lines.items() if name not in environment})
     return file
 

@@ -13,7 +13,7 @@ Regular expressions would cost a nested run 5 ms, so the names are in sets and p
 
 from __future__ import annotations
 
-from bwrun.settings.sources import SESSION_VARIABLES, is_own
+from bwrun.settings.sources import SESSION_VARIABLES, is_bwrun_variable
 
 DIGITS = "0123456789"
 LETTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_" + DIGITS)
@@ -48,17 +48,17 @@ SURROUNDINGS = frozenset(("NODE_EXTRA_CA_CERTS", "TMPDIR", "PS1", "LANG", "TERM"
 SURROUNDINGS_PREFIXES = ("XDG_", "LC_")
 
 
-def refusal(name: str) -> str | None:
-    """Return why a reference may not set the variable `name`, None if it may."""
-    if is_own(name) or name in SESSION_VARIABLES:
+def why_forbidden(name: str) -> str | None:
+    """Return why no value of the vault may set the variable `name`; None if one may."""
+    if is_bwrun_variable(name) or name in SESSION_VARIABLES:
         return f"`{name}` is reserved for bwrun"
     if _starts_programs(name):
         return f"`{name}` decides which programs or code are started, so no vault item may set it"
     return None
 
 
-def refusal_from_item(name: str) -> str | None:
-    """Return why a custom field may not become a variable of its own name, None if it may."""
+def why_forbidden_for_field(name: str) -> str | None:
+    """Return why no custom field of an item may set the variable `name`; None if one may."""
     if not name:
         return "it has no name"
     if name[0] in DIGITS or not LETTERS.issuperset(name):
@@ -67,7 +67,7 @@ def refusal_from_item(name: str) -> str | None:
         return f"interpreters and tools take code or paths from the variable `{name}`"
     if name in SURROUNDINGS or name.startswith(SURROUNDINGS_PREFIXES) or _is_pythons(name):
         return f"interpreters and tools take code or paths from the variable `{name}`"
-    return refusal(name)
+    return why_forbidden(name)
 
 
 def leads_to_code(name: str) -> bool:

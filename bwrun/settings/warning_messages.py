@@ -24,7 +24,7 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
     for file in sources.files:
         if any(file.values.get(name) for name in CREDENTIALS[1:]):
             warnings += _of_secrets(file)
-    for name in sources.mistrusted():
+    for name in sources.untrusted_settings():
         if name != RUNTIME_DIR and name not in wrong_names:
             warnings.append(
                 WarningMessage(

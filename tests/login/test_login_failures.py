@@ -254,7 +254,7 @@ def test_reset_master_password_is_a_warning(bare: Surroundings, server: Bitwarde
     assert (done.status, done.stdout) == (0, "ran\n")
     assert messages(done) == [
         "warning: an administrator has reset this account's master password",
-        "hint: set a new one in the web vault",
+        "hint: set a new master password in the web vault",
     ]
 
 
