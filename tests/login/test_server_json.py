@@ -295,7 +295,7 @@ def test_is_an_object(data: object) -> None:
 @pytest.mark.parametrize(
     ("read_it", "message"),
     [
-        (lambda wire: wire.text("number"), "`number` of the reply is not a text"),
+        (lambda wire: wire.text("number"), "`number` of the reply is not text"),
         (lambda wire: wire.number("text"), "`text` of the reply is not a whole number"),
         (lambda wire: wire.number("flag"), "`flag` of the reply is not a whole number"),
         (lambda wire: wire.number("float"), "`float` of the reply is not a whole number"),
