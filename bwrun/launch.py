@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import sys
 
-from bwrun import cli, signals
-from bwrun.console import Console
-from bwrun.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
+from bwrun.base import signals
+from bwrun.base.console import Console
+from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
+from bwrun.settings import command_line
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
@@ -38,9 +39,9 @@ def launch(words: list[str], started: float) -> int:
     """Read the command line and start; return the exit status where there is no command to run."""
     console = Console(verbose=False, started=started)
     try:
-        options = cli.parse(words)
+        options = command_line.parse(words)
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         return error.status
     if options.show is not None:
         return _show(options.show)
@@ -53,18 +54,20 @@ def launch(words: list[str], started: float) -> int:
     try:
         return _split(options, console)
     except OSError as error:
-        console.report(SessionError("no-process", f"cannot start: {os.strerror(error.errno or 0)}"))
+        why = os.strerror(error.errno or 0)
+        hint = "raise the limits on processes and open files: `ulimit -u`, `ulimit -n`"
+        console.print_error(SessionError("no-process", f"cannot start bwrun's processes: {why}", hint))
         return STATUS_FAILED
 
 
-def _try_nested(options: cli.Options, console: Console) -> int | None:
+def _try_nested(options: command_line.Options, console: Console) -> int | None:
     """Become the command under an outer session; return a status if that failed, None if there is no such session."""
-    from bwrun.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
+    from bwrun.session.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
 
     try:
         run_in_place(options, console)
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         return error.status
     return None
 
@@ -83,12 +86,12 @@ def _clean(console: Console) -> int:
     try:
         count = sum(directory.sweep(base) for base in directory.bases(os.environ))
     except directory.UnusableBaseError as error:
-        console.report(ConfigError("runtime-dir", str(error)))
+        console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
     return _show(f"bwrun: removed {count} session(s) that killed runs left behind\n")
 
 
-def _split(options: cli.Options, console: Console) -> int:
+def _split(options: command_line.Options, console: Console) -> int:
     plug_standard_descriptors()
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     inherited = Inherited(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
@@ -103,7 +106,7 @@ def _split(options: cli.Options, console: Console) -> int:
 
             worker.main(options, console, worker_end, inherited)
         except BaseException as error:  # noqa: BLE001  (an import that fails: this process must not go on as the caller's)
-            console.report_internal(error)
+            console.print_internal_error(error)
         finally:
             os._exit(STATUS_FAILED)
     os.close(worker_end)

@@ -9,33 +9,42 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun import signals
-from bwrun.channel import Channel
-from bwrun.cli import CHECK, LIST, Options
-from bwrun.command import become, check_size, find_command
-from bwrun.config import Config, load_config
-from bwrun.console import Console
-from bwrun.credentials import Credentials, read_credentials
-from bwrun.early import dial_early, reach_out
-from bwrun.environment import as_inherited, command_environment, may_hold_references, socket_activation
-from bwrun.errors import STATUS_FAILED, BwrunError, SessionError
-from bwrun.kernel import close_memory, die_with, outlive_parent
-from bwrun.restoring import initial_environment, restore_signals
-from bwrun.structs import Struct
-from bwrun.timings import Timings
+from bwrun.base import signals
+from bwrun.base.channel import (
+    CHECK_DIRECTORY,
+    CONFIRM,
+    END,
+    EXEC,
+    GO,
+    MAKE_DIRECTORY,
+    NO_DIRECTORY,
+    RENEW,
+    SET,
+    Channel,
+)
+from bwrun.base.console import Console
+from bwrun.base.errors import STATUS_FAILED, BwrunError, SessionError
+from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
+from bwrun.base.structs import Struct
+from bwrun.base.timings import Timings
+from bwrun.command.environment import as_inherited, command_environment, may_hold_references, socket_activation
+from bwrun.command.finding import become, check_size, find_command
+from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.credentials.finding import Credentials, read_credentials
+from bwrun.login.early_connection import dial_early, reach_out
+from bwrun.settings.command_line import CHECK, LIST, Options
+from bwrun.settings.config import Config, load_config
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import NoReturn, Protocol
 
-    from bwrun.large import Record
-    from bwrun.resolving import Resolved
+    from bwrun.injection.requested import Wanted
+    from bwrun.injection.resolving import Resolved
+    from bwrun.login.unlocking import Means, Unlocked
     from bwrun.session.data_file import SessionData
-    from bwrun.session.noted import NotedItems
-    from bwrun.unlock import Means, Unlocked
-    from bwrun.vault import Vault
-    from bwrun.wanted import Wanted
+    from bwrun.vault.vault import Vault
 
     class Inherited(Protocol):
         """What the caller gave and the command gets back."""
@@ -50,7 +59,6 @@ class Opened(Struct):
 
     credentials: Credentials
     unlocked: Unlocked
-    noted: NotedItems | None  # the items of a large vault, for a session
 
 
 def main(options: Options, console: Console, channel: int, inherited: Inherited) -> NoReturn:
@@ -59,12 +67,12 @@ def main(options: Options, console: Console, channel: int, inherited: Inherited)
     try:
         status = Worker(options, console, link, inherited).work()
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         status = error.status
     except BaseException as error:  # noqa: BLE001  (no traceback: it would quote source lines and values)
-        console.report_internal(error)
+        console.print_internal_error(error)
         status = STATUS_FAILED
-    link.send(b"end", b"%d" % status)
+    link.send(END, b"%d" % status)
     os._exit(status)
 
 
@@ -77,11 +85,12 @@ class Worker:
         self._link = link
         self._inherited = inherited
         self._environment = as_inherited(os.environ, initial_environment())
-        close_memory()
-        die_with(inherited.supervisor)
+        hide_memory()
+        die_with_parent(inherited.supervisor)
         signals.pthread_sigmask(signals.SIG_SETMASK, inherited.mask)
         self._config = load_config(options, self._environment)
-        console.show(self._config.verbose, self._config.warnings)
+        console.verbose = self._config.verbose
+        console.print_warnings(self._config.warnings)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
@@ -96,7 +105,7 @@ class Worker:
         may_log_in = config.session or config.items or may_hold_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
-        self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
+        self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
 
         outer = self._outer_session() if config.session and wanted is None else None
         opens_session = config.session and outer is None
@@ -120,7 +129,7 @@ class Worker:
         """Return the variables of the session of a bwrun around this one, if there is one that fits."""
         if not self._environment.get("BITWARDENCLI_APPDATA_DIR"):
             return None
-        from bwrun.nested import outer_session  # noqa: PLC0415  (only where there may be one)
+        from bwrun.session.nested import outer_session  # noqa: PLC0415  (only where there may be one)
 
         return outer_session(self._config)
 
@@ -135,13 +144,15 @@ class Worker:
     def _find_wanted(self, environment: Mapping[bytes, bytes]) -> Wanted | None:
         if not (self._config.items or self._config.templates or may_hold_references(environment)):
             return None
-        from bwrun.wanted import find_wanted  # noqa: PLC0415  (only where there are references)
+        from bwrun.injection.requested import find_wanted  # noqa: PLC0415  (only where there are references)
 
         return find_wanted(self._config, environment)
 
     def _ask_for_place(self, *, needed: bool) -> None:
         """Ask the supervisor to make the session's directory, if one is needed."""
-        self._link.send(b"bare" if not needed else b"try" if self._config.mode == CHECK else b"place")
+        self._link.send(
+            NO_DIRECTORY if not needed else CHECK_DIRECTORY if self._config.mode == CHECK else MAKE_DIRECTORY
+        )
 
     def _await_place(self) -> str:
         """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
@@ -149,18 +160,17 @@ class Worker:
             words = self._link.receive()
         if words is None:
             os._exit(STATUS_FAILED)
-        if words[0] == b"go":
+        if words[0] == GO:
             return os.fsdecode(words[1])
         raise SessionError(
-            os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
-            "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
+            os.fsdecode(words[1]), f"cannot make a directory for the session: {os.fsdecode(words[2])}",
+            "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
         )  # fmt: skip
 
     def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
         """Log in and unlock; `items`: those that are enough."""
         credentials = read_credentials(self._config, (self._link.descriptor,), means.deadline)
-        from bwrun.fetching import Scope  # noqa: PLC0415
-        from bwrun.unlock import unlock_vault  # noqa: PLC0415
+        from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415
 
         def import_the_rest() -> None:
             """Import what comes after the KDF while it runs: it needs a core, and not the interpreter."""
@@ -168,23 +178,12 @@ class Worker:
                 import bwrun.session.opening  # noqa: PLC0415
                 import bwrun.session.vault_state  # noqa: PLC0415
             if resolves:
-                import bwrun.resolving  # noqa: F401, PLC0415
+                import bwrun.injection.resolving  # noqa: F401, PLC0415
 
-        noted: list[NotedItems] = []
-
-        def note(records: list[Record]) -> None:
-            from bwrun.session.noted import NotedItems  # noqa: PLC0415  (for large vaults alone)
-
-            if not noted:
-                noted.append(NotedItems())
-            noted[0].note(records)
-
-        scope = Scope(items, note if opens_session else None)
-        unlocked = unlock_vault(self._config, credentials, means, import_the_rest, scope)
-        return Opened(credentials, unlocked, noted[0] if noted else None)
+        return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
     def _resolve(self, wanted: Wanted, opened: Opened | None) -> Resolved:
-        from bwrun.resolving import open_vault, resolve_wanted  # noqa: PLC0415
+        from bwrun.injection.resolving import open_vault, resolve_wanted  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
             vault = open_vault(opened.unlocked, allow_protected=self._config.allow_protected) if opened else None
@@ -200,14 +199,14 @@ class Worker:
         with self._timings.phase("write"):
             data = session_data(config, opened)
             session = open_session(directory, data, client_id, config.ca_files, renews=config.renew)
-        self._console.step(f"session written to {directory}")
+        self._console.step(f"wrote the session to {directory}")
         if config.renew:
             self._hand_over_renewal(opened, directory)
         return session
 
     def _hand_over_renewal(self, opened: Opened, directory: str) -> None:
         """Give the supervisor what the next logins need: the API key, and never the master password."""
-        from bwrun.renew import Order  # noqa: PLC0415  (only for --renew)
+        from bwrun.helpers.renewing import Order  # noqa: PLC0415  (only for --renew)
         from bwrun.session.opening import DATA_FILE  # noqa: PLC0415
 
         order = Order(
@@ -218,11 +217,11 @@ class Worker:
             opened.unlocked.device,
             os.path.join(directory, DATA_FILE),
         )
-        self._link.send(b"renew", b"%d" % opened.unlocked.login.lifetime, *order.to_words())
+        self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
 
     def _add(self, environment: dict[bytes, bytes], resolved: Resolved, directory: str) -> None:
         """Put the values of the vault, and the paths of files with them, into the command's environment."""
-        from bwrun.resolving import to_environment  # noqa: PLC0415
+        from bwrun.injection.resolving import to_environment  # noqa: PLC0415
         from bwrun.session.files import write_files  # noqa: PLC0415
 
         for name, value in to_environment(resolved, write_files(directory, resolved.files)).items():
@@ -236,31 +235,31 @@ class Worker:
             self._instruct()
         self._console.step("starting the command")
         self._say_timings()
-        self._link.send(b"exec")
+        self._link.send(EXEC)
         outlive_parent()
         restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
         become(file, self._config.command, environment)
 
     def _say_timings(self) -> None:
         if self._config.timings:
-            self._console.say(self._timings.lines())
+            self._console.print_lines(self._timings.lines())
 
     def _instruct(self) -> None:
         """Tell the supervisor what it has to know, and wait until that is in force."""
         if not self._config.supervision:
             return
         for name, value in self._config.supervision.items():
-            self._link.send(b"set", name.encode(), value.encode())
-        self._link.send(b"set", b"verbose", b"1" if self._config.verbose else b"")
-        self._link.send(b"ask")
+            self._link.send(SET, name.encode(), value.encode())
+        self._link.send(SET, b"verbose", b"1" if self._config.verbose else b"")
+        self._link.send(CONFIRM)
         self._link.receive()
 
     def _check(
         self, wanted: Wanted | None, opened: Opened | None, resolved: Resolved | None, file: bytes | None
     ) -> int:
         """Do what is left of a run in memory, and print what it would have done."""
-        from bwrun.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415  (only for --check)
-        from bwrun.resolving import open_vault, to_environment  # noqa: PLC0415
+        from bwrun.injection.resolving import open_vault, to_environment  # noqa: PLC0415
+        from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415  (only for --check)
         from bwrun.session.opening import try_session  # noqa: PLC0415
 
         session = NONE
@@ -283,8 +282,8 @@ class Worker:
         means = reach_out(self._config, dial_early(self._config), (), self._console, self._timings)
         self._await_place()
         opened = self._unlock(means, (), opens_session=False, resolves=True)
-        from bwrun.listing import print_items  # noqa: PLC0415  (only for --list)
-        from bwrun.resolving import open_vault  # noqa: PLC0415
+        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
+        from bwrun.reports.listing import print_items  # noqa: PLC0415  (only for --list)
 
         with self._timings.phase("decrypt"):
             items = open_vault(opened.unlocked, allow_protected=True).list_items()
@@ -312,5 +311,4 @@ def session_data(config: Config, opened: Opened) -> SessionData:
         sync=unlocked.sync,
         sync_date=unlocked.sync_date,
         server_config=unlocked.server_config,
-        noted=opened.noted,
     )

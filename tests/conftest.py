@@ -82,6 +82,15 @@ def ready(bare: Surroundings, server: BitwardenServer, account: Account) -> Iter
     server.clear_faults()
 
 
+@pytest.fixture
+def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surroundings:
+    """Give surroundings with the account of the module's fixture `vault`, and a server that was asked nothing."""
+    server.clear_faults()
+    server.clear_requests()
+    bare.use(server, vault)
+    return bare
+
+
 @pytest.fixture(scope="session")
 def official_bw() -> Path:
     """Return the pinned official CLI; a machine without Node skips its tests, CI must have it."""

@@ -1,5 +1,5 @@
 """
-Who may import whom.  Change this table and the README's "How it is built" together.
+Which room may import which.  Change this table and docs/architecture.md together.
 
 Three processes share one package: the launcher, which forks and becomes the supervisor; the worker, which handles the
 secrets and becomes the command; the supervisor with janitor and canary, which outlive it.  The table keeps them apart.
@@ -17,237 +17,45 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bwrun"
-OPTIONS = {"cli", "config"}
-EVERYWHERE = {"signals", "structs"}  # as it were the language: not in the table
+EVERYWHERE = {"base.signals", "base.structs"}  # used like parts of the language
 
-# module: (modules of ours it may import, third-party packages it may import)
-ALLOWED: dict[str, tuple[set[str], set[str]]] = {
-    # anything may know these; they know nothing
-    "__init__": (set(), set()),
-    "signals": (set(), set()),
-    "structs": (set(), set()),
-    "errors": (set(), set()),
-    "sensitive": (set(), set()),
-    "deadline": ({"errors"}, set()),
-    "ratelimit": (set(), set()),
-    "kernel": (set(), set()),
-    "tasks": ({"errors"}, set()),
-    "timings": (set(), set()),
-    "reading": ({"deadline"}, set()),
-    "restoring": (set(), set()),
-    # the launcher: no third-party package, no secret (`worker` and `nested` are imported where they are needed)
-    "__main__": ({"launch"}, set()),
-    "launch": ({"cli", "console", "errors", "nested", "supervisor.directory", "worker"}, set()),
-    "cli": ({"__init__", "errors"}, set()),
-    "console": ({"config", "errors"}, set()),
-    # supervisor, janitor and canary know each other, and the channel
-    "channel": (set(), set()),
-    "supervisor": (set(), set()),
-    "supervisor.__main__": ({"supervisor.main"}, set()),
-    "supervisor.main": (
-        {
-            "channel", "errors", "kernel", "supervisor.canary", "supervisor.directory", "supervisor.ending",
-            "supervisor.forwarding", "supervisor.helper", "supervisor.janitor", "supervisor.proc",
-            "supervisor.place", "supervisor.renewal",
-        },
-        set(),
-    ),
-    "supervisor.canary": ({"kernel", "supervisor.proc"}, set()),
-    "supervisor.directory": ({"supervisor.proc"}, set()),
-    "supervisor.ending": (set(), set()),
-    "supervisor.forwarding": ({"supervisor.canary", "supervisor.proc"}, set()),
-    "supervisor.helper": (set(), set()),
-    "supervisor.janitor": ({"kernel", "supervisor.directory", "supervisor.proc"}, set()),
-    "supervisor.place": ({"supervisor.directory"}, set()),
-    "supervisor.proc": (set(), set()),
-    "supervisor.renewal": ({"channel", "supervisor.helper"}, set()),
-    # the supervisor's helpers, processes of their own
-    "leftovers": (set(), {"psutil"}),
-    "renew": (
-        {
-            "auth", "channel", "client", "console", "credentials", "deadline", "errors", "network", "sensitive",
-            "servers", "session.rewriting", "timings",
-        },
-        set(),
-    ),
-    # settings and credentials: no HTTP, no crypto
-    "envfiles": ({"deadline", "errors", "reading"}, {"dotenv"}),
-    "sources": ({"envfiles"}, set()),
-    "servers": ({"errors", "urls"}, set()),
-    "config": ({"cli", "envfiles", "errors", "servers", "sources"}, set()),
-    "prompts": ({"errors", "sensitive"}, set()),
-    "password_command": ({"errors", "kernel", "sensitive", "sources"}, set()),
-    "credentials": (
-        {
-            "config", "deadline", "envfiles", "errors", "password_command", "prompts", "reading", "sensitive",
-            "sources",
-        },
-        set(),
-    ),
-    "command": ({"errors"}, set()),
-    "environment": ({"sources"}, set()),
-    # pure cryptography
-    "crypto": (set(), set()),
-    "crypto.primitives": ({"errors"}, {"cryptography"}),
-    "crypto.encstring": ({"crypto.primitives", "errors"}, set()),
-    "crypto.parameters": (set(), set()),
-    "crypto.argon": ({"errors"}, {"argon2"}),
-    "crypto.many": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
-    "crypto.keys": (
-        {"crypto.argon", "crypto.encstring", "crypto.parameters", "crypto.primitives", "errors", "sensitive"},
-        set(),
-    ),
-    "crypto.asymmetric": ({"crypto.encstring", "crypto.primitives", "errors"}, set()),
-    # V2 accounts
-    "crypto.cbor": ({"errors"}, set()),
-    "crypto.aead": ({"crypto.primitives", "errors"}, set()),
-    "crypto.cose": ({"crypto.aead", "crypto.cbor", "crypto.encstring", "crypto.primitives", "errors"}, set()),
-    "crypto.vault_key": (
-        {"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.primitives", "errors"},
-        set(),
-    ),
-    "crypto.security_state": (
-        {
-            "crypto.asymmetric", "crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.parameters",
-            "crypto.primitives", "crypto.vault_key", "errors",
-        },
-        set(),
-    ),
-    "crypto.blob": ({"crypto.cbor", "crypto.cose", "crypto.encstring", "crypto.vault_key", "errors"}, set()),
-    "crypto.account_keys": (
-        {
-            "crypto.asymmetric", "crypto.encstring", "crypto.keys", "crypto.parameters", "crypto.primitives",
-            "crypto.security_state", "crypto.vault_key", "errors", "sensitive",
-        },
-        set(),
-    ),
-    # references and the vault: no HTTP, no environment
-    "fields": (set(), set()),
-    "totp": ({"errors"}, set()),
-    "references": ({"errors", "fields", "sensitive"}, set()),
-    "decryption": ({"crypto.blob", "crypto.many", "crypto.vault_key", "errors"}, set()),
-    "items": ({"decryption", "errors", "fields", "sensitive"}, set()),
-    "item_json": ({"decryption", "fields", "items"}, set()),
-    "field_values": ({"errors", "fields", "item_json", "items", "references", "totp"}, set()),
-    "places": ({"crypto.account_keys", "decryption", "errors", "references"}, set()),
-    "name_index": ({"crypto.many", "decryption", "errors", "items"}, set()),
-    "vault": (
-        {
-            "crypto.account_keys", "decryption", "errors", "field_values", "fields", "items", "large", "name_index",
-            "places", "references", "sensitive",
-        },
-        set(),
-    ),
-    "variable_names": ({"sources"}, set()),
-    "templates": ({"deadline", "errors", "reading", "references", "variable_names"}, set()),
-    "wanted": ({"config", "errors", "references", "templates", "variable_names"}, set()),
-    "resolving": (
-        {
-            "errors", "items", "references", "sensitive", "session.data_file", "unlock",
-            "variable_names", "vault", "wanted",
-        },
-        set(),
-    ),
-    # what --check and --list print
-    "tables": ({"console", "errors"}, set()),
-    "listing": ({"config", "tables", "vault"}, set()),
-    "checking": (
-        {
-            "config", "console", "environment", "references", "resolving", "sources", "tables", "vault", "wanted",
-        },
-        set(),
-    ),
-    # the network: no key
-    "tls": ({"crypto.primitives", "errors", "servers"}, set()),
-    "client": (
-        {
-            "__init__", "answer", "deadline", "errors", "network_failures", "ratelimit", "sensitive", "servers",
-            "transport",
-        },
-        set(),
-    ),
-    "network_failures": ({"deadline", "errors", "servers", "transport"}, set()),
-    "transport": (set(), set()),
-    "proxies": (set(), set()),
-    "urls": (set(), {"idna"}),
-    "dialing": ({"tasks"}, set()),
-    "connecting": ({"deadline", "dialing", "tasks", "timings", "tls", "transport", "urls"}, set()),
-    "direct": ({"buffers", "connecting", "deadline", "transport", "urls"}, set()),
-    "buffers": (set(), set()),
-    "proxied": ({"deadline", "errors", "tls", "transport"}, {"httpx"}),
-    "network": (
-        {"connecting", "deadline", "direct", "proxied", "proxies", "tasks", "timings", "transport"},
-        set(),
-    ),
-    "wire": ({"errors"}, set()),
-    "jsontext": ({"buffers"}, {"orjson"}),
-    "answer": ({"errors", "jsontext", "sensitive", "servers", "transport"}, set()),
-    "fetching": ({"answer", "client", "errors", "large", "sensitive", "tasks", "transport"}, set()),
-    "large": ({"buffers", "jsontext", "transport"}, set()),
-    "auth": (
-        {"answer", "client", "credentials", "crypto.parameters", "errors", "sensitive", "servers", "wire"},
-        set(),
-    ),
-    "key_connector": ({"answer", "client", "errors", "sensitive", "servers", "wire"}, set()),
-    # the session: no HTTP
-    "session": (set(), set()),
-    "session.sane": (set(), set()),
-    "session.usual": ({"session.sane"}, set()),
-    "session.vault_state": ({"crypto.asymmetric", "errors", "large", "session.sane", "session.usual"}, set()),
-    "session.noted": ({"jsontext", "session.sane", "session.usual"}, set()),
-    "session.data_file": (
-        {
-            "crypto.account_keys", "crypto.asymmetric", "crypto.encstring", "crypto.parameters", "crypto.primitives",
-            "errors", "jsontext", "large", "sensitive", "servers", "session.noted", "session.sane",
-            "session.vault_state",
-        },
-        set(),
-    ),
-    "session.outer": ({"supervisor.directory"}, set()),
-    "session.files": ({"errors"}, set()),
-    "session.opening": (
-        {"crypto.encstring", "crypto.primitives", "errors", "session.data_file", "session.files", "session.outer"},
-        set(),
-    ),
-    "session.rewriting": ({"errors", "sensitive"}, set()),
-    # what connects them
-    "unlock": (
-        {
-            "auth", "cli", "client", "config", "console", "credentials", "crypto.account_keys", "crypto.parameters",
-            "crypto.primitives", "crypto.vault_key", "deadline", "errors", "fetching", "jsontext", "key_connector",
-            "large", "network",
-            "sensitive", "servers", "tasks", "timings",
-        },
-        set(),
-    ),
-    "early": (
-        {
-            "config", "console", "credentials", "deadline", "dialing", "network", "proxies", "tasks", "timings",
-            "unlock", "urls",
-        },
-        set(),
-    ),
-    "nested": (
-        {
-            "command", "console", "credentials", "envfiles", "environment", "restoring", "session.outer", "sources",
-            "timings",
-        } | OPTIONS,
-        set(),
-    ),
-    "worker": (
-        {
-            "channel", "checking", "command", "console", "credentials", "early", "environment", "errors", "fetching",
-            "kernel", "large", "listing", "nested", "renew", "resolving", "restoring", "session.data_file",
-            "session.files", "session.noted", "session.opening", "session.vault_state", "timings", "unlock", "vault",
-            "wanted",
-        } | OPTIONS,
-        set(),
-    ),
+# room: the rooms that its modules import. A room may import only rooms above it in this table.
+ROOMS: dict[str, set[str]] = {
+    "base": set(),
+    "crypto": {"base"},
+    "references": {"base"},
+    "settings": {"base"},
+    "supervisor": {"base"},
+    "command": {"base", "settings"},
+    "credentials": {"base", "settings"},
+    "network": {"base", "crypto", "settings"},
+    "vault": {"base", "crypto", "references"},
+    "login": {"base", "credentials", "crypto", "network", "settings"},
+    "injection": {"base", "login", "references", "settings", "vault"},
+    "session": {"base", "command", "credentials", "crypto", "settings", "supervisor", "vault"},
+    "reports": {"base", "command", "injection", "references", "settings", "vault"},
+    "helpers": {"base", "credentials", "login", "network", "session", "settings"},
+    # the three steps of a run, which connect the rooms
+    "worker": {
+        "base", "command", "credentials", "helpers", "injection", "login", "reports", "session", "settings", "vault",
+    },
+    "launch": {"base", "session", "settings", "supervisor", "worker"},
+    "__main__": {"launch"},
 }  # fmt: skip
+# third-party package: the one module that imports it
+LIBRARIES = {
+    "argon2": "crypto.argon",
+    "cryptography": "crypto.primitives",
+    "dotenv": "settings.env_files",
+    "httpx": "network.proxied",
+    "idna": "base.urls",
+    "orjson": "base.jsontext",
+    "psutil": "helpers.leftovers",
+}
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "renew", "kernel",
+    "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
     "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
@@ -332,23 +140,38 @@ def loaded_by(module: str) -> set[str]:
     return set(done.stdout.split())
 
 
-def test_every_module_is_listed() -> None:
-    """The table has each module of the package, and no other."""
-    assert MODULES.keys() == ALLOWED.keys()
+def room_of(module: str) -> str:
+    """Return the room of a module; a module outside of the rooms is one of its own."""
+    return module.partition(".")[0]
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports(module: str) -> None:
-    """A module imports exactly what the table allows it: what is not needed any more leaves the table."""
-    imports = imports_of(module)
+def arrows() -> dict[str, set[str]]:
+    """Return for each room the rooms that its modules import."""
+    found: dict[str, set[str]] = {}
+    for module in MODULES:
+        rooms = found.setdefault(room_of(module), set())
+        rooms |= {room_of(name) for name in ours(imports_of(module))} - {room_of(module), "__init__"}
+    del found["__init__"]
+    return found
 
-    assert (ours(imports) - EVERYWHERE, third_party(imports)) == ALLOWED[module]
+
+def test_rooms_import_what_the_table_says() -> None:
+    """The table names exactly the rooms that each room imports: what is not needed any more leaves the table."""
+    assert arrows() == ROOMS
 
 
-def test_table_has_no_cycle() -> None:
+def test_rooms_import_only_rooms_above_them() -> None:
+    """Each room imports only rooms that stand above it in the table, so there is no cycle."""
+    above: set[str] = set()
+    for room, needs in ROOMS.items():
+        assert needs <= above, room
+        above.add(room)
+
+
+def test_modules_of_a_room_have_no_cycle() -> None:
     """The modules can be put in an order in which each imports only those before it."""
     done: set[str] = set()
-    pending = {name: needs for name, (needs, _) in ALLOWED.items()}
+    pending = {name: ours(imports_of(name)) - {name} for name in MODULES}
     while pending:
         free = {name for name, needs in pending.items() if needs <= done}
 
@@ -357,22 +180,23 @@ def test_table_has_no_cycle() -> None:
         pending = {name: needs for name, needs in pending.items() if name not in free}
 
 
+@pytest.mark.parametrize("room", [room for room in ROOMS if (PACKAGE / room).is_dir()])
+def test_a_room_says_what_it_knows(room: str) -> None:
+    """The package file of a room holds one docstring and nothing else."""
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
+
+    assert ast.get_docstring(tree)
+    assert len(tree.body) == 1
+
+
 def test_each_package_has_one_importer() -> None:
-    """A third-party package is known to one module alone."""
+    """A third-party package is imported by one module alone."""
     importers: dict[str, list[str]] = {}
     for module in MODULES:
         for package in third_party(imports_of(module)):
             importers.setdefault(package, []).append(module)
 
-    assert importers == {
-        "argon2": ["crypto.argon"],
-        "cryptography": ["crypto.primitives"],
-        "dotenv": ["envfiles"],
-        "httpx": ["proxied"],
-        "idna": ["urls"],
-        "orjson": ["jsontext"],
-        "psutil": ["leftovers"],
-    }
+    assert importers == {package: [module] for package, module in LIBRARIES.items()}
 
 
 def test_every_dependency_is_imported() -> None:
@@ -381,19 +205,25 @@ def test_every_dependency_is_imported() -> None:
     packages = {"argon2-cffi": "argon2", "python-dotenv": "dotenv"}
     names = [line.strip().lstrip('"').partition(">=")[0] for line in wanted.splitlines() if ">=" in line]
 
-    assert {packages.get(name, name) for name in names} == set().union(*(needs for _, needs in ALLOWED.values()))
+    assert {packages.get(name, name) for name in names} == set(LIBRARIES)
 
 
 def test_launcher_imports_little_before_the_fork() -> None:
     """Until it forks, the launcher has command line, messages and signals, and none of the worker's modules."""
-    assert closure("launch") - EVERYWHERE == {"cli", "console", "errors", "launch"}
+    rooms = {"base", "settings"}
+
+    assert closure("launch") - EVERYWHERE - rooms == {
+        "base.console", "base.errors", "launch", "settings.command_line",
+    }  # fmt: skip
 
 
 def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
     own = {name for name in MODULES if name.partition(".")[0] == "supervisor"}
 
-    assert closure("supervisor.__main__") - EVERYWHERE | {"supervisor"} == own | {"channel", "errors", "kernel"}
+    shared = {"base.channel", "base.errors", "base.prctl"}
+
+    assert closure("supervisor.__main__") - EVERYWHERE - {"base"} | {"supervisor"} == own | shared
 
 
 @pytest.mark.parametrize("module", ["bwrun.supervisor.main", "bwrun.launch"])

@@ -7,11 +7,11 @@ limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK'
 
 from __future__ import annotations
 
+from bwrun.base.errors import CryptoError
+from bwrun.base.sensitive import Sensitive
 from bwrun.crypto import primitives
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import Kdf, Pbkdf2
-from bwrun.errors import CryptoError
-from bwrun.sensitive import Sensitive
 
 # What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
 PBKDF2_ITERATIONS = range(5_000, 10_000_001)
@@ -39,8 +39,8 @@ def check_kdf(kdf: Kdf, *, testing_any_cost: bool = False) -> None:
 def _check(what: str, value: int, allowed: range) -> None:
     if value not in allowed:
         raise CryptoError(
-            "kdf-parameters", f"the server says {what}: {value}, and accounts have {allowed[0]} to {allowed[-1]}",
-            "too low makes the master password easy to guess, too high stops this machine: ask who runs the server",
+            "kdf-parameters", f"the server sets the {what} to {value}, outside of {allowed[0]} to {allowed[-1]}",
+            "ask the server's administrator: low costs make the password easy to guess, high ones stall this machine",
         )  # fmt: skip
 
 

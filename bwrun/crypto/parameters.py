@@ -6,7 +6,7 @@ Apart from `keys`, which imports `cryptography`: a login's reply is read while t
 
 from __future__ import annotations
 
-from bwrun.structs import Struct
+from bwrun.base.structs import Struct
 
 
 class Pbkdf2(Struct):

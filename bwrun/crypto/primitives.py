@@ -7,7 +7,6 @@ All sizes are in bytes, memory costs in MiB.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -17,14 +16,14 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from bwrun.errors import CryptoError, IntegrityError
+from bwrun.base.errors import CryptoError, IntegrityError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     RsaPrivateKey = RSAPrivateKey
 
-    from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext, modes
+    from cryptography.hazmat.primitives.ciphers import Cipher, modes
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 # At the start stands what the KDF needs; the rest (20 ms and more) is imported where it is used, for most runs while
@@ -65,17 +64,6 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
     return mac.finalize()
 
 
-def hmac_sha256_of_each(key: bytes, messages: Sequence[bytes]) -> list[bytes]:
-    """Return HMAC-SHA256 of many messages under one key."""
-    found = []
-    keyed = _keyed_mac(key)
-    for message in messages:
-        mac = keyed.copy()
-        mac.update(message)
-        found.append(mac.finalize())
-    return found
-
-
 @lru_cache(maxsize=4)
 def _keyed_mac(key: bytes) -> hmac.HMAC:
     """A copy of a context that is kept costs a third of a new one."""
@@ -94,31 +82,13 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     Raises IntegrityError: the padding is wrong, or it is not made of whole blocks.
     """
     if not ciphertext or len(ciphertext) % BLOCK or len(iv) != BLOCK:
-        raise IntegrityError("it is not made of whole blocks")
-    if len(ciphertext) > SHORT:
-        decryptor = _aes_256_cbc(key, iv).decryptor()
-        padded = decryptor.update(ciphertext) + decryptor.finalize()
-    else:
-        # CBC is each block, decrypted, XOR the one before it: with a context that is kept, 1 us instead of 6.
-        padded = xor(aes_256_decrypt_blocks(key, ciphertext), iv + ciphertext[:-BLOCK])
-    return remove_padding(padded)
-
-
-def remove_padding(padded: bytes) -> bytes:
-    """
-    Return what is left without its PKCS#7 padding.
-
-    Raises IntegrityError: the padding is wrong.
-    """
+        raise IntegrityError("it is not a multiple of 16 bytes long")
+    decryptor = _aes_256_cbc(key, iv).decryptor()
+    padded = decryptor.update(ciphertext) + decryptor.finalize()
     size = padded[-1]
     if not 0 < size <= BLOCK or not padded.endswith(PADDINGS[size]):
         raise IntegrityError("the padding does not match")
     return padded[:-size]
-
-
-@lru_cache(maxsize=4)
-def _block_decryptor(key: bytes) -> CipherContext:
-    return _aes_256_ecb()(key).decryptor()
 
 
 def aes_256_cbc_encrypt(key: bytes, iv: bytes, plaintext: bytes) -> bytes:
@@ -133,34 +103,10 @@ def _aes_256_cbc(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
     return Cipher(algorithms.AES256(key), modes.CBC(iv))
 
 
-@lru_cache(maxsize=1)
-def _aes_256_ecb() -> Callable[[bytes], Cipher[modes.ECB]]:
-    """Return what takes a key: the single blocks of which CBC is made."""
-    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes  # noqa: PLC0415
-
-    ecb = modes.ECB()  # noqa: S305
-    return lambda key: Cipher(algorithms.AES256(key), ecb)
-
-
 def import_what_follows() -> None:
     """Import what is needed after the KDF: ciphers, and what private keys need."""
     from cryptography.hazmat.primitives import ciphers, serialization  # noqa: F401, PLC0415
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: F401, PLC0415
-
-
-def block_encryptor(key: bytes) -> Callable[[bytes], bytes]:
-    """Return what encrypts each block by itself (ECB): to know what it becomes, never to keep anything secret."""
-    return _aes_256_ecb()(key).encryptor().update
-
-
-def aes_256_decrypt_blocks(key: bytes, blocks: bytes) -> bytes:
-    """Decrypt each block by itself: the first half of CBC. Only for data whose MAC was verified."""
-    return _block_decryptor(key).update(blocks)
-
-
-def xor(one: bytes, other: bytes) -> bytes:
-    """Return the XOR of two texts of one length, however long."""
-    return (int.from_bytes(one) ^ int.from_bytes(other)).to_bytes(len(one))
 
 
 def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
@@ -205,7 +151,7 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
     try:
         return key.decrypt(ciphertext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
     except ValueError:
-        raise IntegrityError("the key does not open it") from None
+        raise IntegrityError("the key does not decrypt it") from None
 
 
 def certificate_issuer(der: bytes) -> str:

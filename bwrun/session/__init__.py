@@ -1,1 +1,5 @@
-"""The session: what the official CLI finds when it runs inside the command."""
+"""
+What the official CLI finds: the files of a session, and the session of a bwrun around this one.
+
+It sends no request.
+"""

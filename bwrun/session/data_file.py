@@ -16,23 +16,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
+from bwrun.base.errors import ServerError
+from bwrun.base.jsontext import write_json
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
-from bwrun.crypto.primitives import random_bytes
-from bwrun.errors import ServerError
-from bwrun.jsontext import write_json
-from bwrun.large import LargeVault
-from bwrun.sensitive import Sensitive
-from bwrun.servers import Server
-from bwrun.session.sane import Record
-from bwrun.session.vault_state import camel_case, profile_of, vault_state
-from bwrun.structs import Struct
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from bwrun.session.noted import NotedItems  # (for large vaults alone)
+from bwrun.session.readable import Record
+from bwrun.session.vault_state import vault_state
+from bwrun.settings.servers import Server
+from bwrun.vault.sync import profile_of, sync_of
 
 # libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
 STATE_VERSION = 85
@@ -57,12 +52,11 @@ class SessionData(Struct):
     sync: dict[str, object]
     sync_date: str | None
     server_config: object
-    noted: NotedItems | None = None  # the items, where the sync's are a LargeVault
 
 
-def write_data(data: SessionData, session_key: SymmetricKey) -> list[bytes]:
+def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     """
-    Return data.json's bytes, in parts; only `session_key` opens the user key in it.
+    Return data.json's bytes; only `session_key` opens the user key in it.
 
     Raises ServerError: the server's replies lack what a session needs.
     """
@@ -72,7 +66,7 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> list[bytes]:
         raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
 
 
-def _write_data(data: SessionData, session_key: SymmetricKey) -> list[bytes]:
+def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
     # Without a base URL the CLI would report accesses, with the access token, to bitwarden.com.
@@ -94,13 +88,7 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> list[bytes]:
         f"user_{user_id}_config_serverConfig": config,
     }
     state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
-    if data.noted is None or not isinstance(sync.get("ciphers"), LargeVault):
-        return [write_json(state)]
-    organizations = vault["crypto_organizationKeys"]
-    assert isinstance(organizations, dict)  # noqa: S101  (as vault_state() makes it)
-    place = f"items {random_bytes(16).hex()}"
-    before, after = write_json(state | {f"user_{user_id}_ciphers_ciphers": place}).split(f'"{place}"'.encode())
-    return [before, *data.noted.texts(organizations), after]
+    return write_json(state)
 
 
 def _account_state(data: SessionData) -> Record:
@@ -196,19 +184,6 @@ def _kdf(kdf: Kdf) -> Record:
     if isinstance(kdf, Argon2id):
         return {"kdfType": 1, "iterations": kdf.iterations, "memory": kdf.memory_mib, "parallelism": kdf.parallelism}
     return {"kdfType": 0, "iterations": kdf.iterations}
-
-
-def sync_of(reply: Record) -> Record:
-    """
-    Return a sync's reply with its names in camelCase.
-
-    Raises ServerError: it is nested too deeply.
-    """
-    try:
-        sync = reply if "profile" in reply else camel_case(reply)
-    except RecursionError:
-        raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
-    return sync if isinstance(sync, dict) else {}
 
 
 def _last_sync(date: str | None) -> str:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from bwrun.errors import SessionError
+from bwrun.base.errors import SessionError
 
 FOLDER = "files"  # in which those that the user asked for are: none of them can be taken for one of the session's own
 
@@ -72,7 +72,8 @@ def _make(folder: str) -> None:
 
 
 def _failure(directory: str, error: OSError, size: int) -> SessionError:
+    needed = f"{size / 1024:.0f} KiB" if size else "a directory"
     return SessionError(
         "write", f"cannot write the session to `{directory}`: {os.strerror(error.errno or 0)}",
-        f"it needs {size / 1024:.0f} KiB; BWRUN_RUNTIME_DIR names another place",
+        f"make sure that {needed} can be written there, or set BWRUN_RUNTIME_DIR to another directory",
     )  # fmt: skip

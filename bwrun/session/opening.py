@@ -5,9 +5,9 @@ from __future__ import annotations
 import base64
 import os
 
+from bwrun.base.errors import SessionError
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.primitives import random_bytes
-from bwrun.errors import SessionError
 from bwrun.session.data_file import SessionData, write_data
 from bwrun.session.files import write_private
 from bwrun.session.outer import MARK_FILE, Mark, fingerprint
@@ -34,7 +34,7 @@ def open_session(
         has_api_key=data.api_key is not None,
         renews=renews,
     )
-    write_private(directory, DATA_FILE, write_data(data, session_key))
+    write_private(directory, DATA_FILE, [write_data(data, session_key)])
     write_private(directory, MARK_FILE, [mark.to_bytes()])
     variables = {"BW_SESSION": bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
     if ca_files:
@@ -63,6 +63,8 @@ def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
             with open(path, "rb") as file:
                 parts.append(file.read())
         except OSError as error:
-            raise SessionError("ca-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+            raise SessionError(
+                "ca-file", f"cannot read the CA file `{path}`: {os.strerror(error.errno or 0)}"
+            ) from None
     write_private(directory, CA_FILE, [b"\n".join(parts)])
     return os.path.join(directory, CA_FILE)

@@ -10,29 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from bwrun.base.errors import ServerError
 from bwrun.crypto.asymmetric import PrivateKey
-from bwrun.errors import ServerError
-from bwrun.large import LargeVault
-from bwrun.session import sane, usual
-from bwrun.session.sane import Record
-
-
-def camel_case(value: object) -> object:
-    """Return `value` with every name in camelCase: old servers answer in PascalCase."""
-    if isinstance(value, dict):
-        return {_camel(str(name)): camel_case(inner) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [camel_case(inner) for inner in value]
-    return value
-
-
-def _camel(name: str) -> str:
-    return name.lower() if name.isupper() else name[:1].lower() + name[1:]
+from bwrun.session import readable
+from bwrun.session.readable import Record
+from bwrun.vault.sync import profile_of
 
 
 def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, events: bool) -> Record:
     """
-    Return the state keys (without `user_<id>_`) of everything that sync brings; of a large vault without its items.
+    Return the state keys (without `user_<id>_`) of everything that sync brings.
 
     An organization whose key `private_key` does not open is kept by name, its
     items and collections are left out.  `events`: whether the CLI may report
@@ -45,14 +32,14 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
     keys = {
         str(one["id"]): {"type": "organization", "key": one["key"]}
         for one in organizations
-        if sane.is_id(one.get("id")) and private_key is not None and private_key.opens(one.get("key"))
+        if readable.is_id(one.get("id")) and private_key is not None and private_key.opens(one.get("key"))
     }
-    collections = _by_id(sane.collection(one) for one in _objects(sync.get("collections"), "collections"))
+    collections = _by_id(readable.collection(one) for one in _objects(sync.get("collections"), "collections"))
     return {
         "ciphers_ciphers": _ciphers(sync.get("ciphers"), keys),
-        "folder_folders": _by_id(sane.folder(one) for one in _objects(sync.get("folders"), "folders")),
+        "folder_folders": _by_id(readable.folder(one) for one in _objects(sync.get("folders"), "folders")),
         "collection_collections": _of_known(collections, keys),
-        "organizations_organizations": _by_id(sane.organization(one, events=events) for one in organizations),
+        "organizations_organizations": _by_id(readable.organization(one, events=events) for one in organizations),
         "crypto_organizationKeys": keys,
         "crypto_providerKeys": {},
         "providers_providers": {},
@@ -69,26 +56,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
 
 
 def _ciphers(items: object, keys: Mapping[str, object]) -> object:
-    if isinstance(items, LargeVault):
-        return {}
-    ciphers: Record = {str(one["id"]): one for one in usual.ciphers(_objects(items, "ciphers"))}
-    return _of_known(ciphers, keys)
-
-
-def profile_of(sync: Mapping[str, object]) -> Record:
-    """
-    Return the account's profile in a sync.
-
-    Raises ServerError: there is none.
-    """
-    profile = sync.get("profile")
-    if not isinstance(profile, dict):
-        raise ServerError(
-            "incomplete-reply",
-            "the server's reply to the sync lacks `profile`",
-            "is this a Bitwarden server, and is it up to date?",
-        )
-    return profile
+    return _of_known(_by_id(readable.cipher(one) for one in _objects(items, "ciphers")), keys)
 
 
 def _of_known(records: Record, keys: Mapping[str, object]) -> Record:
@@ -102,11 +70,11 @@ def _of_known(records: Record, keys: Mapping[str, object]) -> Record:
 
 
 def _policies(policies: object) -> Record:
-    return _by_id(sane.policy(one) for one in _objects(policies, "policies"))
+    return _by_id(readable.policy(one) for one in _objects(policies, "policies"))
 
 
 def _by_id(records: Iterable[Record | None]) -> Record:
-    return {str(one["id"]): one for one in records if one is not None and sane.is_id(one.get("id"))}
+    return {str(one["id"]): one for one in records if one is not None and readable.is_id(one.get("id"))}
 
 
 def _objects(value: object, name: str) -> list[Record]:

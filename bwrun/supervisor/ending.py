@@ -6,7 +6,7 @@ import os
 import resource
 import termios
 
-from bwrun import signals
+from bwrun.base import signals
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from bwrun import signals
+from bwrun.base import signals
 from bwrun.supervisor import proc
 from bwrun.supervisor.canary import Canary
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun import signals
-from bwrun.channel import encode
+from bwrun.base import signals
+from bwrun.base.channel import encode
 from bwrun.supervisor.helper import Helper
 
 EARLY = 600.0  # seconds before its end at which a token is renewed
@@ -65,7 +65,7 @@ class Renewal:
             return
         self._due = _now() + HELPER_TIME
         try:
-            self._helper = Helper.start("bwrun.renew", [], encode(self._words))
+            self._helper = Helper.start("bwrun.helpers.renewing", [], encode(self._words))
         except OSError:
             self._due = _now() + RETRY
 
@@ -83,7 +83,7 @@ class Renewal:
         if self._warned:
             return None
         self._warned = True
-        return said.decode("utf-8", "replace") or "the helper ended early"
+        return said.decode("utf-8", "replace") or "the helper process ended early"
 
     def stop(self) -> None:
         """End a helper that is at work: after the command, nothing may write to the session."""

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bwrun.base.sensitive import Sensitive
 from bwrun.crypto import parameters as product
 from bwrun.crypto.account_keys import open_account_keys, open_user_key, read_key_connector_key
 from bwrun.crypto.blob import find_blob
 from bwrun.crypto.keys import derive_master_key
-from bwrun.sensitive import Sensitive
 from tests.official import Bw, Runner
 from tests.official.serving import serve
 from tests.server import sdk

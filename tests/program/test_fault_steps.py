@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.program.test_login_failures import assert_failed, assert_nothing_left, assert_tells_no_secret
+from tests.login.test_login_failures import assert_failed, assert_nothing_left, assert_tells_no_secret
 from tests.server.control import BitwardenServer
 from tests.server.faults import Action, Fault, Hang, NotJson, Reset, Signal, Status
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings

@@ -8,7 +8,6 @@ import signal
 
 import pytest
 
-from tests.clearing import JANITOR, Run, is_alive, wait_dead
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Status
@@ -22,6 +21,7 @@ from tests.server.specs import (
     ReplyStyle,
     Uri,
 )
+from tests.supervisor.clearing import JANITOR, Run, is_alive, wait_dead
 from tests.support.program import BWRUN, Surroundings
 
 TOKEN = "/identity/connect/token"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from bwrun.structs import Struct
+from bwrun.base.structs import Struct
 
 S = TypeVar("S", bound=Struct)
 

@@ -1,0 +1,30 @@
+"""The time limit for everything that bwrun does before the command starts."""
+
+from __future__ import annotations
+
+import time
+
+from bwrun.base.errors import NetworkError
+
+HINT = "check the network and the server's address, or allow more time with `--timeout`"
+
+
+class Deadline:
+    """A point in time, on the monotonic clock."""
+
+    def __init__(self, seconds: float) -> None:
+        """Set the deadline `seconds` from now."""
+        self.seconds = seconds
+        self._end = time.monotonic() + seconds
+
+    def extend(self, seconds: float) -> None:
+        """Move the deadline by the time that a prompt or the password command took: it does not count."""
+        self._end += seconds
+
+    def left(self) -> float:
+        """Return the seconds that are left; 0 or less after the deadline."""
+        return self._end - time.monotonic()
+
+    def exceeded(self, waiting_for: str, hint: str = HINT) -> NetworkError:
+        """Return the error to raise after the deadline; `waiting_for` names what bwrun was waiting for."""
+        return NetworkError("timeout", f"timed out after {self.seconds:g} s while waiting for {waiting_for}", hint)

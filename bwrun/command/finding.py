@@ -1,0 +1,156 @@
+"""
+Finding the command as execvp(3) would, and becoming it.
+
+What can be told before the first request is told then: a missing file, a
+missing interpreter, a directory, a file that is not executable.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+from bwrun.base.errors import CommandError, CommandNotExecutableError, CommandNotFoundError
+
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import NoReturn
+
+DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) searches without PATH
+MIN_SIZE, MAX_SIZE = 128 * 1024, 6 * 1024 * 1024  # bytes: between them a quarter of the stack (fs/exec.c)
+SHEBANG_SIZE = 256  # bytes of a first line that the kernel looks at (BINPRM_BUF_SIZE)
+
+
+def find_command(name: str, path: bytes | None) -> bytes:
+    """
+    Return the file that `name` means on the search path `path`.
+
+    Raises CommandNotFoundError, CommandNotExecutableError.
+    """
+    word = os.fsencode(name)
+    if not word:
+        raise CommandNotFoundError("not-found", "the command's name is empty")
+    if b"/" in word:
+        return _checked(word, name)
+    refused: CommandNotExecutableError | None = None
+    for directory in (DEFAULT_PATH if path is None else path).split(b":"):
+        if not os.path.isdir(directory or b"."):
+            continue
+        try:
+            return _checked(os.path.join(directory or b".", word), name)
+        except CommandNotExecutableError as error:
+            refused = refused or error
+        except CommandNotFoundError as error:
+            if error.code == "command.no-interpreter":
+                raise
+    if refused is not None:
+        raise refused
+    raise CommandNotFoundError("not-found", f"cannot run `{name}`: not found on PATH")
+
+
+def _checked(file: bytes, name: str) -> bytes:
+    try:
+        is_directory = os.path.isdir(file)
+        os.stat(file)
+    except OSError as error:
+        raise _failure(error, file, name) from None
+    except ValueError:
+        raise CommandNotFoundError("not-found", "the command's name contains a NUL byte") from None
+    if is_directory:
+        raise CommandNotExecutableError("is-directory", f"cannot run `{name}`: it is a directory")
+    if not os.access(file, os.X_OK):
+        raise CommandNotExecutableError(
+            "not-executable", f"cannot run `{name}`: it is not executable", f"run `chmod +x {os.fsdecode(file)}`"
+        )
+    interpreter = _interpreter(file)
+    if interpreter and not os.path.exists(interpreter):
+        raise _no_interpreter(name, interpreter)
+    return file
+
+
+def _interpreter(file: bytes) -> bytes:
+    """Return what the first line `#!…` names, empty if there is no such line."""
+    first = _first_line(file)
+    if not first.startswith(b"#!"):
+        return b""
+    # The kernel splits at spaces and tabs only: a carriage return is a part of the name.
+    words = first[2:].replace(b"\t", b" ").split(b" ")
+    return next((word for word in words if word), b"")
+
+
+def _first_line(file: bytes) -> bytes:
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return b""  # executable and not readable: nothing to see
+    try:
+        return os.read(descriptor, SHEBANG_SIZE).split(b"\n")[0]
+    except OSError:
+        return b""
+    finally:
+        os.close(descriptor)
+
+
+def _no_interpreter(name: str, interpreter: bytes) -> CommandNotFoundError:
+    shown = os.fsdecode(interpreter)
+    hint = "install the interpreter, or correct the script's first line"
+    if shown.endswith("\r"):
+        hint = "convert the script's Windows line endings (CRLF) to Unix ones (LF)"
+    return CommandNotFoundError(
+        "no-interpreter", f"cannot run `{name}`: its interpreter `{shown.rstrip()}` does not exist", hint
+    )
+
+
+def _failure(error: OSError, file: bytes, name: str) -> CommandError:
+    why = os.strerror(error.errno or 0)
+    if error.errno == errno.ENOENT:
+        if os.path.exists(file):
+            return CommandNotFoundError(
+                "no-interpreter", f"cannot run `{name}`: its interpreter or loader does not exist"
+            )
+        return CommandNotFoundError("not-found", f"cannot run `{name}`: no such file")
+    if error.errno == errno.ENOEXEC:
+        return CommandNotExecutableError("exec-format", f"cannot run `{name}`: it is not a program for this machine")
+    if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ETXTBSY):
+        return CommandNotExecutableError("not-executable", f"cannot run `{name}`: {why}")
+    return CommandError("exec", f"cannot run `{name}`: {why}")
+
+
+def check_size(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> None:
+    """
+    Count as execve(2) does.
+
+    Raises CommandError: the kernel will not take so many words and variables.
+    """
+    strings = [file, *map(os.fsencode, words), *environment.keys(), *environment.values()]
+    pointers = 8 * (len(words) + len(environment))
+    size = sum(map(len, strings)) + len(strings) + pointers  # each word its NUL, each variable its `=` and NUL
+    limit = min(max(os.sysconf("SC_ARG_MAX"), MIN_SIZE), MAX_SIZE)
+    if size > limit:
+        raise CommandError(
+            "too-large", f"the command's arguments and variables take {size} bytes, and the kernel allows {limit}",
+            "put large values into files, with `NAME=@bw://…` or `--template`",
+        )  # fmt: skip
+
+
+def become(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
+    """
+    Replace this process by the command.
+
+    A script without a first line `#!` is given to /bin/sh, as execvp(3) does.
+
+    Raises CommandError: it cannot be; this process goes on.
+    """
+    argv = [os.fsencode(word) for word in words]
+    try:
+        try:
+            os.execve(file, argv, environment)
+        except OSError as error:
+            if error.errno != errno.ENOEXEC or b"\0" in _first_line(file):
+                raise
+            os.execve(b"/bin/sh", [b"sh", file, *argv[1:]], environment)
+    except OSError as error:
+        raise _failure(error, file, words[0]) from None
+    except ValueError:
+        raise CommandError("nul", "an argument of the command or a variable contains a NUL byte") from None

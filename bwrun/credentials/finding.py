@@ -1,0 +1,287 @@
+"""
+Where the personal API key and the master password come from.
+
+Each half of the key: the environment, then env files (NAME, or NAME_FILE with
+a path), then a prompt.  The master password: an option (--password-file, -fd,
+-command), then the same.  All that is missing is named at once.
+
+This module knows neither HTTP nor crypto.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from bwrun.base.deadline import Deadline
+from bwrun.base.errors import CredentialError
+from bwrun.base.reading import read_file, read_line
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.settings.config import Config, is_uuid, variable
+from bwrun.settings.env_files import PATIENCE, EnvFile
+from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
+
+MAX_SIZE = 64 * 1024  # bytes of a file with one secret
+QUESTIONS = ("client_id", "client_secret", "master password")
+KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
+PASSWORD_HINT = "set the master password too: an API key alone cannot unlock a vault"  # noqa: S105
+CONNECTOR_HINT = "if your organization runs a Key Connector, set `--key-connector-url` instead"
+
+
+class Secret(Struct):
+    """A credential and the place it came from."""
+
+    value: Sensitive
+    place: str
+
+
+class ApiKey(Struct):
+    """A personal API key."""
+
+    client_id: str
+    client_secret: Sensitive
+
+
+class Credentials(Struct):
+    """A personal API key and the master password of its account; without one, a Key Connector was named."""
+
+    api_key: ApiKey
+    master_password: Sensitive | None
+    client_id_place: str
+    client_secret_place: str
+    master_password_place: str
+
+
+def find_client_id(sources: Sources) -> str | None:
+    """
+    Return the client id that a run would use, without a prompt; None if none is given.
+
+    Raises CredentialError: its file cannot be read, or it is malformed.
+    """
+    found = _find("BW_CLIENTID", sources, Deadline(PATIENCE))
+    return None if found is None else _checked_client_id(found)
+
+
+def are_at_hand(config: Config) -> bool:
+    """Return whether all three are values that are set: no file, no command and nobody has to be asked for them."""
+    return not config.password_options and all(config.sources.find(name) is not None for name in CREDENTIALS)
+
+
+def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Credentials:
+    """
+    Collect all three, asking for what is missing if there is a terminal.
+
+    With --key-connector-url a master password may be missing, and is not asked for.
+    `own_descriptors` are bwrun's, which --password-fd cannot mean.  The time of
+    prompts and of a password command is excused from the `deadline`.
+
+    Raises CredentialError: something is missing, malformed or unreadable; NetworkError: the deadline.
+    """
+    client_id = _find("BW_CLIENTID", config.sources, deadline)
+    client_secret = _find("BW_CLIENTSECRET", config.sources, deadline)
+    if client_id is not None:
+        _checked_client_id(client_id)
+    if client_secret is not None:
+        client_secret = _checked_client_secret(client_secret)
+    master_password = _find_password(config, own_descriptors, deadline)
+
+    found = dict(zip(CREDENTIALS, (client_id, client_secret, master_password), strict=True))
+    needed = CREDENTIALS if config.key_connector_url is None else CREDENTIALS[:2]
+    missing = [name for name in needed if found[name] is None]
+    if missing:
+        start = time.monotonic()
+        found.update(_ask(missing, config.sources))
+        deadline.extend(time.monotonic() - start)
+    complete = {name: secret for name, secret in found.items() if secret is not None}
+    password = complete.get("BW_PASSWORD")
+    return Credentials(
+        api_key=ApiKey(
+            _checked_client_id(complete["BW_CLIENTID"]), _checked_client_secret(complete["BW_CLIENTSECRET"]).value
+        ),
+        master_password=None if password is None else password.value,
+        client_id_place=complete["BW_CLIENTID"].place,
+        client_secret_place=complete["BW_CLIENTSECRET"].place,
+        master_password_place="" if password is None else password.place,
+    )
+
+
+def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
+    """Look through the environment, then the env files from the last; in each NAME and NAME_FILE."""
+    found = _one_of(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"), deadline)
+    for file in reversed(sources.files):
+        if found is None:
+            found = _one_of(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"), deadline)
+    return found
+
+
+def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadline) -> Secret | None:
+    if direct is not None and path is not None:
+        raise CredentialError(
+            "conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "remove one of them"
+        )
+    if direct is not None:
+        return Secret(_bytes(direct), direct.place)
+    if path is not None:
+        return Secret(_read_file(path.value, f"{name}_FILE", deadline), f"`{path.value}`")
+    return None
+
+
+def _level(found: Found) -> str:
+    return ENVIRONMENT if found.file is None else f"`{found.file.path}`"
+
+
+def _bytes(found: Found) -> Sensitive:
+    return Sensitive(os.fsencode(found.value) if found.file is None else found.value.encode("utf-8", "surrogateescape"))
+
+
+def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret | None:
+    """The options first; then each level's BW_PASSWORD, BW_PASSWORD_FILE, BWRUN_PASSWORD_FILE, -FD and -COMMAND."""
+    for option, value in config.password_options.items():
+        return _from_way(option, value, config, own_descriptors, deadline)
+    levels: list[EnvFile | None] = [None, *reversed(config.sources.files)]
+    for file in levels:
+        ways = {}
+        for name in ("BW_PASSWORD", "BW_PASSWORD_FILE", *map(variable, _WAYS)):
+            found = config.sources.in_environment(name) if file is None else config.sources.in_file(file, name)
+            if found is not None:
+                ways[name] = found
+        if len(ways) > 1:
+            level = _level(next(iter(ways.values())))
+            raise CredentialError(
+                "conflict",
+                f"the master password is set more than once in {level}: {', '.join(ways)}",
+                "remove all but one of them",
+            )
+        for name, found in ways.items():
+            if name == "BW_PASSWORD":
+                return Secret(_bytes(found), found.place)
+            if name == "BW_PASSWORD_FILE":
+                return Secret(_read_file(found.value, name, deadline), f"`{found.value}`")
+            option = name.removeprefix("BWRUN_").lower().replace("_", "-")
+            return _from_way(option, found.value, config, own_descriptors, deadline)
+    return None
+
+
+_WAYS = ("password-file", "password-fd", "password-command")
+
+
+def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
+    if option == "password-file":
+        return Secret(_read_file(value, "`--password-file`", deadline), f"`{value}`")
+    if option == "password-fd":
+        return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
+    from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
+
+    start = time.monotonic()
+    password = run_password_command(value, config.sources.environment)
+    deadline.extend(time.monotonic() - start)
+    return Secret(password, "the password command")
+
+
+def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
+    try:
+        data = read_file(path, MAX_SIZE + 1, deadline)
+    except (OSError, ValueError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
+        # What holds no slash and is no file may be the secret itself, put in the wrong variable.
+        shown = (
+            f"`{path}` (from {setting})" if "/" in path or os.path.exists(path) else f"the file that {setting} names"
+        )
+        raise CredentialError("unreadable", f"cannot read {shown}: {why}") from None
+    return _one_secret(data, f"`{path}` (from {setting})")
+
+
+def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: Deadline) -> Sensitive:
+    where = f"descriptor {number} (from `--password-fd`)"
+    if not (number.isascii() and number.isdigit()) or len(number) > 9:
+        raise CredentialError("bad-fd", "`--password-fd` needs the number of an open descriptor")
+    if int(number) in own_descriptors:
+        raise CredentialError("unreadable", f"{where} is not open")
+    try:
+        data = read_line(int(number), MAX_SIZE + 1, deadline)
+        if int(number) > 2:
+            os.close(int(number))  # the command has no business with what is left of it
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise CredentialError(
+            "unreadable",
+            f"cannot read {where}: {why}",
+            "open it in the shell: `bwrun --password-fd 3 -- COMMAND 3<FILE`",
+        ) from None
+    return _one_secret(data, where)
+
+
+def _one_secret(data: bytes, place: str) -> Sensitive:
+    """Strip the newline at a file's end, and nothing else: a password may begin and end with spaces."""
+    if len(data) > MAX_SIZE:
+        raise CredentialError(
+            "too-large", f"{place} contains more than {MAX_SIZE >> 10} KiB", "check that it contains only the secret"
+        )
+    secret = data.removesuffix(b"\n").removesuffix(b"\r")
+    if not secret:
+        raise CredentialError("empty", f"{place} is empty")
+    return Sensitive(secret)
+
+
+def _checked_client_id(secret: Secret) -> str:
+    text = secret.value.reveal().decode("utf-8", "replace").strip()
+    if _is_quoted(text):
+        raise _quoted("BW_CLIENTID", secret.place)
+    if text.startswith("organization."):
+        raise CredentialError(
+            "organization-key", f"the client id from {secret.place} belongs to an organization's API key",
+            f"use a personal API key, whose client id begins with `user.`; {KEY_HINT}",
+        )  # fmt: skip
+    if not (text.startswith("user.") and is_uuid(text.removeprefix("user."))):
+        raise CredentialError(
+            "malformed-client-id", f"the client id from {secret.place} does not have the form `user.UUID`", KEY_HINT
+        )
+    return text
+
+
+def _checked_client_secret(secret: Secret) -> Secret:
+    value = secret.value.reveal().strip()
+    if not value:
+        raise CredentialError("empty", f"the client secret from {secret.place} is empty", KEY_HINT)
+    if _is_quoted(value.decode("utf-8", "replace")):
+        raise _quoted("BW_CLIENTSECRET", secret.place)
+    return Secret(Sensitive(value), secret.place)
+
+
+def _is_quoted(text: str) -> bool:
+    return text[:1] in ("'", '"', "“", "‘") or (text[-1:] in ("'", '"', "”", "’") and len(text) > 0)
+
+
+def _quoted(name: str, place: str) -> CredentialError:
+    return CredentialError(
+        "quoted", f"the value of {name} from {place} begins or ends with a quote",
+        "remove the quotes: `docker run --env-file`, for example, passes them on as part of the value",
+    )  # fmt: skip
+
+
+def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
+    refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
+    from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only where something is missing)
+
+    prompter = None if refused else Prompter.find()
+    if prompter is None:
+        verb, it = ("is", "it") if len(missing) == 1 else ("are", "them")
+        names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
+        raise CredentialError(
+            "missing", f"{names} {verb} not set" + ("" if refused else f", and there is no terminal to ask for {it}"),
+            f"set {it} in the environment or in `.env`, or set NAME_FILE to the path of a file that contains the value",
+            *([KEY_HINT] if missing != ["BW_PASSWORD"] else []),
+            *([PASSWORD_HINT, CONNECTOR_HINT] if "BW_PASSWORD" in missing else []),
+        )  # fmt: skip
+    questions = {name: f"Bitwarden {what}" for name, what in zip(CREDENTIALS, QUESTIONS, strict=True)}
+    try:
+        answers = {}
+        for name in missing:
+            secret = Secret(prompter.ask(questions[name], echo=name == "BW_CLIENTID"), "the prompt")
+            if name == "BW_CLIENTID":
+                _checked_client_id(secret)
+            answers[name] = secret
+        return answers
+    finally:
+        prompter.close()

@@ -1,0 +1,5 @@
+"""
+How requests reach a server: addresses, TLS, proxies, retries, and what an answer says.
+
+It knows no key and no vault.
+"""

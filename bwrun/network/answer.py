@@ -1,0 +1,116 @@
+"""What a server answered, and its own words in it, which may not be trusted with a secret."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from bwrun.base.errors import ServerError
+from bwrun.base.jsontext import read_json
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.network.transport import Body
+from bwrun.settings.servers import is_loopback, origin
+
+MAX_WORDS = 200  # characters of a server's own words that are shown
+HTTP_OK = 200
+HTTP_FORBIDDEN = 403
+
+
+class Answer(Struct):
+    """A status and what came with it; `data` is the parsed JSON, None if the body is none."""
+
+    status: int
+    headers: Mapping[str, str]
+    data: object
+    url: str = ""
+    sent: Sensitive | None = None  # the secret of the request: cut out of whatever comes back
+
+    @property
+    def message(self) -> str:
+        """
+        Return the server's own words.
+
+        Old and new servers put them in different places (protocol notes 1.8).
+        """
+        names = _lowered(self.data)
+        texts = (
+            _lowered(names.get("errormodel")).get("message"),
+            names.get("error_description"),
+            names.get("message"),
+            names.get("error"),
+        )
+        return next((self._cut(text) for text in texts if isinstance(text, str) and text), "")
+
+    @property
+    def error(self) -> str:
+        """Return OAuth's word for what went wrong (RFC 6749, 5.2), empty if there is none."""
+        text = _lowered(self.data).get("error")
+        return self._cut(text) if isinstance(text, str) and re.fullmatch(r"[a-z_]{1,60}", text) else ""
+
+    def _cut(self, text: str) -> str:
+        if self.sent is not None:
+            text = text.replace(self.sent.reveal().decode("utf-8", "replace"), "…")
+        return text[:MAX_WORDS]
+
+
+def parse_json(body: Body) -> object:
+    """Return the JSON in `body`, None if it is none."""
+    try:
+        return read_json(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def redirected(url: str, location: str) -> ServerError:
+    """Return the error for an answer that sends on to another address: no credential is sent there."""
+    return ServerError(
+        "redirect",
+        f"{origin(url)} redirects to {origin(location) or 'an invalid address'}",
+        "if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address",
+    )
+
+
+def not_json(answer: Answer, body: Body) -> ServerError:
+    """Return the error for an answer that is not JSON."""
+    html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
+    what = "an HTML page" if html else "something other than JSON"
+    if answer.status == HTTP_FORBIDDEN:
+        return ServerError(
+            "blocked",
+            f"{origin(answer.url)} refused the request with {what} (403)",
+            "check whether a proxy or bot protection in front of the server blocks bwrun",
+        )
+    return ServerError(
+        "not-json",
+        f"{answer.url} answered with {what} ({answer.status})",
+        "check `--server`, including the path of its URL; bwrun cannot pass a login page in front of the server",
+    )
+
+
+def file_address(answer: Answer) -> str:
+    """
+    Return where an attachment's body is: https, or this machine's loopback.
+
+    Raises ServerError: the answer does not say, or names another place.
+    """
+    url = _lowered(answer.data).get("url")
+    if answer.status != HTTP_OK or not isinstance(url, str):
+        raise ServerError(
+            "attachment", f"{origin(answer.url)} did not return the address of the attachment ({answer.status})"
+        )
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        parts, host = urlsplit(""), ""
+    if not host or (parts.scheme != "https" and not is_loopback(host)):
+        raise ServerError(
+            "attachment", f"{origin(answer.url)} returned an address for the attachment that is not https"
+        )
+    return url
+
+
+def _lowered(data: object) -> dict[str, object]:
+    return {str(name).lower(): value for name, value in data.items()} if isinstance(data, dict) else {}

@@ -1,0 +1,152 @@
+"""
+Requests over connections of our own, by `http.client`: what most runs use, for it is there 90 ms before httpx is.
+
+Its exceptions and those of sockets end here.  Proxies are `proxied`'s.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl
+import zlib
+from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead, InvalidURL
+from urllib.parse import quote, urlsplit
+
+from bwrun.base.deadline import Deadline
+from bwrun.base.urls import PORTS
+from bwrun.network.connecting import Connector, Place, place_of
+from bwrun.network.transport import MAX_SIZE, Body, Kind, Reply, TransportError
+
+CHUNK = 16 * 1024  # bytes: what a TLS record holds
+FINAL = 200  # the first status of an answer; those below say that one will come
+GZIP = 16 + zlib.MAX_WBITS
+# What may stand in a request's target as it is (RFC 3986); the rest is percent-encoded.
+TARGET_CHARACTERS = "/?%:@!$&'()*+,;=-._~[]"
+
+
+class DirectTransport:
+    """Connections that are kept for the next request to the same place. May be used from several threads."""
+
+    def __init__(self, connector: Connector, deadline: Deadline, most: int = MAX_SIZE) -> None:
+        """`connector` opens the connections; a request ends by the deadline, an answer has at `most` so many bytes."""
+        self._connector = connector
+        self._deadline = deadline
+        self._most = most
+        self._idle: list[tuple[Place, HTTPConnection]] = []
+
+    def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
+        """
+        Send one request and read the answer.
+
+        Raises TransportError; ConfigError: a CA file holds no certificate.
+        """
+        place, target = place_of(url), _target(url)
+        connection = self._take(place)
+        keep = False
+        try:
+            reply, keep = self._exchange(connection, method, target, headers, body)
+        except TimeoutError:
+            raise TransportError(Kind.TIMEOUT) from None
+        except (InvalidURL, UnicodeError):
+            raise TransportError(Kind.URL) from None
+        except (IncompleteRead, OSError):  # RemoteDisconnected is one too
+            raise TransportError(Kind.BROKEN) from None
+        except (HTTPException, zlib.error, ValueError) as error:
+            raise TransportError(Kind.UNREADABLE, type(error).__name__) from None
+        finally:
+            if keep:
+                self._idle.append((place, connection))
+            else:
+                connection.close()
+        return reply
+
+    def close(self) -> None:
+        """Close the connections that are kept."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _exchange(
+        self, connection: HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: bytes | None
+    ) -> tuple[Reply, bool]:
+        """Return the answer, and whether the connection can be used again."""
+        sock = connection.sock  # http.client lets go of it when the server has said that it will close
+        self._limit(sock)
+        connection.request(method, target, body, {**headers, "Accept-Encoding": "gzip"})
+        self._limit(sock)
+        response = connection.getresponse()
+        if response.status < FINAL:
+            raise HTTPException("an interim answer")  # of which http.client passes over `100 Continue` alone
+        data = self._read(sock, response)
+        found = {name.lower(): value for name, value in response.getheaders()}
+        if data and found.get("content-encoding", "identity").lower() not in ("", "identity"):
+            data = _decompress(data, found["content-encoding"], self._most)
+        return Reply(response.status, found, data), not response.will_close and connection.sock is not None
+
+    def _read(self, sock: socket.socket, response: HTTPResponse) -> Body:
+        """Return the body, read within the deadline however slowly it drips."""
+        if response.length is not None and response.length > self._most:
+            raise TransportError(Kind.TOO_LARGE)
+        data = bytearray()
+        while True:
+            self._limit(sock)
+            part = response.read1(CHUNK)
+            if not part:
+                break
+            data += part
+            if len(data) > self._most:
+                raise TransportError(Kind.TOO_LARGE)
+        if response.length:
+            raise IncompleteRead(b"", response.length)
+        response.close()  # the connection is free for the next; read1() leaves that out
+        return data
+
+    def _limit(self, sock: socket.socket) -> None:
+        left = self._deadline.left()
+        if left <= 0:
+            raise TransportError(Kind.TIMEOUT)
+        if sock.fileno() >= 0:
+            sock.settimeout(left)
+
+    def _take(self, place: Place) -> HTTPConnection:
+        """Return an open connection: one that is kept if it is alive still."""
+        for at, (where, connection) in enumerate(self._idle):
+            if where == place:
+                del self._idle[at]
+                if _is_alive(connection.sock):
+                    return connection
+                connection.close()
+                break
+        _, host, port = place
+        connection = HTTPConnection(host, port)
+        connection.default_port = PORTS[place[0]]  # which the Host header leaves out
+        connection.auto_open = 0  # or it would open a lost connection again, without TLS
+        connection.sock = self._connector.open(place)
+        return connection
+
+
+def _target(url: str) -> str:
+    parts = urlsplit(url)
+    return quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), TARGET_CHARACTERS, errors="replace")
+
+
+def _is_alive(connection: socket.socket | None) -> bool:
+    """Return whether nothing has come on a connection that is idle: what comes then is its end."""
+    if connection is None:
+        return False
+    poll = select.poll()
+    poll.register(connection, select.POLLIN)
+    return not poll.poll(0) and not (isinstance(connection, ssl.SSLSocket) and connection.pending())
+
+
+def _decompress(data: Body, encoding: str, most: int) -> bytes:
+    if encoding.lower() not in ("gzip", "x-gzip"):
+        raise ValueError(encoding)
+    inflater = zlib.decompressobj(GZIP)
+    plain = inflater.decompress(data, most)
+    if inflater.unconsumed_tail:
+        raise TransportError(Kind.TOO_LARGE)
+    if not inflater.eof:
+        raise IncompleteRead(b"")
+    return plain

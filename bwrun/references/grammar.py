@@ -1,0 +1,224 @@
+"""
+`bw://ITEM[/FIELD][?folder=…&collection=…&organization=…]`: what it means, and that one failure fails them all.
+
+- ITEM is an id (a UUID) or else an item's exact name.
+- FIELD is a built-in field (`password`, `uri.2`, `card.number`, `json`), a custom field's name, `field/NAME` (a custom
+  field, whatever its name) or `attachment/FILENAME`.  Built-in names win over custom ones.  Without FIELD: what the
+  type of the item makes plain (`bwrun.references.fields.DEFAULTS`).
+- A parameter narrows the search, by name or id; each at most once, none unknown.
+- Every part is percent-encoded UTF-8 where it holds `/ ? & # %`, or what cannot be seen.
+
+This module knows no vault: whoever has values fits `SecretSource`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Mapping
+from typing import Literal, Protocol
+from urllib.parse import quote, unquote
+
+from bwrun.base.errors import (
+    BwrunError,
+    FailedReferenceError,
+    InvalidReferenceError,
+    SecretNotFoundError,
+    UnresolvedReferencesError,
+)
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.references import fields
+
+SCHEME = "bw://"
+PARAMETERS = ("folder", "collection", "organization")
+FORM = "write it as `bw://ITEM/FIELD?folder=…&collection=…&organization=…`; only ITEM is required"
+SAFE = "@:+,"  # beside what is never encoded: letters, digits and `_.-~`
+
+_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
+
+
+class Field(Struct):
+    """What of an item is wanted; `name` is a built-in's, a custom field's or a file's."""
+
+    kind: Literal["built-in", "custom", "attachment"]
+    name: str
+
+    def __str__(self) -> str:
+        """Return it as it stands in a reference."""
+        name = quote(self.name, SAFE)
+        if self.kind == "attachment":
+            return f"attachment/{name}"
+        return f"field/{name}" if self.kind == "custom" and fields.is_reserved(self.name) else name
+
+
+class Reference(Struct):
+    """One value of one item: `str()` gives the one canonical text, and `parse` of that the same reference."""
+
+    item: str
+    field: Field | None = None
+    folder: str | None = None
+    collection: str | None = None
+    organization: str | None = None
+
+    def __str__(self) -> str:
+        """Return the canonical text."""
+        narrowing = ((name, getattr(self, name)) for name in PARAMETERS)
+        query = "&".join(f"{name}={quote(value, SAFE)}" for name, value in narrowing if value is not None)
+        path = quote(self.item, SAFE) + ("" if self.field is None else f"/{self.field}")
+        return f"{SCHEME}{path}{'?' if query else ''}{query}"
+
+    @property
+    def by_ids(self) -> bool:
+        """Return whether this item alone can be asked for: no name in it has to be looked up in the whole vault."""
+        narrowing = (self.folder, self.collection, self.organization)
+        return is_id(self.item) and all(value is None for value in narrowing)
+
+
+class SecretSource(Protocol):
+    """Where values come from."""
+
+    def value(self, reference: Reference) -> Sensitive:
+        """
+        Return the value.
+
+        Raises BwrunError; SecretNotFoundError if there is no such item or field.
+        """
+        ...
+
+
+def is_reference(text: str) -> bool:
+    """Return whether `text` must be a reference; in another case than `bw://` it is a wrong one, not a plain value."""
+    return text[: len(SCHEME)].lower() == SCHEME
+
+
+def is_id(text: str) -> bool:
+    """Return whether `text` is an id, and so never a name."""
+    return _ID.fullmatch(text) is not None
+
+
+def parse(text: str) -> Reference:
+    """
+    Read a reference.
+
+    Raises InvalidReferenceError, which says what to write instead.
+    """
+    if not text.startswith(SCHEME):
+        raise InvalidReferenceError("a reference begins with `bw://`, in lower case", FORM)
+    if "#" in text:
+        raise InvalidReferenceError("a reference cannot contain `#`", "write a `#` in a name as `%23`")
+    path, mark, query = text.removeprefix(SCHEME).partition("?")
+    item, slash, field = path.partition("/")
+    name = _decode(item, "the item")
+    parameters = _parse_parameters(query) if mark else {}
+    return Reference(name, _parse_field(field) if slash else None, **parameters)
+
+
+def resolve(
+    references: Mapping[str, Reference], source: SecretSource, optional: Collection[str] = ()
+) -> dict[str, Sensitive]:
+    """
+    Return the value of every reference; one in `optional` is left out if there is no such item or field.
+
+    Raises UnresolvedReferencesError: with all that failed, and no value.
+    """
+    values: dict[str, Sensitive] = {}
+    failures = []
+    for name, reference in references.items():
+        try:
+            values[name] = source.value(reference)
+        except BwrunError as error:
+            if not (isinstance(error, SecretNotFoundError) and name in optional):
+                failures.append(FailedReferenceError(name, error))
+    if failures:
+        raise UnresolvedReferencesError(failures)
+    return values
+
+
+def near_names(wanted: str, names: Collection[str]) -> list[str]:
+    """Return up to three of `names` that `wanted` may be a slip of."""
+    folded = {name.casefold(): name for name in names if len(name) <= 2 * len(wanted) + 10}
+    return [folded[found] for found in difflib.get_close_matches(wanted.casefold(), folded, 3, 0.7)]
+
+
+def _parse_field(text: str) -> Field:
+    head, slash, rest = text.partition("/")
+    if head in ("field", "attachment"):
+        if not slash:
+            raise InvalidReferenceError(f"`{head}` is not followed by a name", f"write `{head}/NAME`")
+        what = "the custom field" if head == "field" else "the file"
+        return Field("custom" if head == "field" else "attachment", _decode(rest, what))
+    name = _decode(text, "the field")
+    if fields.is_built_in(name):
+        return Field("built-in", name)
+    if fields.is_reserved(name):
+        prefix = name.partition(".")[0]
+        known = [one for one in fields.BUILT_IN if one.startswith(f"{prefix}.")] or ["uri", "uri.1", "uri.2"]
+        raise InvalidReferenceError(
+            f"`{_short(name)}` is not a built-in field", f"use one of {_list(known)}",
+            f"write a custom field of that name as `{_short(str(Field('custom', name)))}`",
+        )  # fmt: skip
+    return Field("custom", name)
+
+
+def _parse_parameters(query: str) -> dict[str, str]:
+    parameters: dict[str, str] = {}
+    if "?" in query:
+        raise InvalidReferenceError(
+            "the reference contains a second `?`", "write `&` between parameters, and a `?` in a name as `%3F`"
+        )
+    for part in query.split("&"):
+        name, equals, value = part.partition("=")
+        if not part:
+            raise InvalidReferenceError(
+                "a parameter of the reference is empty", "write `NAME=VALUE` after each `?` and `&`, or remove the mark"
+            )
+        if name not in PARAMETERS:
+            near = near_names(name, PARAMETERS)
+            raise InvalidReferenceError(
+                f"unknown parameter `{_short(name)}`",
+                f"did you mean `{near[0]}`?" if near else f"use one of {_list(PARAMETERS)}",
+                *(["write a `&` in a name as `%26`"] if not equals else []),
+            )
+        if name in parameters:
+            raise InvalidReferenceError(f"the parameter `{name}` is given twice", "remove one of them")
+        parameters[name] = _decode(value, f"`{name}`")
+    return parameters
+
+
+def _decode(part: str, what: str) -> str:
+    """Decode one part; `what` names it."""
+    if not part:
+        raise InvalidReferenceError(f"{what} in the reference is empty", FORM)
+    if "/" in part:
+        raise InvalidReferenceError(f"{what} in the reference contains a `/`", "write a `/` in a name as `%2F`")
+    if part != part.strip(" "):
+        raise InvalidReferenceError(
+            f"{what} in the reference begins or ends with a space",
+            "remove the space, or write it as `%20` if it is part of the name",
+        )
+    if not part.isprintable():
+        raise InvalidReferenceError(
+            f"{what} in the reference contains an invisible character", "remove it, or write its UTF-8 bytes as `%XX`"
+        )
+    if _BAD_ESCAPE.search(part):
+        raise InvalidReferenceError(
+            f"{what} in the reference contains a `%` without two hexadecimal digits after it",
+            "write a `%` in a name as `%25`",
+        )
+    try:
+        return unquote(part, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidReferenceError(
+            f"the `%XX` codes in {what} of the reference are not UTF-8",
+            "write the character itself, or its UTF-8 bytes",
+        ) from None
+
+
+def _list(names: Collection[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _short(text: str, limit: int = 60) -> str:
+    return text if len(text) <= limit else text[: limit - 1] + "…"

@@ -1,0 +1,36 @@
+"""What `--list` prints: the items of the vault, each with the reference to paste, and no value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from bwrun.reports.tables import as_json, table, write_out
+from bwrun.settings.config import Config
+
+if TYPE_CHECKING:
+    from bwrun.vault.vault import ListedItem
+
+HEAD = ("NAME", "TYPE", "FOLDER", "ORGANIZATION", "REFERENCE")
+
+
+def print_items(items: Iterable[ListedItem], config: Config) -> int:
+    """Print the items that fit all words of the search; return the status to end with."""
+    fitting = [item for item in items if fits(item, config.search)]
+    if config.json:
+        return write_out(as_json([item.as_dict() for item in fitting]))
+    return write_out(table(HEAD, [_row(item) for item in fitting]))
+
+
+def fits(item: ListedItem, words: Sequence[str]) -> bool:
+    """Return whether each word stands in the item's name, type, folder or organization, in any case."""
+    places = "\n".join(filter(None, (item.name, item.type, item.folder, item.organization, item.id))).casefold()
+    return all(word.casefold() in places for word in words)
+
+
+def _row(item: ListedItem) -> tuple[str, ...]:
+    name = "(cannot be decrypted)" if item.name is None else item.name
+    notes = [item.problem] if item.problem else []
+    notes += ["protected: needs --allow-protected"] if item.protected else []
+    reference = f"{item.reference}  ({'; '.join(notes)})" if notes else item.reference
+    return name, item.type, item.folder or "", item.organization or "", reference

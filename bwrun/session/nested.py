@@ -1,0 +1,94 @@
+"""
+A bwrun under a bwrun: the outer session is reused, unless another account, server or kind of session is asked for.
+
+It opened nothing, so it clears nothing.  With no supervision asked for it has
+no need to wait either, and becomes the command in place.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from bwrun.base import signals
+from bwrun.base.console import Console
+from bwrun.command.environment import as_inherited, command_environment, may_hold_references
+from bwrun.command.finding import become, find_command
+from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.credentials.finding import find_client_id
+from bwrun.session.outer import Mark, find_outer
+from bwrun.settings.command_line import RUN, Options
+from bwrun.settings.config import Config, load_config
+from bwrun.settings.env_files import AUTOMATIC
+from bwrun.settings.sources import SESSION_VARIABLES
+
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def run_in_place(options: Options, console: Console) -> None:
+    """
+    Become the command if an outer session can be reused; return if a process of its own has to look closer.
+
+    Raises BwrunError: a setting, an env file or the command is not usable.
+    """
+    environment = as_inherited(os.environ, initial_environment())
+    if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
+        return
+    config = load_config(options, environment)
+    if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
+        return
+    session = outer_session(config)
+    if session is None or config.supervision or not config.session:
+        return
+    variables = command_environment(config.sources, config.passed, config.assignments, session)
+    if may_hold_references(variables) or config.items or config.templates:
+        return  # references want a vault, which the outer session does not lend
+    console.verbose = config.verbose
+    console.print_warnings(config.warnings)
+    file = find_command(config.command[0], variables.get(b"PATH"))
+    console.step("reusing the session of the outer bwrun")
+    if config.timings:
+        from bwrun.base.timings import Timings  # noqa: PLC0415
+
+        console.print_lines(Timings(console.started).lines())
+    mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
+    restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
+    become(file, config.command, variables)
+
+
+def outer_session(config: Config) -> dict[str, str] | None:
+    """
+    Return the variables of the outer session if this run can use it, None if it needs its own.
+
+    Raises CredentialError: the client id that is given is none.
+    """
+    environment = config.sources.environment
+    mark = find_outer(environment)
+    if mark is None or not _fits(mark, config):
+        return None
+    return {name: environment[name] for name in SESSION_VARIABLES}
+
+
+def _fits(mark: Mark, config: Config) -> bool:
+    client_id = find_client_id(config.sources)
+    if client_id is not None and client_id.lower() != mark.client_id.lower():
+        return False
+    if config.server_given and (config.server.identity, config.server.api) != (mark.identity, mark.api):
+        return False
+    return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
+
+
+def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
+    """Return whether a look at the settings would use up what can be read only once."""
+    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or AUTOMATIC]
+    return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
+
+
+def _is_pipe(path: str | None) -> bool:
+    try:
+        mode = os.stat(path).st_mode if path else stat.S_IFREG
+    except (OSError, ValueError):
+        return False  # it is named as missing where it is read
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

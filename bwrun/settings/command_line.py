@@ -1,0 +1,201 @@
+"""
+argv → Options, and the help text.
+
+The plain forms (`bwrun -- cmd`, `bwrun cmd`) are read by hand; argparse, which
+costs 10 ms to import, only where there are options.  The words before the first
+`--` are bwrun's, those after it are the command's.  If the first word is no
+option, all of it is the command, a later `--` included.
+
+This module knows words only: no environment, no file.
+"""
+
+from __future__ import annotations
+
+from bwrun.base.errors import UsageError
+
+TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+if TYPE_CHECKING:
+    import argparse
+    from typing import NoReturn
+
+HELP = """\
+Usage: bwrun [OPTIONS] -- COMMAND [ARG]...
+Run COMMAND with an unlocked Bitwarden session, which is removed when it ends.
+A variable whose value is a reference, bw://ITEM/FIELD, is set to the secret.
+
+Values:
+  -e, --env NAME=VALUE    Set a variable; NAME=@bw://… puts the secret into a
+                          file and sets its path (repeatable, as the next four)
+      --item ITEM         Set a variable for each custom field of ITEM
+      --template IN:OUT   Fill in the references in a copy of IN, at $OUT
+      --env-file FILE     Read FILE instead of .env
+      --optional NAME     Leave NAME unset if its item or field does not exist
+      --allow-protected   Use items with master password re-prompt too
+Server and login:
+      --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
+      --ca-file FILE      Also trust the certificates in FILE (PEM)
+      --password-file FILE, --password-fd N, --password-command CMD
+      --pass NAME         Leave the credential NAME to COMMAND (repeatable)
+      --timeout SECONDS   Limit for everything before COMMAND; default: 60
+Session and command:
+      --no-session        Resolve references, but open no session
+      --session-api-key   Put the API key into the session, for bw sync -f
+      --renew             Renew the session's access token in long jobs
+      --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
+      --kill-leftovers    End the processes that COMMAND leaves running
+      --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
+  -v, --verbose           Print each step
+      --timings           Print how long each phase took
+Instead of a run:
+      --check [-- COMMAND]   Show which variables a run would set, no values
+      --list [WORD]...    List the items that match all words (both: or --json)
+      --clean             Remove the sessions that killed runs left behind
+  -V, --version; -h, --help
+
+Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
+Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
+"""
+
+RUN, CHECK, LIST = "run", "check", "list"  # what bwrun is called for
+
+# Options that are settings too: `--long-option VALUE` = BWRUN_LONG_OPTION.
+VALUE_OPTIONS = (
+    "server",
+    "identity-url",
+    "api-url",
+    "key-connector-url",
+    "ca-file",
+    "password-file",
+    "password-fd",
+    "password-command",
+    "timeout",
+    "kill-after",
+    "signal-exit",
+)  # fmt: skip
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
+FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "timings", "verbose")
+
+
+class Options:
+    """The command line, as close to its words as can be: nothing looked up, nothing secret."""
+
+    def __init__(self) -> None:
+        """Start with no option given and no command."""
+        self.values: dict[str, str] = {}
+        self.lists: dict[str, list[str]] = {}
+        self.flags: set[str] = set()
+        self.command: list[str] = []
+        self.show: str | None = None
+        self.clean = False
+        self.mode = RUN
+        self.json = False
+        self.search: list[str] = []
+
+
+def parse(words: list[str]) -> Options:
+    """
+    Read bwrun's command line.
+
+    `show` is set to the text to print when help or the version is asked for, `clean` for `--clean`; `search` to the
+    words of `--list`, before or after `--`.
+
+    Raises UsageError: no command, an unknown option, a value missing, no `--` between options and command.
+    """
+    if not words:
+        raise _no_command()
+    if words[0] == "--" or not words[0].startswith("-"):
+        options = Options()
+        options.command = words[words[0] == "--" :]
+    else:
+        options = _parse_options(words)
+    if not options.command and options.show is None and not options.clean and options.mode == RUN:
+        raise _no_command()
+    return options
+
+
+def _no_command() -> UsageError:
+    return UsageError("no-command", "no command to run", "put the command after `--`, e.g. `bwrun -- make deploy`")
+
+
+def _parse_options(words: list[str]) -> Options:
+    end = words.index("--") if "--" in words else len(words)
+    found, rest = _make_parser().parse_known_args(words[:end])
+    given = {name.replace("_", "-"): value for name, value in vars(found).items()}
+
+    options = Options()
+    options.command = words[end + 1 :]
+    options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
+    options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
+    options.flags = {name for name in FLAG_OPTIONS if given[name]}
+    options.json = given["json"]
+    calls = [name for name in ("help", "version", "clean", CHECK, LIST) if given[name]]
+    if not calls:
+        if rest:
+            raise _stray_words(rest, separated=end < len(words))
+        if options.json:
+            raise UsageError("conflict", "`--json` can only be used with `--check` or `--list`")
+    else:
+        _choose_call(options, calls, rest, separated=end < len(words))
+    return options
+
+
+def _choose_call(options: Options, calls: list[str], rest: list[str], *, separated: bool) -> None:
+    """Set what is done instead of a run; `rest` are the words that belong to no option."""
+    from bwrun import __version__  # noqa: PLC0415  (only here)
+
+    call = calls[0]
+    if call in ("help", "version"):
+        options.show = HELP if call == "help" else f"bwrun {__version__}\n"
+        return
+    if len(calls) > 1:
+        raise UsageError(
+            "conflict", "`--clean`, `--check` and `--list` cannot be used together", "leave out all but one of them"
+        )
+    if call == "clean" and (options.command or options.json):
+        raise UsageError("conflict", "`--clean` takes no command and no `--json`", "run `bwrun --clean` by itself")
+    if call == LIST and not any(word.startswith("-") for word in rest):
+        options.search, options.command = [*rest, *options.command], []
+    elif rest:
+        raise _stray_words(rest, separated=separated)
+    options.clean = call == "clean"
+    options.mode = call if call in (CHECK, LIST) else RUN
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    import argparse  # noqa: PLC0415  (costs 10 ms: only where there are options)
+
+    class Parser(argparse.ArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            # argparse's words may quote a value, and that may be a secret.
+            option = message.removeprefix("argument ").partition(":")[0].partition("/")[0]
+            what = "needs a value" if "expected" in message else "takes no value"
+            raise UsageError("bad-option", f"`{option}` {what}", "run `bwrun --help` to see the options")
+
+    parser = Parser(prog="bwrun", add_help=False, allow_abbrev=False)
+    for name in VALUE_OPTIONS:
+        parser.add_argument(f"--{name}", metavar="")
+    for name in LIST_OPTIONS:
+        parser.add_argument(f"--{name}", action="append", metavar="")
+    for name in FLAG_OPTIONS:
+        parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
+    parser.add_argument("-e", "--env", action="append", metavar="")
+    for name in ("clean", CHECK, LIST, "json"):
+        parser.add_argument(f"--{name}", action="store_true")
+    parser.add_argument("-h", "--help", action="store_true")
+    parser.add_argument("-V", "--version", action="store_true")
+    return parser
+
+
+def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
+    """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
+    if rest[0].startswith("-"):
+        shown = rest[0].partition("=")[0] if rest[0].startswith("--") else rest[0][:2]
+        return UsageError("unknown-option", f"unknown option `{shown}`", "run `bwrun --help` to see the options")
+    if not separated:
+        return UsageError(
+            "no-separator", "there is no `--` between the options and the command",
+            "put `--` before the command, e.g. `bwrun -v -- make deploy`",
+        )  # fmt: skip
+    return UsageError(
+        "stray-word", "an argument before `--` is neither an option nor the value of one", "put the command after `--`"
+    )

@@ -1,0 +1,306 @@
+"""
+Options + environment + env files → Config: everything a run has to know that is not secret.
+
+All that can be wrong offline is found here, before any prompt and any request.
+This module knows neither the network nor how a secret is read.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bwrun.base.console import WarningMessage
+from bwrun.base.errors import ConfigError, UsageError
+from bwrun.base.structs import Struct
+from bwrun.settings.command_line import Options
+from bwrun.settings.env_files import find_env_file, read_env_file
+from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
+from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
+
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
+DEFAULT_TIMEOUT = 60.0  # seconds
+MAX_CA_FILE = 16 * 1024 * 1024  # bytes
+HEX_DIGITS = set("0123456789abcdef")
+MAX_TIMEOUT = 24 * 3600.0  # seconds
+
+# Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
+# support clients of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
+CLIENT_VERSION = "2026.9.0"
+
+
+class Config(Struct):
+    """One run, without its secrets."""
+
+    mode: str  # RUN, CHECK or LIST of bwrun.settings.command_line
+    json: bool
+    search: tuple[str, ...]  # the words of --list
+    command: tuple[str, ...]  # empty: only with --check or --list
+    sources: Sources
+    server: Server
+    server_given: bool
+    key_connector_url: str | None
+    ca_files: tuple[str, ...]
+    timeout: float  # seconds, for everything before the command but prompts and --password-command
+    supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
+    renew: bool
+    assignments: Mapping[str, str]  # -e: variables for the command, over the environment
+    items: tuple[str, ...]  # --item: as they were written
+    templates: tuple[str, ...]  # --template: as they were written
+    session: bool  # whether the command gets one
+    optional: frozenset[str]  # variables whose reference may find nothing
+    allow_protected: bool
+    passed: frozenset[str]  # variables of bwrun's own that the command may see
+    session_api_key: bool
+    verbose: bool
+    timings: bool  # say how long each phase took
+    device_id: str | None
+    client_version: str
+    password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
+    warnings: tuple[WarningMessage, ...]
+
+
+def load_config(options: Options, environment: Mapping[str, str]) -> Config:
+    """
+    Read the env files and every setting.
+
+    Raises ConfigError or UsageError: an env file or a setting cannot be used.
+    """
+    named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
+    automatic = None if named else find_env_file()
+    files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
+    sources = Sources(environment, files)
+    settings = _Settings(options, sources)
+    given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
+    _refuse_useless(settings)
+    return Config(
+        mode=options.mode,
+        json=options.json,
+        search=tuple(options.search),
+        command=tuple(options.command),
+        sources=sources,
+        server=find_server(*given),
+        server_given=any(value is not None for value in given),
+        key_connector_url=find_key_connector(settings.text("key-connector-url")),
+        ca_files=_ca_files(settings, environment),
+        timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        supervision=_supervision(settings),
+        renew=settings.flag("renew"),
+        assignments=_assignments(options),
+        items=_texts(options, sources, "item"),
+        templates=_texts(options, sources, "template"),
+        session=not settings.flag("no-session"),
+        optional=_names(options, sources, "optional"),
+        allow_protected=settings.flag("allow-protected"),
+        passed=_passed(options, sources),
+        session_api_key=settings.flag("session-api-key"),
+        verbose=settings.flag("verbose"),
+        timings=settings.flag("timings"),
+        device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
+        client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
+        password_options=_password_options(options),
+        warnings=tuple(_warnings(sources)),
+    )
+
+
+class _Settings:
+    """Options first, then what the sources say of BWRUN_LONG_OPTION."""
+
+    def __init__(self, options: Options, sources: Sources) -> None:
+        self._options = options
+        self._sources = sources
+
+    def found(self, name: str) -> Found | None:
+        if name in self._options.values:
+            return Found(self._options.values[name], f"--{name}")
+        return self._sources.find(variable(name))
+
+    def text(self, name: str) -> str | None:
+        found = self.found(name)
+        return None if found is None else found.value
+
+    def flag(self, name: str) -> bool:
+        if name in self._options.flags:
+            return True
+        found = self._sources.find(variable(name))
+        if found is None or found.value.lower() in ("0", "false", "no", "off"):
+            return False
+        if found.value.lower() in ("1", "true", "yes", "on"):
+            return True
+        raise ConfigError("flag", f"{variable(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
+
+
+def variable(option: str) -> str:
+    """Return the variable that means the same as `--option`."""
+    return "BWRUN_" + option.upper().replace("-", "_")
+
+
+def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what is trusted beside the system's certificates: --ca-file, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS."""
+    chosen = settings.found("ca-file")
+    paths = [] if chosen is None else [(chosen.value, chosen.place)]
+    paths += [(environment.get(name, ""), name) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")]
+    for path, place in paths:
+        if path:
+            _check_ca_file(path, place)
+    return tuple(dict.fromkeys(os.path.abspath(path) for path, _ in paths if path))
+
+
+def _check_ca_file(path: str, place: str) -> None:
+    try:
+        with open(path, "rb") as file:
+            data = file.read(MAX_CA_FILE)
+    except (OSError, ValueError) as error:
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
+        raise ConfigError("ca-file", f"cannot read the CA file `{path}` (from {place}): {why}") from None
+    if b"CERTIFICATE-----" not in data:
+        raise ConfigError("ca-file", f"the CA file `{path}` (from {place}) contains no certificate", CA_HINT)
+
+
+def _seconds(found: Found | None, what: str) -> float | None:
+    if found is None:
+        return None
+    try:
+        seconds = float(found.value)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= MAX_TIMEOUT:
+        allowed = f"above 0 and at most {MAX_TIMEOUT:.0f}"
+        raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds {allowed}")
+    return seconds
+
+
+def _supervision(settings: _Settings) -> dict[str, str]:
+    """Return the supervisor's settings that differ from what it does by itself."""
+    given: dict[str, str] = {}
+    kill_after = _seconds(settings.found("kill-after"), "kill-after")
+    if kill_after is not None:
+        given["kill-after"] = str(kill_after)
+    if settings.flag("kill-leftovers"):
+        given["kill-leftovers"] = "1"
+    signal_exit = settings.found("signal-exit")
+    if signal_exit is not None:
+        if signal_exit.value != "128":
+            raise ConfigError("signal-exit", f"the value of signal-exit from {signal_exit.place} is not 128")
+        given["signal-exit"] = "128"
+    return given
+
+
+def _assignments(options: Options) -> dict[str, str]:
+    given = {}
+    for text in options.lists.get("env", []):
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            raise UsageError("env", "`-e` needs NAME=VALUE", "write it like `-e DB_PASSWORD=bw://prod-db/password`")
+        if is_own(name):
+            raise UsageError(
+                "env", f"`-e` cannot set {name}: bwrun keeps its credentials and settings from the command",
+                f"use `--pass {name}` to leave that variable to the command",
+            )  # fmt: skip
+        given[name] = value
+    return given
+
+
+def _texts(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
+    """Return the values of a repeatable option, or else the one of its variable."""
+    found = sources.find(variable(option))
+    return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
+
+
+def _refuse_useless(settings: _Settings) -> None:
+    useless = [name for name in ("session-api-key", "renew") if settings.flag("no-session") and settings.flag(name)]
+    if useless:
+        pair = f"`--no-session` and `--{useless[0]}`"
+        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
+
+
+def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
+    """Return the variables that a repeatable option names, or else its variable, between spaces or commas."""
+    found = sources.find(variable(option))
+    text = found.value if found is not None else ""
+    return frozenset(options.lists.get(option) or text.replace(",", " ").split())
+
+
+def _passed(options: Options, sources: Sources) -> frozenset[str]:
+    names = _names(options, sources, "pass")
+    for name in names:
+        if not is_own(name):
+            raise UsageError(
+                "pass", "`--pass` names a variable that bwrun does not keep from the command",
+                "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
+            )  # fmt: skip
+    return names
+
+
+def _device_id(found: Found | None) -> str | None:
+    if found is None:
+        return None
+    if not is_uuid(found.value):
+        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
+    return found.value.lower()
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether `text` is a UUID in its usual form, in either case."""
+    groups = text.split("-")
+    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
+
+
+def _client_version(found: Found | None) -> str:
+    if found is None:
+        return CLIENT_VERSION
+    year, month, patch = (*found.value.split("."), "", "", "")[:3]
+    numbers = f"{year}{month}{patch}"
+    if (
+        found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
+        or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
+    ):  # fmt: skip
+        raise ConfigError(
+            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
+            f"write it like {CLIENT_VERSION}",
+        )  # fmt: skip
+    return found.value
+
+
+def _password_options(options: Options) -> dict[str, str]:
+    given = {name: value for name, value in options.values.items() if name.startswith("password-")}
+    if len(given) > 1:
+        together = " and ".join(f"`--{name}`" for name in given)
+        raise UsageError("conflict", f"{together} cannot be used together", "leave out all but one of them")
+    return given
+
+
+def _warnings(sources: Sources) -> list[WarningMessage]:
+    warnings = [
+        WarningMessage(
+            f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",)
+        )
+        for file in sources.files
+        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
+    ]
+    for name in sources.mistrusted():
+        if name == RUNTIME_DIR:
+            continue
+        if name in SERVER_SETTINGS:
+            hint = (
+                "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
+            )
+        else:
+            hint = "set it in the environment, or name the file to trust it: `--env-file .env`"
+        warnings.append(
+            WarningMessage(
+                f"ignoring {name} in `.env`: bwrun found this file by itself and does not trust it with this setting",
+                (hint,),
+            )
+        )
+    warnings += [
+        WarningMessage(
+            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
+        )
+        for file in sources.files
+        if RUNTIME_DIR in file.values
+    ]
+    return warnings

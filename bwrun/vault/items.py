@@ -1,0 +1,276 @@
+"""
+One item of a vault, opened part by part: nothing is decrypted that is not asked for.
+
+What the server sent may be anything: each part is checked where it is read, and what is wrong with it is said with the
+item's and the part's name.  Facts: protocol notes 2.4, 2.7, 2.8 and 3.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+from bwrun.base.errors import (
+    BwrunError,
+    CryptoError,
+    IntegrityError,
+    MalformedEncStringError,
+)
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.references import fields
+from bwrun.vault.decryption import Key, Record, decrypt_file, decrypt_text, open_blob, unwrap_key
+
+T = TypeVar("T")
+
+BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents are one sealed blob
+TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
+
+
+class CustomField(Struct):
+    """A custom field; its value stays encrypted until it is asked for."""
+
+    name: str | None
+    kind: int
+    value: object
+    linked_id: int | None
+
+
+class Attachment(Struct):
+    """What it takes to download a file (`item_id`, `id`, or an old server's `url`) and to open it."""
+
+    item_id: str
+    id: str
+    file_name: str
+    url: str | None
+    size: int | None  # in bytes, as it is stored; None: the server does not say
+    key: Key
+
+    def decrypt(self, body: bytes) -> Sensitive:
+        """
+        Open the downloaded body.
+
+        Raises IntegrityError, CryptoError.
+        """
+        try:
+            return Sensitive(decrypt_file(body, self.key))
+        except CryptoError as error:
+            raise in_place(error, f"the file `{self.file_name}` of item {self.item_id}") from None
+
+
+class Item:
+    """A cipher and the key that opens it."""
+
+    def __init__(self, record: Record, base_key: Key, called: str) -> None:
+        """
+        Open the item's own key, if it has one; `called` is what messages call the item.
+
+        Raises CryptoError.
+        """
+        self.called = called
+        self.record = record
+        self.base_key = base_key
+        wrapped = record.get("key")
+        self.own_key = wrapped is not None
+        self.key = base_key
+        if self.own_key:
+            self.key = self.opened(lambda: unwrap_key(need_text(wrapped), base_key), "the key")
+        self._in_clear = has_blob(record)
+        self._contents = self._open_blob() if self._in_clear else record
+
+    @property
+    def id(self) -> str:
+        """Return the id."""
+        return str(self.record.get("id"))
+
+    @property
+    def kind(self) -> int:
+        """Return the type's number, 0 if it is none that is known."""
+        kind = self.record.get("type")
+        return kind if type(kind) is int and kind in fields.MEMBERS else 0
+
+    @property
+    def kind_name(self) -> str:
+        """Return the type's name, for people."""
+        return fields.TYPE_NAMES.get(self.kind, "item of an unknown type")
+
+    def text(self, value: object, what: str) -> str | None:
+        """Return one of the item's texts in clear, None if there is none; `what` names it. Raises CryptoError."""
+        if value is None:
+            return None
+        if self._in_clear:
+            return self.opened(lambda: need_text(value), what)
+        return self.opened(lambda: decrypt_text(need_text(value), self.key), what)
+
+    def name(self) -> str:
+        """Return the item's name, empty if it has none. Raises CryptoError."""
+        return self.text(self._contents.get("name"), "the name") or ""
+
+    def notes(self) -> str | None:
+        """Return the notes. Raises CryptoError."""
+        return self.text(self._contents.get("notes"), "the notes")
+
+    def own_text(self, wire_name: str) -> str | None:
+        """Return one of the texts that only this type has. Raises CryptoError."""
+        return self.text(self.member().get(wire_name), f"`{wire_name}`")
+
+    def member(self) -> Record:
+        """Return what only this type has, empty if there is nothing. Raises CryptoError: it is no object."""
+        name = fields.MEMBERS.get(self.kind, "")
+        value = self._contents.get(name)
+        return {} if value is None else self._object(value, f"`{name}`")
+
+    def uris(self) -> list[tuple[str, int | None]]:
+        """
+        Return a login's addresses and how each is matched.
+
+        As in the clients an empty one does not count, and in an item with a key of its own one whose checksum is
+        missing or wrong (it could have been changed on the way).  Raises CryptoError.
+        """
+        found = []
+        for number, entry in enumerate(self.objects(self.member().get("uris"), "an address"), 1):
+            uri = self.text(entry.get("uri"), f"`uri.{number}`")
+            if uri and (not self.own_key or self._in_clear or self._checksum_fits(uri, entry)):
+                match = entry.get("match")
+                found.append((uri, match if type(match) is int and match in range(6) else None))
+        return found
+
+    def _checksum_fits(self, uri: str, entry: Record) -> bool:
+        checksum = self.text(entry.get("uriChecksum"), "an address's checksum")
+        return checksum == base64.b64encode(hashlib.sha256(uri.encode()).digest()).decode("ascii")
+
+    def custom_fields(self) -> list[CustomField]:
+        """Return the custom fields, with their names in clear. Raises CryptoError."""
+        found = []
+        for entry in self.objects(self._contents.get("fields"), "a custom field"):
+            kind, linked = entry.get("type"), entry.get("linkedId")
+            found.append(
+                CustomField(
+                    self.text(entry.get("name"), "a custom field's name"),
+                    kind if type(kind) is int and kind in range(4) else fields.TEXT,
+                    entry.get("value"),
+                    linked if type(linked) is int and (linked in fields.LINKS or linked == fields.FULL_NAME) else None,
+                )
+            )
+        return found
+
+    def password_history(self) -> list[Record]:
+        """Return the former passwords as they are stored. Raises CryptoError: they are no list of objects."""
+        return self.objects(self._contents.get("passwordHistory"), "a former password")
+
+    def attachments(self) -> list[Record]:
+        """Return the attachments as they are stored. Raises CryptoError: they are no list of objects."""
+        return self.objects(self.record.get("attachments"), "an attachment")
+
+    def file_name(self, attachment: Record) -> str | None:
+        """Return an attachment's name; it is under the item's key in items of any form. Raises CryptoError."""
+        value = attachment.get("fileName")
+        if value is None:
+            return None
+        return self.opened(lambda: decrypt_text(need_text(value), self.key), "a file's name")
+
+    def open_attachment(self, attachment: Record, file_name: str) -> Attachment:
+        """Return what it takes to download and open an attachment. Raises CryptoError."""
+        what = f"the file `{file_name}`"
+        wrapped, identity, url = attachment.get("key"), attachment.get("id"), attachment.get("url")
+        if not isinstance(identity, str) or not identity:
+            raise in_place(MalformedEncStringError("it has no id"), f"{what} of item {self.called}")
+        # Without a key of its own it is from before there were any, and under the account's or organization's key.
+        key = self.base_key if wrapped is None else self.opened(lambda: unwrap_key(need_text(wrapped), self.key), what)
+        size = str(attachment.get("size"))
+        return Attachment(
+            self.id, identity, file_name, url if isinstance(url, str) else None,
+            int(size) if size.isdecimal() and len(size) < 20 else None, key,
+        )  # fmt: skip
+
+    def field_names(self) -> list[str]:
+        """Return, as they stand in a reference, the fields that hold something: for a hint, so nothing is raised."""
+        try:
+            member = self.member()
+            names = [name for name, (kind, wire) in fields.TYPED.items() if kind == self.kind and member.get(wire)]
+            names += ["uri"] if self.kind == fields.LOGIN and member.get("uris") else []
+            names += ["notes"] if self._contents.get("notes") else []
+            custom = [one.name for one in self.custom_fields() if one.name]
+            files = [name for entry in self.attachments() if (name := self.file_name(entry))]
+        except BwrunError:
+            return []
+        names += [f"field/{name}" if fields.is_reserved(name) else name for name in custom]
+        return names + [f"attachment/{name}" for name in files]
+
+    def objects(self, value: object, what: str) -> list[Record]:
+        """Return a list of objects, empty if there is none. Raises CryptoError: it is something else."""
+        if value is None:
+            return []
+        if not isinstance(value, list):
+            raise self._wrong(what)
+        return [self._object(entry, what) for entry in value]
+
+    def opened(self, open_it: Callable[[], T], what: str) -> T:
+        """Return what `open_it` does; its failure is one of `what` of this item."""
+        try:
+            return open_it()
+        except CryptoError as error:
+            raise in_place(error, f"{what} of item {self.called}") from None
+
+    def _object(self, value: object, what: str) -> Record:
+        if not isinstance(value, dict):
+            raise self._wrong(what)
+        return value
+
+    def _wrong(self, what: str) -> CryptoError:
+        return in_place(MalformedEncStringError("the server sent something else"), f"{what} of item {self.called}")
+
+    def _open_blob(self) -> Record:
+        contents = self.opened(lambda: open_blob(self.record.get("data"), self.key), "the contents")
+        member = dict(self._object(contents.get("typeData"), "the contents"))
+        name = fields.MEMBERS.get(self.kind)
+        if name is not None and member.get("type") != name:
+            error = MalformedEncStringError("they belong to an item of another type")
+            raise in_place(error, f"the contents of item {self.called}")
+        if name == "sshKey":
+            member["keyFingerprint"] = member.get("fingerprint")
+        return contents | {name or "": member}
+
+
+def has_blob(record: Record) -> bool:
+    """Return whether an item's contents are one sealed blob: other values of `data` only repeat its fields."""
+    data = record.get("data")
+    if not isinstance(data, str) or BLOB_MARK not in data:
+        return False
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "format_version" in found
+
+
+def name_of(record: Record, base_key: Key, called: str) -> str:
+    """Return an item's name, as `Item` does, in a third of the time where nothing is odd. Raises CryptoError."""
+    name, wrapped = record.get("name"), record.get("key")
+    if isinstance(name, str) and not has_blob(record):
+        try:
+            return decrypt_text(name, base_key if wrapped is None else unwrap_key(need_text(wrapped), base_key))
+        except CryptoError:
+            pass  # Item has the words for it
+    return Item(record, base_key, called).name()
+
+
+def need_text(value: object) -> str:
+    """
+    Return `value`, which is to be a text.
+
+    Raises MalformedEncStringError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise MalformedEncStringError("the server sent something other than text")
+    return value
+
+
+def in_place(error: CryptoError, place: str) -> CryptoError:
+    """Return `error` as one of `place`."""
+    if isinstance(error, IntegrityError):
+        return IntegrityError(f"{place} fails its integrity check", TAMPERED)
+    return CryptoError(error.code.partition(".")[2], f"cannot decrypt {place}: {error.message}", *error.hints)

@@ -1,0 +1,196 @@
+"""
+Where a vault's items are: folders, collections and organizations, with the organizations' keys.
+
+Each is opened when it is first asked for, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple, TypeGuard
+
+from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
+from bwrun.crypto.account_keys import AccountKeys
+from bwrun.references.grammar import Reference, is_id, near_names
+from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
+
+ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
+
+
+class Narrowing(NamedTuple):
+    """What a reference narrows the search to: ids of each kind in lower case, None for any."""
+
+    folders: frozenset[str] | None
+    collections: frozenset[str] | None
+    organizations: frozenset[str] | None
+    words: str  # for messages: empty, or e.g. " in folder `Prod`"
+
+    def has(self, item: Record) -> bool:
+        """Return whether an item is there."""
+        return (
+            (self.folders is None or _id(item.get("folderId")) in self.folders)
+            and (self.organizations is None or _id(item.get("organizationId")) in self.organizations)
+            and (
+                self.collections is None or not self.collections.isdisjoint(map(_id, _list(item.get("collectionIds"))))
+            )
+        )
+
+
+class Places:
+    """The folders, collections and organizations of a sync."""
+
+    def __init__(self, sync: Mapping[str, object], keys: AccountKeys) -> None:
+        """Take a sync's reply with its names in camelCase; whatever is no object in it is passed over."""
+        profile = sync.get("profile")
+        self._account_keys = keys
+        self._user_key = keys.user_key
+        self._folders = records(sync.get("folders"))
+        self._collections = records(sync.get("collections"))
+        organizations = records(profile.get("organizations")) if isinstance(profile, dict) else {}
+        self._organizations = organizations
+        self._keys: dict[str, Key | UnavailableItemError] = {}
+        self._folder_names: dict[str, str] | None = None
+        self._collection_names: dict[str, str] | None = None
+
+    def key_of(self, item: Record) -> Key:
+        """
+        Return the key that an item, or its own key, is under.
+
+        Raises UnavailableItemError: its organization's key is missing or does not open.
+        """
+        owner = item.get("organizationId")
+        if owner is None or owner == "":
+            return self._user_key
+        identity = _id(owner)
+        if identity not in self._keys:
+            self._keys[identity] = self._open_organization(identity)
+        key = self._keys[identity]
+        if isinstance(key, UnavailableItemError):
+            raise key
+        return key
+
+    def is_disabled(self, item: Record) -> bool:
+        """Return whether the item's organization is disabled."""
+        organization = self._organizations.get(_id(item.get("organizationId")))
+        return organization is not None and organization.get("enabled") is False
+
+    def organization_name(self, item: Record) -> str | None:
+        """Return the name of an item's organization (its id if it has none), None if it is nobody's."""
+        identity = _id(item.get("organizationId"))
+        return as_text(self._organizations.get(identity, {}).get("name")) or identity or None
+
+    def folder_name(self, item: Record) -> str | None:
+        """Return the name of an item's folder (its id if the name does not open), None if it is in none."""
+        identity = _id(item.get("folderId"))
+        return self._names_of_folders().get(identity, identity) or None
+
+    def narrow(self, reference: Reference) -> Narrowing:
+        """
+        Return what a reference narrows the search to.
+
+        Raises SecretNotFoundError: there is no such folder, collection or organization.
+        """
+        words = "".join(
+            f" in {kind} `{name}`"
+            for kind, name in (
+                ("folder", reference.folder),
+                ("collection", reference.collection),
+                ("organization", reference.organization),
+            )
+            if name is not None
+        )
+        return Narrowing(
+            _matching("folder", reference.folder, self._names_of_folders),
+            _matching("collection", reference.collection, self._names_of_collections),
+            _matching("organization", reference.organization, self._names_of_organizations),
+            words,
+        )
+
+    def _open_organization(self, identity: str) -> Key | UnavailableItemError:
+        organization = self._organizations.get(identity)
+        wrapped = None if organization is None else organization.get("key")
+        if not isinstance(wrapped, str):
+            return _no_key(f"this account is not a member of organization {identity}, or has no key for it")
+        if self._account_keys.private_key is None:
+            return _no_key(
+                "the account's private key, which decrypts organization keys, is missing or cannot be decrypted"
+            )
+        try:
+            return self._account_keys.unwrap_organization_key(wrapped)
+        except CryptoError as error:
+            return _no_key(f"cannot decrypt the key of organization {identity}: {error.message}")
+
+    def _names_of_folders(self) -> dict[str, str]:
+        if self._folder_names is None:
+            self._folder_names = _open_names(self._folders, lambda _: self._user_key)
+        return self._folder_names
+
+    def _names_of_organizations(self) -> dict[str, str]:
+        return {identity: as_text(one.get("name")) or "" for identity, one in self._organizations.items()}
+
+    def _names_of_collections(self) -> dict[str, str]:
+        if self._collection_names is None:
+            self._collection_names = _open_names(self._collections, self.key_of)
+        return self._collection_names
+
+
+def records(value: object) -> dict[str, Record]:
+    """Return the objects of a list by their ids, in lower case; what is something else is passed over."""
+    found = [one for one in _list(value) if isinstance(one, dict)]
+    ids = [one.get("id") for one in found]
+    if are_lower_ids(ids):
+        return dict(zip(ids, found, strict=True))
+    return {_id(one["id"]): one for one in found if is_id(as_text(one.get("id")) or "")}
+
+
+def are_lower_ids(values: Sequence[object]) -> TypeGuard[Sequence[str]]:
+    """Return whether all are ids in lower case: looked at together, in a tenth of the time."""
+    if not all(isinstance(value, str) and len(value) == ID_SIZE for value in values):
+        return False
+    joined = "".join(map(str, values)).encode("ascii", "replace")
+    hyphens = b"-" * len(values)
+    return len(joined.translate(None, b"0123456789abcdef")) == len(hyphens) * len(HYPHENS) and all(
+        joined[place::ID_SIZE] == hyphens for place in HYPHENS
+    )
+
+
+def _open_names(places: Mapping[str, Record], key_of: Callable[[Record], Key]) -> dict[str, str]:
+    """Return the names by id; a name that does not open cannot be asked for, and is left out."""
+    names = {}
+    for identity, place in places.items():
+        name = place.get("name")
+        try:
+            if isinstance(name, str):
+                names[identity] = decrypt_text(name, key_of(place))
+        except BwrunError:
+            continue
+    return names
+
+
+def _matching(kind: str, wanted: str | None, names_of: Callable[[], dict[str, str]]) -> frozenset[str] | None:
+    if wanted is None:
+        return None
+    if is_id(wanted):
+        return frozenset((wanted.lower(),))
+    names = names_of()
+    found = frozenset(identity for identity, name in names.items() if name == wanted)
+    if not found:
+        near = near_names(wanted, set(names.values()))
+        raise SecretNotFoundError(
+            "not-found", f"no {kind} is called `{wanted}`", *(f"did you mean `{name}`?" for name in near[:1])
+        )
+    return found
+
+
+def _no_key(message: str) -> UnavailableItemError:
+    return UnavailableItemError(
+        "organization-key", message, "ask an administrator of the organization to confirm the account again"
+    )
+
+
+def _id(value: object) -> str:
+    return (as_text(value) or "").lower()
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []

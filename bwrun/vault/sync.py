@@ -1,0 +1,51 @@
+"""A sync's reply as bwrun reads it: one object, its names in camelCase."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from bwrun.base.errors import ServerError
+
+Record = dict[str, object]
+
+
+def sync_of(reply: Record) -> Record:
+    """
+    Return a sync's reply with its names in camelCase.
+
+    Raises ServerError: it is nested too deeply.
+    """
+    try:
+        sync = reply if "profile" in reply else camel_case(reply)
+    except RecursionError:
+        raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
+    return sync if isinstance(sync, dict) else {}
+
+
+def camel_case(value: object) -> object:
+    """Return `value` with every name in camelCase: old servers answer in PascalCase."""
+    if isinstance(value, dict):
+        return {_camel(str(name)): camel_case(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [camel_case(inner) for inner in value]
+    return value
+
+
+def _camel(name: str) -> str:
+    return name.lower() if name.isupper() else name[:1].lower() + name[1:]
+
+
+def profile_of(sync: Mapping[str, object]) -> Record:
+    """
+    Return the account's profile in a sync.
+
+    Raises ServerError: there is none.
+    """
+    profile = sync.get("profile")
+    if not isinstance(profile, dict):
+        raise ServerError(
+            "incomplete-reply",
+            "the server's reply to the sync lacks `profile`",
+            "check that `--server` is a Bitwarden server, and that it is up to date",
+        )
+    return profile

@@ -1,0 +1,241 @@
+"""
+The vault: references in, values out, and nothing opened that was not asked for.
+
+An item is found by its id or by its exact name, narrowed by folder, collection and organization.  What lies in the
+trash or belongs to a disabled organization is refused by name when nothing else fits; an archived item gives way to
+one that is not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+
+from bwrun.base.errors import (
+    AmbiguousReferenceError,
+    ProtectedItemError,
+    SecretNotFoundError,
+    UnavailableItemError,
+)
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.crypto.account_keys import AccountKeys
+from bwrun.references import fields
+from bwrun.references.grammar import Reference, is_id, near_names
+from bwrun.vault.decryption import Record
+from bwrun.vault.field_values import custom_value, field_value, find_attachment
+from bwrun.vault.items import Attachment, Item
+from bwrun.vault.names import Names
+from bwrun.vault.places import Narrowing, Places, records
+
+SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
+PROTECTED_HINT = "add `--allow-protected` to use it anyway"
+UNPROTECTED = ("id", "name")
+
+
+class ListedItem(Struct):
+    """An item for a list: `reference` is what to paste; `name` is None if it cannot be opened, for `problem`."""
+
+    id: str
+    name: str | None
+    type: str
+    folder: str | None
+    organization: str | None
+    reference: str
+    protected: bool
+    problem: str | None = None
+
+
+class Vault:
+    """A synced vault and the keys that open it."""
+
+    def __init__(
+        self,
+        sync: Mapping[str, object],
+        keys: AccountKeys,
+        *,
+        allow_protected: bool = False,
+        download: Callable[[Attachment], bytes] | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """
+        Take a sync's reply with its names in camelCase, of which nothing is believed.
+
+        `download` gets the body of an attachment; `now` says the time for authenticator codes.
+        """
+        self._records = records(sync.get("ciphers"))
+        self._places = Places(sync, keys)
+        self._allow_protected = allow_protected
+        self._download = download
+        self._now = now
+        self._items: dict[str, Item] = {}
+        self._opened_names: Names | None = None
+
+    def value(self, reference: Reference) -> Sensitive:
+        """
+        Return the value that a reference means.
+
+        Raises SecretError, CryptoError; what `download` raises.
+        """
+        wanted = reference.field
+        if wanted is not None and wanted.kind == "attachment":
+            attachment = self.attachment(reference)
+            if self._download is None:
+                raise UnavailableItemError(
+                    "no-download", f"the file `{attachment.file_name}` cannot be downloaded here"
+                )
+            return attachment.decrypt(self._download(attachment))
+        free = wanted is not None and wanted.kind == "built-in" and wanted.name in UNPROTECTED
+        item = self._open(reference, protected=not free)
+        return Sensitive(field_value(item, wanted, self._now()).encode())
+
+    def attachment(self, reference: Reference) -> Attachment:
+        """
+        Return what it takes to download and open the file that a reference means.
+
+        Raises SecretError, CryptoError.
+        """
+        if reference.field is None or reference.field.kind != "attachment":
+            raise SecretNotFoundError(
+                "no-field", f"{reference} does not name a file", "write `bw://ITEM/attachment/FILENAME`"
+            )
+        return find_attachment(self._open(reference), reference.field.name)
+
+    def custom_fields(self, reference: Reference) -> dict[str, Sensitive]:
+        """
+        Return all custom fields of an item (one without a name under an empty one), whatever field is referred to.
+
+        Raises AmbiguousReferenceError: two have the same name; SecretError, CryptoError.
+        """
+        item = self._open(reference)
+        values: dict[str, Sensitive] = {}
+        for custom in item.custom_fields():
+            name = custom.name or ""
+            if name in values:
+                raise AmbiguousReferenceError(
+                    f"two custom fields of item {item.called} are called `{name}`", "rename one of them"
+                )
+            values[name] = Sensitive(custom_value(item, custom).encode())
+        return values
+
+    def identify(self, reference: Reference) -> tuple[str, str, str]:
+        """
+        Return an item's id, its name, and the field that is meant where the reference names none.
+
+        Raises SecretError, CryptoError.
+        """
+        item = self._open(reference, protected=False)
+        return item.id, item.name(), str(reference.field or fields.DEFAULTS.get(item.kind, ""))
+
+    def list_items(self) -> list[ListedItem]:
+        """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""
+        names = self._names.ids
+        called = {identity: name for name, found in names.items() for identity in found}
+        alive = [identity for identity, record in self._records.items() if not record.get("deletedDate")]
+        listed = [self._list_one(identity, called.get(identity)) for identity in alive]
+        return sorted(listed, key=lambda one: (one.name is None, (one.name or "").casefold(), one.id))
+
+    def _list_one(self, identity: str, name: str | None) -> ListedItem:
+        record = self._records[identity]
+        alone = bool(name) and len(self._names.ids.get(name or "", ())) == 1 and not is_id(name or "")
+        kind = record.get("type")
+        problem = self._names.unreadable.get(identity)
+        return ListedItem(
+            id=identity,
+            name=name,
+            type=fields.TYPE_NAMES.get(kind, "unknown") if isinstance(kind, int) else "unknown",
+            folder=self._places.folder_name(record),
+            organization=self._places.organization_name(record),
+            reference=str(Reference(name if alone and name else identity)),
+            protected=_protection(record) is not None,
+            problem="its organization is disabled" if self._places.is_disabled(record) else problem,
+        )
+
+    def _open(self, reference: Reference, *, protected: bool = True) -> Item:
+        """Return the item; with `protected` only if what it protects may be used."""
+        identity = self._find(reference)
+        record = self._records[identity]
+        called = f"`{reference.item}`"
+        if record.get("deletedDate"):
+            raise UnavailableItemError("in-trash", f"item {called} is in the trash", "restore it, or use another one")
+        if self._places.is_disabled(record):
+            raise UnavailableItemError(
+                "organization-disabled",
+                f"item {called} belongs to organization `{self._places.organization_name(record)}`, which is disabled",
+                "ask the organization's owner",
+            )
+        protection = _protection(record)
+        if protected and protection is not None and not self._allow_protected:
+            raise ProtectedItemError(f"item {called} {protection}", PROTECTED_HINT)
+        if identity not in self._items:
+            self._items[identity] = self._make(identity, called)
+        return self._items[identity]
+
+    def _make(self, identity: str, called: str) -> Item:
+        record = self._records[identity]
+        try:
+            return Item(record, self._places.key_of(record), called)
+        except UnavailableItemError as error:
+            reason = error.code.partition(".")[2]
+            raise UnavailableItemError(reason, f"item {called}: {error.message}", *error.hints) from None
+
+    @property
+    def _names(self) -> Names:
+        if self._opened_names is None:
+            self._opened_names = Names(self._records, self._places.key_of)
+        return self._opened_names
+
+    def _find(self, reference: Reference) -> str:
+        """Return the id of the one item that a reference means."""
+        narrowing = self._places.narrow(reference)
+        if is_id(reference.item):
+            record = self._records.get(reference.item.lower())
+            if record is None or not narrowing.has(record):
+                raise SecretNotFoundError("not-found", f"no item has the id {reference.item}{narrowing.words}")
+            return reference.item.lower()
+        named = self._names.ids.get(reference.item, [])
+        fitting = [identity for identity in named if narrowing.has(self._records[identity])]
+        if not fitting:
+            raise self._not_found(reference, narrowing, named)
+        best = min(self._rank(identity) for identity in fitting)
+        found = [identity for identity in fitting if self._rank(identity) == best]
+        if len(found) > 1:
+            raise AmbiguousReferenceError(
+                f"{len(found)} items are called `{reference.item}`{narrowing.words}",
+                "use the id: " + ", ".join(map(self._described, found[:SHOWN])) + (", …" if found[SHOWN:] else ""),
+            )
+        return found[0]
+
+    def _rank(self, identity: str) -> int:
+        """Order those of one name: 0 can be used, 1 is archived, 2 cannot be used."""
+        record = self._records[identity]
+        if record.get("deletedDate") or self._places.is_disabled(record):
+            return 2
+        return 1 if record.get("archivedDate") else 0
+
+    def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
+        hints = (
+            [f"there are items of this name elsewhere: {', '.join(map(self._described, named[:SHOWN]))}"]
+            if named
+            else []
+        )
+        near = near_names(reference.item, self._names.ids) if not named else []
+        hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
+        unreadable = [identity for identity in self._names.unreadable if not self._records[identity].get("deletedDate")]
+        if unreadable:
+            some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
+            hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
+        return SecretNotFoundError("not-found", f"no item is called `{reference.item}`{narrowing.words}", *hints)
+
+    def _described(self, identity: str) -> str:
+        folder = self._places.folder_name(self._records[identity])
+        return f"bw://{identity} ({f'folder {folder}' if folder else 'no folder'})"
+
+
+def _protection(record: Record) -> str | None:
+    """Return why an item is protected, None if it is not: what clients, not servers, keep to (protocol notes 3)."""
+    if record.get("reprompt") not in (0, None, False):
+        return "asks for the master password each time it is used (reprompt)"
+    if record.get("viewPassword") not in (True, None):
+        return "hides its password from this account (viewPassword)"
+    return None

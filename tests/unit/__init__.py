@@ -1,1 +1,0 @@
-"""Tests of single modules, against data of other people's code."""
