@@ -19,7 +19,8 @@ TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
     from typing import NoReturn
 
-WAIT = 0.05  # seconds to wait for the canary's word; 0.03 ms is the median, but on a busy machine it can be late
+WAIT = 0.05  # seconds to wait for the word of a canary that sleeps; 0.03 ms is the median
+PATIENCE = 2.0  # seconds to wait for the word of a canary that has been woken, but has no core yet
 WINDOW = 0.1  # seconds for which the canary's word counts
 WORD = 9  # bytes of it: the signal's number, and when it came in ns of the monotonic clock, which all processes share
 CHECK_LIFE = 60.0  # seconds
@@ -56,28 +57,36 @@ class Canary:
         os.set_blocking(events_read, False)
         return cls(pid, events_read, life_write)
 
-    def heard(self, number: int) -> bool:
+    def heard(self, number: int, since: float) -> bool:
         """
-        Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds.
+        Return whether the group as a whole got signal `number`, which came `since` that monotonic time, in seconds.
 
         Within WINDOW seconds all signals of one number are one: timeout(1)
         sends its signal to the pid and to the group, and that shall arrive once.
+
+        On a busy machine bwrun may look long after the signal came, and the
+        canary may be longer on its way: a canary that does not sleep yet is
+        waited for, up to PATIENCE seconds, one that sleeps for WAIT seconds.
         """
-        end = time.monotonic() + WAIT
+        began = time.monotonic()
         while True:
+            asleep = self._events is None or proc.sleeps(self.pid)
+            self._take()  # after that look: what the canary heard before it fell asleep is there
             now = time.monotonic()
-            self._seen = [(when, which) for when, which in self._seen if now - when < WINDOW]
+            self._seen = [(when, which) for when, which in self._seen if when >= since or now - when < WINDOW]
             if any(which == number for _, which in self._seen):
                 return True
-            if self._events is None or now >= end:
+            if self._events is None or now - began >= (WAIT if asleep else PATIENCE):
                 return False
             poll = select.poll()
             poll.register(self._events, select.POLLIN)
-            if poll.poll(max(1, (end - now) * 1000)):
-                self._take()
+            poll.poll(10)  # ms
 
     def _take(self) -> None:
-        data = os.read(self._events, WORD * 64) if self._events is not None else b""
+        try:
+            data = os.read(self._events, WORD * 64) if self._events is not None else b""
+        except BlockingIOError:
+            return  # nothing new
         if not data:
             self._events = None  # dead: forward everything from now on
         for at in range(0, len(data) - WORD + 1, WORD):

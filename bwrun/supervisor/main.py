@@ -125,6 +125,7 @@ class Supervisor:
     def wait(self) -> int:
         """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
         while True:
+            since = time.monotonic()
             info = signals.sigtimedwait(CATCHABLE, 0 if self._stale else self._until_next_timer())
             self._run_timers()
             self._listen()
@@ -138,7 +139,7 @@ class Supervisor:
                 if status is not None:
                     return self._judge(status)
             elif number != signals.SIGIO or info.si_code <= 0:  # the kernel's says that the worker wrote
-                self._pass_on(info)
+                self._pass_on(info, since)
 
     def _until_next_timer(self) -> float:
         waits = [86400.0]  # a day stands for "no timer": sigtimedwait takes no infinity
@@ -155,10 +156,10 @@ class Supervisor:
         if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
-    def _pass_on(self, info: signals.struct_siginfo) -> None:
+    def _pass_on(self, info: signals.struct_siginfo, since: float) -> None:
         number = info.si_signo
         self._seen.add(number)
-        if not forwarding.reached_command(info, self.worker, self._canary):
+        if not forwarding.reached_command(info, since, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
         ignored = signals.getsignal(number) == signals.SIG_IGN  # by the caller (nohup), and so by the command

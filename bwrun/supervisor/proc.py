@@ -39,6 +39,11 @@ def alive(pid: int, started: str) -> bool:
     return True
 
 
+def sleeps(pid: int) -> bool:
+    """Return whether the process `pid` waits for something; one that has been woken and waits for a core does not."""
+    return _stat(pid)[:1] == [b"S"]
+
+
 def is_descendant(pid: int, ancestor: int) -> bool:
     """Return whether `pid` is `ancestor` or comes from it by parentage that still stands."""
     while pid > 1:

@@ -31,7 +31,7 @@ from tests.server.specs import (
     Uri,
 )
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 Damage = Callable[[Json], None]  # what it does to a sync
 HEALTHY = {"healthy", "healthy note", "healthy key", "ours"}

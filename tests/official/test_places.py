@@ -17,7 +17,7 @@ from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, Pbkdf2
 from tests.support.program import Surroundings
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 SPEC = AccountSpec(
     "place@example.com",

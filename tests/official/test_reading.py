@@ -35,7 +35,7 @@ from tests.server.specs import (
     Uri,
 )
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 TOTP_SECRET = b"Hello!\xde\xad\xbe\xef"  # JBSWY3DPEHPK3PXP
 ITEMS = (

@@ -21,7 +21,7 @@ from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import Argon2id
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 EMAIL = "ada@example.com"
 TEXTS = ["", "x" * 31, "x" * 32, "grüße"]

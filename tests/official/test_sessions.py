@@ -20,7 +20,7 @@ from tests.server.faults import Fault, Status
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, ItemSpec, Login, OrganizationSpec, Pbkdf2
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 SPEC = AccountSpec(
     "session@example.com",

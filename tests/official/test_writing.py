@@ -14,7 +14,7 @@ from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, OrganizationSpec, Pbkdf2
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 CHEAP = Pbkdf2(5_000)
 ITEMS = (
