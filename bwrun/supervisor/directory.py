@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 OWNER_FILE = "owner"
 PREFIX = "bwrun"
 RANDOM_SIZE = 8  # bytes
-# What the command left running may write faster than this can remove. Processor time, for on a busy machine a clock says
-# nothing of what was tried; and a limit by the clock, for a disk may be slow.
+# What the command left running may write faster than this can remove. Two limits: on a busy machine a clock alone says
+# nothing of how much was tried, on a slow disk processor time says nothing of how long it took.
 REMOVE_TIME = 2.0  # seconds of processor time
 REMOVE_TIME_AT_MOST = 10.0  # seconds
 UNMARKED_AGE = 600  # seconds after which a directory without an owner's mark is nobody's
