@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +30,9 @@ settings.register_profile("thorough", PATIENT, max_examples=1000)
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose how many examples a property gets, before the modules with properties are imported."""
+    """Choose how many examples a property gets, before the modules with properties are imported; ignore no signal."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and shells in the background ignore them, for all children
+        signal.signal(number, signal.SIG_DFL)
     settings.load_profile("thorough" if config.getoption("--thorough") else "usual")
 
 

@@ -417,7 +417,7 @@ def test_killed_helper(renewing: Renewing) -> None:
         run.wait_ready()
         wait_until(lambda: renewing.logins() == 2, GONE)
         helpers(run)[0].kill()
-        wait_until(lambda: "was not renewed" in run.stderr, GONE)
+        wait_until(lambda: "cannot renew" in run.stderr, GONE)
         finish(run)
 
         assert (run.process.returncode, run.stdout) == (7, "ready\n15\n")
@@ -443,7 +443,7 @@ with open(path) as file:
 """
     with Run.start(renewing.surroundings, "--renew", "--", *PYTHON, script, stdin=-1) as run:
         run.wait_ready()
-        wait_until(lambda: "was not renewed" in run.stderr, GONE)
+        wait_until(lambda: "cannot renew" in run.stderr, GONE)
         assert run.process.stdin is not None
         run.process.stdin.close()
 
