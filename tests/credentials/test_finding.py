@@ -17,7 +17,7 @@ from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec
 from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
-from tests.support.terminal import wait_until
+from tests.support.terminal import TIMEOUT, wait_until
 
 KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
 TWICE = "the master password is set more than once"
@@ -128,7 +128,7 @@ def test_password_command_takes_its_time(keyed: Surroundings, difficult: Account
     """The time limit is for bwrun's own work: what a password command takes does not count."""
     write_private(keyed.work / "pw", difficult.master_password)
 
-    assert keyed.run("--timeout=2", "--password-command=sleep 2.1; cat pw", "--", "true") == Ended(0, "", "")
+    assert keyed.run("--timeout=6", "--password-command=sleep 6.1; cat pw", "--", "true") == Ended(0, "", "")
 
 
 def test_password_command_ends_with_bwrun(keyed: Surroundings) -> None:
@@ -145,7 +145,7 @@ def test_password_command_ends_with_bwrun(keyed: Surroundings) -> None:
         wait_until(pid_file.exists)
         process.terminate()
 
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(TIMEOUT) == -signal.SIGTERM
         wait_until(lambda: not runs(int(pid_file.read_text())))
     finally:
         process.kill()
