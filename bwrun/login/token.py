@@ -259,8 +259,10 @@ def _login_error(answer: Answer, credentials: Credentials, server: Server) -> Bw
 def _key_hints(credentials: Credentials, server: Server) -> list[str]:
     hints = []
     places = f"client_id is from {credentials.client_id_place}, client_secret from {credentials.client_secret_place}"
-    apart = credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials)
-    hints.append(f"check that both halves belong to one key: {places}" if apart else places)
+    if credentials.client_id_place == credentials.client_secret_place:
+        hints.append(f"both halves of the key are from {credentials.client_id_place}")
+    else:
+        hints.append(places if _same_file(credentials) else f"check that both halves belong to one key: {places}")
     hints += [
         f"{name}: {doubt}" for name in ("BW_CLIENTID", "BW_CLIENTSECRET") for doubt in credentials.doubts.get(name, ())
     ]

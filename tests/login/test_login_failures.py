@@ -135,6 +135,7 @@ def test_rotated_key(
 
     assert messages(done) == [
         f"error: {server.url} does not accept this API key ({said}) [auth.invalid-api-key]",
+        "hint: both halves of the key are from the environment",
         KEY_HINT,
     ]
 
@@ -164,8 +165,8 @@ def test_wrong_master_password(bare: Surroundings, server: BitwardenServer, kdf:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (f"'{PASSWORD}'", "hint: it is in quotes: remove them if they are not part of the password"),
-        (f"{PASSWORD} ", "hint: it begins or ends with white space: remove that if it is not part of the password"),
+        (f"'{PASSWORD}'", "hint: it is in quotes: remove them if they do not belong to it"),
+        (f"{PASSWORD} ", "hint: it begins or ends with white space: remove that if it does not belong to it"),
     ],
     ids=["quotes", "white space"],
 )
