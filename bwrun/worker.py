@@ -214,10 +214,10 @@ class Worker:
             self._config.server,
             self._config.ca_files,
             self._config.client_version,
-            opened.unlocked.device,
+            opened.unlocked.access.device,
             os.path.join(directory, DATA_FILE),
         )
-        self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
+        self._link.send(RENEW, b"%d" % opened.unlocked.access.lifetime, *order.to_words())
 
     def _add(self, environment: dict[bytes, bytes], resolved: Resolved, directory: str) -> None:
         """Put the values of the vault, and the paths of files with them, into the command's environment."""
@@ -299,10 +299,10 @@ def session_data(config: Config, opened: Opened) -> SessionData:
     api_key = (credentials.api_key.client_id, credentials.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,
-        device=unlocked.device,
+        device=unlocked.access.device,
         user_id=unlocked.login.user_id,
         email=unlocked.login.email,
-        access_token=unlocked.login.access_token,
+        access_token=unlocked.access.token,
         api_key=api_key,
         unlock=unlocked.login.unlock,
         keys=unlocked.keys,

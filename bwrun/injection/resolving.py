@@ -58,7 +58,7 @@ def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
     def download(attachment: Attachment) -> bytes:
         key = (attachment.item_id, attachment.id)
         if key not in bodies:
-            bodies[key] = unlocked.client.download_attachment(*key, unlocked.login.access_token)
+            bodies[key] = unlocked.access.download_attachment(*key)
         return bodies[key]
 
     return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, download=download)

@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 
 from bwrun.base.errors import AuthenticationError, ServerError
-from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
+from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
-from bwrun.network.client import Client
 
 AT_ONCE = 4  # requests
 # There is no such item, or it is not this account's.  Vaultwarden says so with 400
@@ -28,17 +27,17 @@ class Fetched(Struct):
     date: str | None  # the server's clock: its Date header
 
 
-def fetch_sync(client: Client, token: Sensitive) -> Fetched:
+def fetch_sync(access: Access) -> Fetched:
     """
     Fetch the whole vault.
 
     Raises NetworkError, ServerError.
     """
-    answer = client.get("sync?excludeDomains=true", token)
-    return Fetched(_record(answer, "sync"), answer.headers.get("date"))
+    answer = access.get("sync?excludeDomains=true")
+    return Fetched(_record(answer, "sync", access), answer.headers.get("date"))
 
 
-def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...]) -> Fetched:
+def fetch_items(access: Access, ids: tuple[str, ...]) -> Fetched:
     """
     Fetch items alone, and the profile (for the organizations' keys) if one of them belongs to an organization.
 
@@ -49,21 +48,25 @@ def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...]) -> Fetch
     """
 
     def fetch(some: tuple[str, ...]) -> list[Answer]:
-        return [client.get(f"ciphers/{identity}/details", token) for identity in some]
+        return [access.get(f"ciphers/{identity}/details") for identity in some]
 
     strands = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
     answers = [answer for strand in strands for answer in strand.result()]
-    items = [_record(answer, "item") for answer in answers if answer.status not in NO_ITEM]
+    items = [_record(answer, "item", access) for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
     if any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
-        profile = _record(client.get("accounts/profile", token), "profile")
+        profile = _record(access.get("accounts/profile"), "profile", access)
     return Fetched({"Profile": profile, "Ciphers": items}, None)
 
 
-def _record(answer: Answer, what: str) -> dict[str, object]:
+def _record(answer: Answer, what: str, access: Access) -> dict[str, object]:
     if answer.status in (401, 403):
-        raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
-                                  "check that `--identity-url` and `--api-url` belong to the same server")  # fmt: skip
+        hints = ["check that `--identity-url` and `--api-url` belong to the same server"]
+        if access.keeps_device:
+            hints.insert(0, "a later login with the same BWRUN_DEVICE_ID may have ended it: unset BWRUN_DEVICE_ID")
+        raise AuthenticationError(
+            "token-refused", f"{answer.url} does not accept the access token ({answer.status})", *hints
+        )
     if answer.status != HTTP_OK:
         said = f"{answer.status} {answer.message}".strip()
         raise ServerError(

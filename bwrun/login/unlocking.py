@@ -20,6 +20,7 @@ from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
 from bwrun.credentials.finding import Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.login.access import Access
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.network.client import Client
@@ -56,8 +57,7 @@ class Unlocked(Struct):
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys  # as the server keeps them
     key_connector_url: str | None  # the one that was asked
-    device: str
-    client: Client
+    access: Access
 
 
 def expect_items(network: Network, server: Server, count: int) -> None:
@@ -104,8 +104,9 @@ class _Unlocking:
         login, server_config = self._log_in()
         if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
             items = ()  # where the Key Connector is stands in the whole sync alone
-        sync = self._start("sync", lambda: self._fetch(login, items))
-        user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
+        access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
+        sync = self._start("sync", lambda: fetch_items(access, items) if items else fetch_sync(access))
+        user_key, connector = self._unwrap_user_key(login, access, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
@@ -120,8 +121,7 @@ class _Unlocking:
             keys=keys,
             wrapped_keys=wrapped,
             key_connector_url=connector,
-            device=self._device,
-            client=self._client,
+            access=access,
         )
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:
@@ -141,13 +141,16 @@ class _Unlocking:
             )
         return login, server_config
 
-    def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
-        if items:
-            return fetch_items(self._client, login.access_token, items)
-        return fetch_sync(self._client, login.access_token)
+    def _log_in_again(self, device: str) -> Login:
+        """Log in as another device, for a token that no other login ends."""
+        self._console.step("the server does not accept the access token: logging in as a device of this run's own")
+        api_key = self._credentials.api_key
+        with self._timings.phase("token"):
+            answer = self._client.post_token(login_form(api_key, device), api_key.client_secret)
+        return read_login(answer, self._credentials, self._config.server)
 
     def _unwrap_user_key(
-        self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
+        self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
         """Return the user key, and the Key Connector that was asked for what opens it."""
         from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
@@ -157,7 +160,7 @@ class _Unlocking:
         if not isinstance(unlock, UnlockData):
             self._import(import_what_follows)
             self._import(meanwhile)
-            return self._ask_connector(unlock, login.access_token, sync, connector)
+            return self._ask_connector(unlock, access, sync, connector)
         password = _needed_password(self._credentials)
         key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
         self._import(import_what_follows)
@@ -172,7 +175,7 @@ class _Unlocking:
         return user_key, connector
 
     def _ask_connector(
-        self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
+        self, unlock: KeyConnectorData, access: Access, sync: Task[Fetched], url: str | None
     ) -> tuple[VaultKey, str]:
         from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
         from bwrun.login.key_connector import ask, url_in  # noqa: PLC0415  (few accounts have one)
@@ -181,7 +184,7 @@ class _Unlocking:
             url = url_in(self._wait(sync, origin(self._config.server.api)).data)
             self._console.step(f"the server names the Key Connector {url}")
         place = url
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, token)))
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, access.token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url

@@ -14,7 +14,7 @@ from bwrun import __version__
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import BwrunError, ServerError
 from bwrun.base.sensitive import Sensitive
-from bwrun.network.answer import HTTP_OK, Answer, file_address, not_json, parse_json, redirected
+from bwrun.network.answer import HTTP_OK, Answer, not_json, parse_json, redirected
 from bwrun.network.failures import network_failure
 from bwrun.network.retrying import LOGIN, Retries
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
@@ -71,17 +71,12 @@ class Client:
         """
         return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
-    def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
+    def download(self, url: str) -> bytes:
         """
-        Return an attachment's body, as it is stored.
-
-        The server tells where it is; no token goes there (protocol notes 2.4, item 7).
+        Return the file at `url`, an attachment's body. No token is sent there.
 
         Raises NetworkError, ServerError.
         """
-        # The id is the server's word: it must not become another path.
-        answer = self.get(f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}", token)
-        url = file_address(answer)
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != HTTP_OK:
             raise ServerError("attachment", f"cannot download the attachment from {origin(url)} ({reply.status})")
@@ -141,6 +136,11 @@ class Client:
                 return reply
             url = onward
         return self._transport.send(method, url, all_headers, body)
+
+
+def attachment_path(item: str, attachment: str) -> str:
+    """Return the path below the API that says where an attachment is. The ids are the server's words: no path."""
+    return f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}"
 
 
 def _onward(url: str, reply: Reply) -> str | None:
