@@ -18,8 +18,9 @@ from bwrun.base.errors import CredentialError
 from bwrun.base.reading import read_file, read_line
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.settings.config import Config, is_uuid, variable
+from bwrun.settings.config import Config, variable
 from bwrun.settings.env_files import PATIENCE, EnvFile
+from bwrun.settings.presented import is_uuid
 from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret

@@ -26,6 +26,7 @@ from bwrun.settings.servers import EU, US, Server
 # gets a "new device" mail for each run of a container.
 DEVICE_NAMESPACE = UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
 DEFAULT_LIFETIME = 3600  # seconds, the official server's
+MAX_LIFETIME = 10**9  # seconds; more is a mistake
 DEFAULT_ITERATIONS = 600_000  # of PBKDF2, for accounts that are made today
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
@@ -83,7 +84,7 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     user_id = _plain(claims.get("sub"))
     return Login(
         access_token=Sensitive(token.encode()),
-        lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
+        lifetime=_lifetime(reply),
         user_id=user_id,
         email=email,
         unlock=_key_connector_data(reply) if connected else _unlock_data(reply, email),
@@ -101,7 +102,7 @@ def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
     if answer.status != HTTP_OK:
         raise AuthenticationError("refused", f"the server refused the login ({answer.status} {answer.message})")
     reply = Wire(answer.data, "the server's reply to the login")
-    return Sensitive(_access_token(reply).encode()), reply.number("expires_in") or DEFAULT_LIFETIME
+    return Sensitive(_access_token(reply).encode()), _lifetime(reply)
 
 
 def _access_token(reply: Wire) -> str:
@@ -109,6 +110,20 @@ def _access_token(reply: Wire) -> str:
     if not all("!" <= char <= "~" for char in token):  # what a header can hold
         raise ServerError("unexpected-reply", "the server's reply to the login contains an invalid access token")
     return token
+
+
+def _lifetime(reply: Wire) -> int:
+    """
+    Return the seconds for which the access token is valid.
+
+    A number in a text counts. Anything else is passed over, as the official CLI does (IdentityTokenResponse).
+    """
+    value = reply.data.get("expires_in")
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_LIFETIME)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= MAX_LIFETIME:
+        return DEFAULT_LIFETIME
+    return int(value)
 
 
 def _is_connected(reply: Wire) -> bool:

@@ -162,7 +162,8 @@ class _Unlocking:
             self._import(meanwhile)
             return self._ask_connector(unlock, access, sync, connector)
         password = _needed_password(self._credentials)
-        key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
+        costly = self._config.allow_costly_kdf
+        key = self._start("kdf", lambda: unwrap_user_key(unlock, password, allow_costly=costly))
         self._import(import_what_follows)
         self._import(meanwhile)
         if not sync.is_done():

@@ -35,6 +35,7 @@ Server and login:
       --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
       --ca-file FILE      Also trust the certificates in FILE (PEM)
       --password-file FILE, --password-fd N, --password-command CMD
+      --allow-costly-kdf  Derive the key at any cost in memory and time
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
@@ -73,7 +74,16 @@ VALUE_OPTIONS = (
     "signal-exit",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
-FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "timings", "verbose")
+FLAG_OPTIONS = (
+    "no-session",
+    "session-api-key",
+    "renew",
+    "kill-leftovers",
+    "allow-protected",
+    "allow-costly-kdf",
+    "timings",
+    "verbose",
+)
 
 
 class Options:

@@ -14,6 +14,7 @@ from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import find_env_file, read_env_file
+from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
@@ -24,12 +25,7 @@ if TYPE_CHECKING:
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
-HEX_DIGITS = set("0123456789abcdef")
 MAX_TIMEOUT = 24 * 3600.0  # seconds
-
-# Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
-# support clients of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
-CLIENT_VERSION = "2026.9.0"
 
 
 class Config(Struct):
@@ -53,6 +49,7 @@ class Config(Struct):
     session: bool  # whether the command gets one
     optional: frozenset[str]  # variables whose reference may find nothing
     allow_protected: bool
+    allow_costly_kdf: bool
     passed: frozenset[str]  # variables of bwrun's own that the command may see
     session_api_key: bool
     verbose: bool
@@ -95,12 +92,13 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
+        allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
-        device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
-        client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
+        device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
+        client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
         warnings=tuple(_warnings(sources)),
     )
@@ -233,36 +231,6 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
                 "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return names
-
-
-def _device_id(found: Found | None) -> str | None:
-    if found is None:
-        return None
-    if not is_uuid(found.value):
-        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
-    return found.value.lower()
-
-
-def is_uuid(text: str) -> bool:
-    """Return whether `text` is a UUID in its usual form, in either case."""
-    groups = text.split("-")
-    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
-
-
-def _client_version(found: Found | None) -> str:
-    if found is None:
-        return CLIENT_VERSION
-    year, month, patch = (*found.value.split("."), "", "", "")[:3]
-    numbers = f"{year}{month}{patch}"
-    if (
-        found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
-        or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
-    ):  # fmt: skip
-        raise ConfigError(
-            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
-            f"write it like {CLIENT_VERSION}",
-        )  # fmt: skip
-    return found.value
 
 
 def _password_options(options: Options) -> dict[str, str]:
