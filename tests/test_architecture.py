@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
     "vault": {"base", "crypto", "references"},
-    "login": {"base", "credentials", "crypto", "network", "settings"},
+    "login": {"base", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},

@@ -16,9 +16,10 @@ from bwrun.base.errors import (
 )
 from bwrun.base.structs import Struct
 from bwrun.injection.variable_names import refusal_from_item
+from bwrun.login.fetching import fetch_item
 from bwrun.references.grammar import Reference, resolve
 from bwrun.vault.sync import sync_of
-from bwrun.vault.vault import Vault
+from bwrun.vault.vault import Requests, Vault
 
 if TYPE_CHECKING:
     from bwrun.base.sensitive import Sensitive
@@ -61,7 +62,11 @@ def open_vault(unlocked: Unlocked, *, allow_protected: bool) -> Vault:
             bodies[key] = unlocked.access.download_attachment(*key)
         return bodies[key]
 
-    return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, download=download)
+    def fetch(identity: str) -> dict[str, object] | None:
+        return fetch_item(unlocked.access, identity)
+
+    requests = Requests(download, fetch if unlocked.is_whole else None)
+    return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, requests=requests)
 
 
 def resolve_wanted(

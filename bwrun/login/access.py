@@ -1,8 +1,8 @@
 """
-Requests with the access token of a run, and one more login if the server drops that token.
+Requests with the access token of a run, and one more login if the server does not accept the token any more.
 
-NodeWarden drops the older access tokens of a device at each login, so parallel runs, which are the same device, end
-each other's tokens. A run whose token is not accepted therefore logs in once more, as a device of its own.
+NodeWarden invalidates the older access tokens of a device at each login. Parallel runs are the same device, so they
+end each other's tokens. A run whose token is refused therefore logs in once more, as a device of its own.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Access:
     """The access token of a run. Its methods may be called from several threads."""
 
     def __init__(self, client: Client, login: Login, device: str, log_in_as: Callable[[str], Login] | None) -> None:
-        """`device` is the one that `login` was made as; `log_in_as` logs in as another, None if bwrun must not."""
+        """`login` was made as `device`. `log_in_as` logs in as another device; None forbids that."""
         self._client = client
         self._login = login
         self._device = device
@@ -48,7 +48,7 @@ class Access:
 
     def get(self, path: str) -> Answer:
         """
-        GET `{api}/path` with the access token, after one more login if the server does not accept it.
+        GET `{api}/path` with the access token. If the server refuses it, log in once more and send the request again.
 
         Raises NetworkError, ServerError, AuthenticationError.
         """
@@ -62,14 +62,14 @@ class Access:
         """
         Return an attachment's body, as it is stored.
 
-        The server says where it is. No token is sent there (protocol notes 2.4, item 7).
+        The server says where the file is. No token is sent there (protocol notes 2.4, item 7).
 
         Raises NetworkError, ServerError, AuthenticationError.
         """
         return self._client.download(file_address(self.get(attachment_path(item, attachment))))
 
     def _replace(self, token: Sensitive) -> bool:
-        """Return whether there is another token than this one, maybe from a login that is made now: one in each run."""
+        """Return whether there is a newer token than this one. The first call in a run logs in to get one."""
         with self._lock:
             if self._login.access_token is token and self._log_in_as is not None:
                 log_in_as, self._log_in_as = self._log_in_as, None

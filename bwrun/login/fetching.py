@@ -37,9 +37,11 @@ def fetch_sync(access: Access) -> Fetched:
     return Fetched(_record(answer, "sync", access), answer.headers.get("date"))
 
 
-def fetch_items(access: Access, ids: tuple[str, ...]) -> Fetched:
+def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
     """
     Fetch items alone, and the profile (for the organizations' keys) if one of them belongs to an organization.
+
+    `with_profile`: fetch the profile in any case, for the account's own keys.
 
     An id that the server does not know is left out.  The outermost names are those of old servers, so that whoever
     reads them puts all names right.
@@ -54,9 +56,19 @@ def fetch_items(access: Access, ids: tuple[str, ...]) -> Fetched:
     answers = [answer for strand in strands for answer in strand.result()]
     items = [_record(answer, "item", access) for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
-    if any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
+    if with_profile or any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
         profile = _record(access.get("accounts/profile"), "profile", access)
     return Fetched({"Profile": profile, "Ciphers": items}, None)
+
+
+def fetch_item(access: Access, identity: str) -> dict[str, object] | None:
+    """
+    Fetch one item alone, None if there is none of that id.
+
+    Raises NetworkError, ServerError.
+    """
+    answer = access.get(f"ciphers/{identity}/details")
+    return None if answer.status in NO_ITEM else _record(answer, "item", access)
 
 
 def _record(answer: Answer, what: str, access: Access) -> dict[str, object]:

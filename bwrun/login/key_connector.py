@@ -14,6 +14,7 @@ from bwrun.login.wire import Wire
 from bwrun.network.answer import HTTP_OK
 from bwrun.network.client import Client
 from bwrun.settings.servers import find_key_connector
+from bwrun.vault.sync import organizations_of, sync_of
 
 HTTP_NOT_FOUND = 404
 SETTING_HINT = "set `--key-connector-url` to the address of your organization's Key Connector"
@@ -25,8 +26,8 @@ def url_in(sync: dict[str, object]) -> str:
 
     Raises AuthenticationError: none, more than one, or one that is not to be trusted with the token; ServerError.
     """
-    profile = Wire(sync, "the server's reply to the sync").child("profile")
-    organizations = [] if profile is None else profile.children("organizations")
+    found = {"organizations": organizations_of(sync_of(sync))}
+    organizations = Wire(found, "`profile` of the server's reply to the sync").children("organizations")
     named = [one.text("keyConnectorUrl") for one in organizations if one.flag("keyConnectorEnabled")]
     try:
         urls = sorted({url for text in named if (url := find_key_connector(text, "its address"))})

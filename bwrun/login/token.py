@@ -20,7 +20,7 @@ from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, Pbkdf2, Unl
 from bwrun.login.wire import Wire
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.network.client import DEVICE_TYPE
-from bwrun.settings.servers import EU, US, Server
+from bwrun.settings.servers import CLOUDS, Server
 
 # Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
 # gets a "new device" mail for each run of a container.
@@ -130,10 +130,16 @@ def _is_connected(reply: Wire) -> bool:
     """
     Return whether a Key Connector keeps the account's master key (protocol notes 5).
 
+    Newer servers leave out HasMasterPassword: MasterPasswordUnlock is there if the account has a master password.
+
     Raises AuthenticationError: nothing does, and there is no master password.
     """
     options = reply.child("UserDecryptionOptions")
-    has_master_password = None if options is None else options.flag("HasMasterPassword")
+    has_master_password = None
+    if options is not None:
+        has_master_password = options.flag("HasMasterPassword")
+        if has_master_password is None:
+            has_master_password = options.has("MasterPasswordUnlock") or reply.has("Key")
     if reply.flag("ApiUseKeyConnector") and not has_master_password:
         return True
     if has_master_password is False:
@@ -157,6 +163,12 @@ def _account_keys(part: Wire) -> WrappedAccountKeys:
         signed_public_key=pair.text("signedPublicKey") or None,
         security_state=state.text("securityState") or None,
     )
+
+
+def find_user_key(sync: object) -> str:
+    """Return the wrapped user key in a sync's profile. Raises ServerError: there is none."""
+    what = "the server's reply to the sync"
+    return (Wire(sync, what).child("profile") or Wire({}, f"`profile` of {what}")).need_text("Key")
 
 
 def find_account_keys(login: Login, sync: object) -> tuple[WrappedAccountKeys, str | None]:
@@ -200,7 +212,7 @@ def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
 
 def _key_connector_data(reply: Wire) -> KeyConnectorData:
     kdf = _kdf(reply, "Kdf", "Kdf") if reply.has("Kdf") else Pbkdf2(DEFAULT_ITERATIONS)
-    return KeyConnectorData(kdf, reply.need_text("Key"))
+    return KeyConnectorData(kdf, reply.text("Key") or None)
 
 
 def _kdf(part: Wire, kind_name: str, prefix: str) -> Kdf:
@@ -265,11 +277,13 @@ def _key_hints(credentials: Credentials, server: Server) -> list[str]:
             f" client_secret from {credentials.client_secret_place}"
         )
     hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
-    if server in (US, EU):
-        other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")
-        hints.append(
-            f"if the account is at {other}, set `--server {flag}`; for a self-hosted server set `--server URL`"
-        )
+    if server.is_cloud:
+        others = [
+            f"if the account is at {domain}, set `--server {word}`"
+            for word, domain in CLOUDS.items()
+            if server.region.lower() != word
+        ]
+        hints.append("; ".join([*others, "for a self-hosted server set `--server URL`"]))
     return hints
 
 

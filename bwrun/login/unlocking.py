@@ -22,7 +22,7 @@ from bwrun.credentials.finding import Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.login.access import Access
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
-from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
+from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
 from bwrun.network.client import Client
 from bwrun.network.routing import Network
 from bwrun.settings.command_line import RUN
@@ -52,6 +52,7 @@ class Unlocked(Struct):
 
     login: Login
     sync: dict[str, object]  # as the server sent it
+    is_whole: bool  # False: a few items of the vault alone
     sync_date: str | None  # the server's clock at the sync: its Date header
     server_config: object
     keys: AccountKeys
@@ -100,22 +101,27 @@ class _Unlocking:
         self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+        from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
+
         config = self._config
         login, server_config = self._log_in()
-        if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
-            items = ()  # where the Key Connector is stands in the whole sync alone
+        if isinstance(login.unlock, KeyConnectorData) and not (
+            config.key_connector_url and login.unlock.wrapped_user_key
+        ):
+            items = ()  # the whole sync alone says where the Key Connector is, and may alone have the user key
         access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
-        sync = self._start("sync", lambda: fetch_items(access, items) if items else fetch_sync(access))
+        sync = self._start("sync", lambda: _fetch(access, login, items))
         user_key, connector = self._unwrap_user_key(login, access, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
-            keys = _open_keys(user_key, wrapped, user_id, self._console)
+            keys = open_account_keys(user_key, wrapped, user_id)
         return Unlocked(
             login=login,
             sync=fetched.data,
+            is_whole=not items,
             sync_date=fetched.date,
             server_config=None if server_config is None else _if_there(server_config),
             keys=keys,
@@ -185,7 +191,11 @@ class _Unlocking:
             url = url_in(self._wait(sync, origin(self._config.server.api)).data)
             self._console.step(f"the server names the Key Connector {url}")
         place = url
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, access.token)))
+        wrapped = unlock.wrapped_user_key
+        if wrapped is None:
+            wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
+        given = wrapped
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, ask(self._client, place, access.token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
@@ -208,16 +218,10 @@ class _Unlocking:
             raise self._deadline.exceeded(who) from None
 
 
-def _open_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None, console: Console) -> AccountKeys:
-    from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
-
-    keys = open_account_keys(user_key, wrapped, user_id)
-    if not keys.verified:
-        console.warn(
-            "cannot verify the signatures of this account's keys: this installation does not support ML-DSA-44",
-            "install version 48 or newer of the Python package `cryptography`, as a wheel",
-        )
-    return keys
+def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
+    if items:
+        return fetch_items(access, items, with_profile=login.account_keys.is_partial)
+    return fetch_sync(access)
 
 
 def _needed_password(credentials: Credentials) -> Sensitive:

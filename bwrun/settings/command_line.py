@@ -32,7 +32,8 @@ Values:
       --optional NAME     Leave NAME unset if its item or field does not exist
       --allow-protected   Use items with master password re-prompt too
 Server and login:
-      --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
+      --server us|eu|gov|URL, --identity-url URL, --api-url URL
+      --key-connector-url URL
       --ca-file FILE      Also trust the certificates in FILE (PEM)
       --password-file FILE, --password-fd N, --password-command CMD
       --allow-costly-kdf  Derive the key at any cost in memory and time

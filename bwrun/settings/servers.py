@@ -11,6 +11,7 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.structs import Struct
 from bwrun.base.urls import PORTS, split_url
 
+SELF_HOSTED = "Self-hosted"
 CA_HINT = "use a PEM file, which contains the line `-----BEGIN CERTIFICATE-----`"
 
 
@@ -20,22 +21,33 @@ class Server(Struct):
     identity: str
     api: str
     base: str | None  # what the official CLI is told; None: the services' own URLs alone
-    region: str  # the official CLI's word: US, EU or Self-hosted
+    region: str  # the official CLI's word: US, EU, Gov or Self-hosted
 
     @property
     def name(self) -> str:
         """Return what people call it."""
         return self.base or self.identity
 
+    @property
+    def is_cloud(self) -> bool:
+        """Return whether it is one of Bitwarden's own."""
+        return self.region != SELF_HOSTED
 
-US = Server("https://identity.bitwarden.com", "https://api.bitwarden.com", "https://vault.bitwarden.com", "US")
-EU = Server("https://identity.bitwarden.eu", "https://api.bitwarden.eu", "https://vault.bitwarden.eu", "EU")
 
-_CLOUD_HOSTS = {
-    **dict.fromkeys(("bitwarden.com", "www.bitwarden.com", "vault.bitwarden.com"), US),
-    **dict.fromkeys(("bitwarden.eu", "www.bitwarden.eu", "vault.bitwarden.eu"), EU),
-    **dict.fromkeys(("api.bitwarden.com", "identity.bitwarden.com"), US),
-    **dict.fromkeys(("api.bitwarden.eu", "identity.bitwarden.eu"), EU),
+# Bitwarden's own clouds: the word after `--server`, and the domain.
+CLOUDS = {"us": "bitwarden.com", "eu": "bitwarden.eu", "gov": "bitwarden-gov.com"}
+
+
+def _cloud(domain: str, region: str) -> Server:
+    return Server(f"https://identity.{domain}", f"https://api.{domain}", f"https://vault.{domain}", region)
+
+
+US, EU, GOV = _cloud(CLOUDS["us"], "US"), _cloud(CLOUDS["eu"], "EU"), _cloud(CLOUDS["gov"], "Gov")
+_BY_WORD = dict(zip(CLOUDS, (US, EU, GOV), strict=True))
+_BY_HOST = {
+    f"{prefix}{CLOUDS[word]}": cloud
+    for word, cloud in _BY_WORD.items()
+    for prefix in ("", "www.", "vault.", "api.", "identity.")
 }
 
 
@@ -58,7 +70,7 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
         identity=_url(identity_url, "`--identity-url`") if identity_url is not None else known.identity,
         api=_url(api_url, "`--api-url`") if api_url is not None else known.api,
         base=known.base if server is not None else None,
-        region="Self-hosted",
+        region=SELF_HOSTED,
     )
 
 
@@ -72,16 +84,17 @@ def find_key_connector(text: str | None, setting: str = "`--key-connector-url`")
 
 
 def _known(server: str | None) -> Server:
-    if server is None or server.strip().lower() == "us":
+    if server is None:
         return US
-    if server.strip().lower() == "eu":
-        return EU
+    word = server.strip().lower()
+    if word in _BY_WORD:
+        return _BY_WORD[word]
     base = _url(server, "`--server`")
     parts = split_url(base)
-    cloud = _CLOUD_HOSTS.get(parts.host)
+    cloud = _BY_HOST.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
         return cloud
-    return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
+    return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region=SELF_HOSTED)
 
 
 def _url(text: str, setting: str, shows: str = "the API key") -> str:
