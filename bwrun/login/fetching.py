@@ -1,7 +1,7 @@
 """
-What a run fetches of the vault: one sync, or a few items alone where nothing has to be looked up by name.
+Fetching the vault: as a whole (a sync), or a few items by their ids.
 
-Facts: protocol notes 3 (what is cheaper than a full sync).
+Which of the two costs less: protocol notes 3.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from bwrun.base.tasks import Task
 from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
 
-AT_ONCE = 4  # requests
-# There is no such item, or it is not this account's.  Vaultwarden says so with 400
-# (dani-garcia/vaultwarden:src/api/core/ciphers.rs), and nothing else can be wrong with a request for one id.
+AT_ONCE = 4  # requests at the same time
+# The statuses for an item that does not exist or is not this account's. Vaultwarden answers 400
+# (dani-garcia/vaultwarden:src/api/core/ciphers.rs), which can have no other cause in a request for one id.
 NO_ITEM = (400, 404)
 
 
 class Fetched(Struct):
-    """A sync's reply, or what has its form."""
+    """The server's reply to a sync, or single items in the same form."""
 
     data: dict[str, object]
-    date: str | None  # the server's clock: its Date header
+    date: str | None  # the header Date of the reply
 
 
 def fetch_sync(access: Access) -> Fetched:
     """
     Fetch the whole vault.
 
-    Raises NetworkError, ServerError.
+    Raises NetworkError: there is no answer; ServerError: the answer is an error or not a JSON object.
     """
     answer = access.get("sync?excludeDomains=true")
     return Fetched(_record(answer, "sync", access), answer.headers.get("date"))
@@ -39,21 +39,21 @@ def fetch_sync(access: Access) -> Fetched:
 
 def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
     """
-    Fetch items alone, and the profile (for the organizations' keys) if one of them belongs to an organization.
+    Fetch items by their ids, and the profile if one of them belongs to an organization, whose key is in the profile.
 
     `with_profile`: fetch the profile in any case, for the account's own keys.
 
-    An id that the server does not know is left out.  The outermost names are those of old servers, so that whoever
-    reads them puts all names right.
+    An id that the server does not know is left out. The result has the outermost names of old servers (`Profile`,
+    `Ciphers`), so that its reader converts all names to those of new servers.
 
-    Raises NetworkError, ServerError.
+    Raises NetworkError: there is no answer; ServerError: an answer is an error or not a JSON object.
     """
 
     def fetch(some: tuple[str, ...]) -> list[Answer]:
         return [access.get(f"ciphers/{identity}/details") for identity in some]
 
-    strands = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
-    answers = [answer for strand in strands for answer in strand.result()]
+    tasks = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
+    answers = [answer for task in tasks for answer in task.result()]
     items = [_record(answer, "item", access) for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
     if with_profile or any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
@@ -72,6 +72,7 @@ def fetch_item(access: Access, identity: str) -> dict[str, object] | None:
 
 
 def _record(answer: Answer, what: str, access: Access) -> dict[str, object]:
+    """Return the JSON object of an answer; `what` names it for the error message."""
     if answer.status in (401, 403):
         hints = ["check that `--identity-url` and `--api-url` belong to the same server"]
         if access.keeps_device:

@@ -1,20 +1,20 @@
-"""As which device and as which client bwrun presents itself to the server."""
+"""How bwrun presents itself to the server: as which device, and as which version of a client."""
 
 from __future__ import annotations
 
 from bwrun.base.errors import ConfigError
-from bwrun.settings.sources import Found
+from bwrun.settings.sources import SettingValue
 
 HEX_DIGITS = set("0123456789abcdef")
 
-# Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
-# support clients of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
+# Sent in the header Bitwarden-Client-Version. Servers refuse a login without it, hide item types from old versions,
+# and support versions of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
 CLIENT_VERSION = "2026.9.0"
 
 
-def find_device_id(found: Found | None) -> str | None:
+def find_device_id(found: SettingValue | None) -> str | None:
     """
-    Return the device identifier that was chosen, in lower case, None if none was.
+    Return the device identifier of the setting in lower case, or None if it is not set.
 
     Raises ConfigError: it is not a UUID.
     """
@@ -26,14 +26,14 @@ def find_device_id(found: Found | None) -> str | None:
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether `text` is a UUID in its usual form, in either case."""
+    """Return whether `text` is a UUID in the form 8-4-4-4-12, in upper or lower case."""
     groups = text.split("-")
     return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
 
 
-def find_client_version(found: Found | None) -> str:
+def find_client_version(found: SettingValue | None) -> str:
     """
-    Return the client version that was chosen, else the default.
+    Return the client version of the setting, or the default if it is not set.
 
     Raises ConfigError: it is not of the form 2026.9.0.
     """

@@ -215,7 +215,6 @@ def test_session_holds_no_password(recorded: Recorded, session: Session) -> None
 
 
 @pytest.mark.official_cli
-@pytest.mark.timeout(120)
 def test_official_cli_lists_all_items(recorded: Recorded, session: Session, official_bw: Path) -> None:
     """The official CLI opens every recorded item from the session alone, with an access token that expired long ago."""
     environment = {
