@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import ssl
 import subprocess
+import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
 from tests.conftest import CHEAP
-from tests.login.test_login_failures import SYNC, fail, messages
+from tests.login.test_login_failures import SYNC, TOKEN, fail, messages
 from tests.official import Bw, Runner
 from tests.server.control import Account, BitwardenServer
-from tests.server.faults import Fault, Status
+from tests.server.faults import Delay, Fault, Status
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login
 from tests.support.program import BWRUN, Ended, Surroundings
+from tests.support.terminal import wait_until
 
 CHOSEN = "0f8fad5b-d9cb-469f-a165-70867728950e"
 DROPPED = Status(401, '{"error": "Unauthorized"}')
 AT_ONCE = 30  # runs
+LONG_ENOUGH = 4_000  # ms, for a request to the server in between
 
 
 def devices(server: BitwardenServer) -> list[str]:
@@ -137,15 +142,35 @@ def test_a_token_that_was_dropped(bare: Surroundings, node: Account, server: Bit
     assert accepted.headers["authorization"] == f"Bearer {token}"
 
 
-def test_items_fetched_alone(bare: Surroundings, node: Account, server: BitwardenServer) -> None:
-    """Items that are fetched side by side share the one new login."""
-    server.set_fault(Fault("/details", DROPPED, count=2))
-    one, two = (f"bw://{node.item_ids[name]}/name" for name in ("prod-db", "mail"))
+def log_in_elsewhere(server: BitwardenServer) -> None:
+    """Repeat the last login, as another run with the same device would, so that its token is dropped."""
+    form = next(r.form for r in reversed(server.requests()) if r.path.endswith(TOKEN))
+    headers = {"Bitwarden-Client-Version": "2026.9.0"}
+    request = urllib.request.Request(f"{server.identity_url}/connect/token", urlencode(form).encode(), headers)  # noqa: S310
+    with urllib.request.urlopen(request, context=ssl.create_default_context(cafile=server.ca_file)) as answer:  # noqa: S310
+        assert answer.status == 200
 
-    done = bare.run("--no-session", "--", "sh", "-c", "echo $ONE $TWO", env={"ONE": one, "TWO": two})
+
+def test_items_fetched_alone(bare: Surroundings, node: Account, server: BitwardenServer) -> None:
+    """Items that are fetched side by side, and whose token is dropped meanwhile, share the one new login."""
+    server.set_fault(Fault("/details", Delay(LONG_ENOUGH), count=2))
+    env = {"ONE": f"bw://{node.item_ids['prod-db']}/name", "TWO": f"bw://{node.item_ids['mail']}/name"}
+    words: list[str | Path] = [BWRUN, "--no-session", "--", "sh", "-c", "echo $ONE $TWO"]
+
+    def details() -> list[int]:
+        return [request.status for request in server.requests() if request.path.endswith("/details")]
+
+    with subprocess.Popen(
+        words, env=bare.full_environment(env), cwd=bare.work, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        wait_until(lambda: len(details()) == 2)
+        log_in_elsewhere(server)
+        done = Ended(run.wait(), *run.communicate())
 
     assert done == Ended(0, "prod-db mail\n", "")
-    assert_second_device(server)
+    assert details() == [401, 401, 200, 200]
+    first, elsewhere, second = devices(server)
+    assert first == elsewhere != second
 
 
 def test_an_attachment(bare: Surroundings, node: Account, server: BitwardenServer) -> None:
