@@ -159,7 +159,7 @@ class Worker:
             from bwrun.helpers.renewing import make_renewal_request  # noqa: PLC0415  (only for --renew)
 
             request = make_renewal_request(config, unlocked, directory)
-            self._supervisor.hand_over_renewal(unlocked.login.lifetime, request.to_words())
+            self._supervisor.hand_over_renewal(unlocked.access.lifetime, request.to_words())
         return session
 
     def _add_secrets(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:

@@ -21,8 +21,9 @@ from bwrun.base.reading import read_file_and_status, read_line
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.credentials.doubts import doubts, exposed
-from bwrun.settings.config import Config, is_uuid
+from bwrun.settings.config import Config
 from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
+from bwrun.settings.presented import is_uuid
 from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources, variable_name
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret

@@ -79,7 +79,7 @@ def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str
         config.server,
         config.ca_files,
         config.client_version,
-        unlocked.device,
+        unlocked.access.device,
         os.path.join(directory, DATA_FILE),
     )
 

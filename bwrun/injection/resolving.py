@@ -59,11 +59,11 @@ def open_vault(unlocked: UnlockedVault, *, allow_protected: bool) -> Vault:
     def download(attachment: Attachment) -> bytes:
         key = (attachment.item_id, attachment.id)
         if key not in bodies:
-            bodies[key] = unlocked.client.download_attachment(*key, unlocked.login.access_token)
+            bodies[key] = unlocked.access.download_attachment(*key)
         return bodies[key]
 
     def fetch(identity: str) -> dict[str, object] | None:
-        return fetch_item(unlocked.client, unlocked.login.access_token, identity)
+        return fetch_item(unlocked.access, identity)
 
     requests = Requests(download, fetch if unlocked.is_whole else None)
     return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, requests=requests)

@@ -12,10 +12,10 @@ def collect_session_data(config: Config, unlocked: UnlockedVault) -> SessionData
     api_key = (unlocked.api_key.client_id, unlocked.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,
-        device=unlocked.device,
+        device=unlocked.access.device,
         user_id=unlocked.login.user_id,
         email=unlocked.login.email,
-        access_token=unlocked.login.access_token,
+        access_token=unlocked.access.token,
         api_key=api_key,
         unlock=unlocked.login.unlock,
         keys=unlocked.keys,

@@ -15,6 +15,7 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
+from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import SettingValue, Sources, is_bwrun_variable, variable_name
 from bwrun.settings.warning_messages import find_warnings
@@ -25,12 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
-HEX_DIGITS = set("0123456789abcdef")
 MAX_TIMEOUT = 24 * 3600.0  # seconds
-
-# Sent in the header Bitwarden-Client-Version. Servers refuse a login without it, hide item types from old versions,
-# and support versions of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
-CLIENT_VERSION = "2026.9.0"
 
 
 class Config(Struct):
@@ -55,6 +51,7 @@ class Config(Struct):
     wants_session: bool  # False: --no-session
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
+    allow_costly_kdf: bool
     passed: frozenset[str]  # variables of --pass: credentials and settings that the command may see
     session_api_key: bool
     verbose: bool
@@ -101,12 +98,13 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
+        allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
-        device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
-        client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
+        device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
+        client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
         warnings=tuple(find_warnings(sources)),
     )
@@ -240,36 +238,6 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
                 "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return names
-
-
-def _device_id(found: SettingValue | None) -> str | None:
-    if found is None:
-        return None
-    if not is_uuid(found.value):
-        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
-    return found.value.lower()
-
-
-def is_uuid(text: str) -> bool:
-    """Return whether `text` is a UUID in the form 8-4-4-4-12, in upper or lower case."""
-    groups = text.split("-")
-    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
-
-
-def _client_version(found: SettingValue | None) -> str:
-    if found is None:
-        return CLIENT_VERSION
-    year, month, patch = (*found.value.split("."), "", "", "")[:3]
-    numbers = f"{year}{month}{patch}"
-    if (
-        found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
-        or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
-    ):  # fmt: skip
-        raise ConfigError(
-            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
-            f"write it like {CLIENT_VERSION}",
-        )  # fmt: skip
-    return found.value
 
 
 def _password_options(options: Options) -> dict[str, str]:

@@ -288,6 +288,7 @@ def test_name_service_that_hangs(ready: Surroundings, tmp_path: Path) -> None:
     try:
         resolver.bind(("127.0.0.77", 53))
     except OSError:
+        resolver.close()
         pytest.skip("port 53 of the loopback cannot be had: needs root")
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver 127.0.0.77\noptions timeout:30 attempts:5\n")

@@ -34,6 +34,12 @@ SPEC = AccountSpec(
 UPLOAD = b"\x00up\xff" * 2_000
 
 
+def write_online(bw: Bw, mine: str) -> Json:
+    """Inside: one call that needs no server, and two that do."""
+    write = bw("create", "folder", send={"name": "New"})
+    return {"read": bw("get", "password", mine), "write": write, "sync": bw("sync")}
+
+
 def write_all(bw: Bw, ids: dict[str, str], folder: str, organization: str, collections: dict[str, str]) -> Json:
     """Inside: one of each change, then the syncs."""
     made = bw.json("create", "item", send={"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}})
@@ -149,7 +155,7 @@ def test_sync_after_a_change_wants_the_api_key(writing: Json) -> None:
     calls = writing["done"]["calls"]
 
     assert calls["sync"]["status"] == 1
-    assert "Syncing failed" in calls["sync"]["stderr"]
+    assert "Syncing failed: Error: Refresh Access token error" in calls["sync"]["stderr"]
     assert calls["password"]["status"] == 0
 
 
@@ -164,6 +170,19 @@ def write_and_sync(bw: Bw) -> Json:
         "keys": {name: value for name, value in state.items() if "apiKey" in name or "refreshToken" in name},
         "files": base64.b64encode(session_bytes()).decode(),
     }
+
+
+def test_a_server_without_tls(official_bw: Path, tmp_path: Path) -> None:
+    """Over plain http, which bwrun allows on the loopback, the CLI reads the session and refuses every request."""
+    with BitwardenServer.start(certificate=None) as server:
+        account = server.add_account(SPEC)
+        inside = Runner.make(tmp_path, official_bw, server, account).run(write_online, account.item_ids["mine"])
+    calls = inside.value
+
+    assert (calls["read"]["status"], calls["read"]["stdout"]) == (0, "first")
+    assert calls["write"]["status"] == calls["sync"]["status"] == 1
+    assert "Insecure URL not allowed" in calls["write"]["stderr"]
+    assert "Insecure URL not allowed" in calls["sync"]["stderr"]
 
 
 def test_session_api_key(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:

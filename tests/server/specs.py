@@ -242,6 +242,7 @@ class AccountSpec:
     - `sdk`: what sdk_account.js made, which is then all of the account: keys, folders and items.
     - `legacy_user_key`: the user key as a type-0 EncString under the raw 32-byte master key.
     - `drop_fields`: names left out of the token, sync and profile replies, at any depth, in any letter case.
+    - `one_token_per_device`: a login ends the older tokens of the same device, as on NodeWarden.
     - `user_key_id_endpoint` False: POST accounts/key-management/user-key-id is 404, as on Vaultwarden.
     """
 
@@ -263,6 +264,7 @@ class AccountSpec:
     force_password_reset: bool = False
     disabled: bool = False
     drop_fields: tuple[str, ...] = ()
+    one_token_per_device: bool = False
     user_key_id_endpoint: bool = True
     folders: tuple[str, ...] = ()
     organizations: tuple[OrganizationSpec, ...] = ()

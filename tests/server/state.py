@@ -84,6 +84,7 @@ class StoredAccount:
     collection_ids: dict[tuple[str, str], str] = field(default_factory=dict)
     revision: int = field(default_factory=lambda: int(time.time() * 1000))
     first_valid_serial: int = 0
+    device_serials: dict[str, int] = field(default_factory=dict)  # the last token of each device
     user_key_id: str | None = None
     sync_cache: dict[tuple[object, ...], bytes] = field(default_factory=dict)
 

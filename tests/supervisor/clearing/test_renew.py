@@ -16,7 +16,7 @@ import pytest
 
 from tests.official import Bw, Runner, paths
 from tests.server.control import Account, BitwardenServer
-from tests.server.faults import Fault, Hang
+from tests.server.faults import Fault, Hang, Status
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
 from tests.supervisor.clearing import (
@@ -167,6 +167,21 @@ def test_same_device(renewing: Renewing) -> None:
     assert len({tuple(sorted(login.form.items())) for login in logins}) == 1
     assert len({(login.headers["user-agent"], login.headers["bitwarden-client-version"]) for login in logins}) == 1
     assert sorted(others) == ["/api/config", "/api/sync"]
+
+
+def test_device_of_the_last_login(renewing: Renewing) -> None:
+    """A run that had to log in as a device of its own renews its token as that device."""
+    renewing.account(lifetime=SHORT)
+    renewing.server.set_fault(Fault("/api/sync", Status(401, "{}"), count=1))
+    with Run.start(renewing.surroundings, "--renew", "--", *SLEEP) as run:
+        run.wait_ready()
+        wait_until(lambda: renewing.logins() >= 3, GONE)
+        finish(run)
+    logins = [request for request in renewing.server.requests() if request.path.endswith(TOKEN)]
+    first, second, *others = [login.form["deviceIdentifier"] for login in logins]
+
+    assert first != second
+    assert set(others) == {second}
 
 
 # Takes the CLI's lock for each of its writes, as the CLI does; prints what it wrote, what was left, and the tokens.
