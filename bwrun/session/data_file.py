@@ -36,6 +36,16 @@ STATE_VERSION = 85
 NEVER_STALE = "9999-12-31T23:59:59.000Z"
 
 
+# Which state of the CLI before 2026.3 holds which wrapped key (libs/common/src/platform/services/key-state and
+# libs/common/src/key-management/security-state of 2025.12.1); later ones have all of them in one.
+KEY_STATES = {
+    "private_key": "privateKey",
+    "signing_key": "userSigningKey",
+    "signed_public_key": "userSignedPublicKey",
+    "security_state": "accountSecurityState",
+}
+
+
 class SessionData(Struct):
     """What a session is written from."""
 
@@ -84,6 +94,8 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         "global_applicationId_appId": data.device,
         "global_config_byServer": {data.server.api: config},
         **{f"global_{name}": value for name, value in _environment_state(data.server).items()},
+        # Without it the CLI says "You are not logged in." up to 2025.8 (its state.service.ts, `getIsAuthenticated`).
+        user_id: {"profile": {"userId": user_id}},
         f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.keys.user_key.encode(), session_key)),
         f"user_{user_id}_config_serverConfig": config,
     }
@@ -95,13 +107,13 @@ def _account_state(data: SessionData) -> Record:
     state: Record = {
         "token_accessToken": data.access_token.reveal().decode("ascii"),
         "kdfConfig_kdfConfig": _kdf(data.unlock.kdf),
-        "crypto_accountCryptographicState": _cryptographic_state(data),
         "vaultTimeoutSettings_vaultTimeout": "never",
         "vaultTimeoutSettings_vaultTimeoutAction": "lock",
         # For `bw unlock` inside the session: without it the CLI asks for what not all servers have, and crashes.
         "encryptedMigration_userKeyIdBackfillCooldown": _now(),
         "sync_lastSync": _last_sync(data.sync_date),
     }
+    state |= _key_state(data)
     state |= _unlock_state(data.unlock, data.key_connector_url)
     if data.api_key is not None:
         client_id, client_secret = data.api_key
@@ -110,21 +122,30 @@ def _account_state(data: SessionData) -> Record:
     return state
 
 
-def _cryptographic_state(data: SessionData) -> Record:
+def _key_state(data: SessionData) -> Record:
+    """
+    Return the account's wrapped keys, once as the CLI reads them from 2026.3 on, and once as older ones do.
+
+    Without `crypto_privateKey`, the older ones say "Invalid key, throwing away
+    stored keys" (libs/key-management/src/key.service.ts, `validateUserKey`).
+    """
     wrapped = data.wrapped_keys
     if wrapped.is_v2:
-        parts = {
-            "private_key": wrapped.private_key,
-            "signed_public_key": wrapped.signed_public_key,
-            "signing_key": wrapped.signing_key,
-            "security_state": wrapped.security_state,
-        }
-        return {"V2": {name: text for name, text in parts.items() if text is not None}}
-    private_key = wrapped.private_key
-    if private_key is None or data.keys.private_key is None:
+        version, parts = "V2", {name: getattr(wrapped, name) for name in KEY_STATES}
+    else:
+        version, parts = "V1", {"private_key": _private_key(data)}
+    found = {name: text for name, text in parts.items() if text is not None}
+    older = {f"crypto_{KEY_STATES[name]}": text for name, text in found.items()}
+    return {"crypto_accountCryptographicState": {version: found}, **older}
+
+
+def _private_key(data: SessionData) -> str:
+    """Return the wrapped private key of a V1 account, a new one if the account has none that can be decrypted."""
+    wrapped = data.wrapped_keys.private_key
+    if wrapped is None or data.keys.private_key is None:
         # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
-        private_key = PrivateKey.make().wrap(SymmetricKey.from_bytes(data.keys.user_key.encode()))
-    return {"V1": {"private_key": private_key}}
+        wrapped = PrivateKey.make().wrap(SymmetricKey.from_bytes(data.keys.user_key.encode()))
+    return wrapped
 
 
 def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Record:
@@ -134,6 +155,7 @@ def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Rec
         return {"userDecryptionOptions_decryptionOptions": options, "keyConnector_usesKeyConnector": True}
     return {
         "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
+        "masterPassword_masterKeyEncryptedUserKey": unlock.master_key_wrapped_user_key,  # `bw unlock` of 2025
         "masterPasswordUnlock_masterPasswordUnlockKey": {
             "salt": unlock.salt,
             "kdf": _kdf(unlock.kdf),
