@@ -23,7 +23,8 @@ from bwrun.crypto.account_keys import open_account_keys
 from bwrun.crypto.encstring import EncString, SymmetricKey
 from bwrun.crypto.parameters import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import VaultKey, parse_key
-from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.contents import SessionData
+from bwrun.session.data_json import write_data
 from bwrun.session.opening import open_session
 from bwrun.session.outer import Mark, fingerprint
 from bwrun.settings.servers import find_server
