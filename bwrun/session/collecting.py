@@ -1,9 +1,9 @@
-"""Collecting what a session is written from."""
+"""Collecting the data of a session."""
 
 from __future__ import annotations
 
 from bwrun.login.unlocking import UnlockedVault
-from bwrun.session.data_file import SessionData
+from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
 
 

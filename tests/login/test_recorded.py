@@ -25,7 +25,7 @@ from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.parameters import Pbkdf2, UnlockData
 from bwrun.login.token import Login, read_login
 from bwrun.network.answer import Answer
-from bwrun.session.data_file import SessionData
+from bwrun.session.contents import SessionData
 from bwrun.session.opening import open_session
 from bwrun.settings.servers import find_server
 

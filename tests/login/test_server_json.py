@@ -20,7 +20,8 @@ from bwrun.crypto.vault_key import VaultKey
 from bwrun.login.server_json import JsonObject
 from bwrun.login.token import Login, find_account_keys, read_login
 from bwrun.network.answer import Answer
-from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.contents import SessionData
+from bwrun.session.data_json import write_data
 from bwrun.settings.servers import find_server
 from tests.server.accounts import make_account
 from tests.server.json_types import Json, JsonValue
