@@ -190,6 +190,9 @@ class Worker:
             resolved = resolve_wanted(wanted, vault, self._config.optional, self._config.assignments.keys())
         self._vault = vault  # kept: to take a large one apart takes 30 ms, and execve none
         self._console.step(f"resolved {len(wanted.references)} reference(s)")
+        for name, item in resolved.from_items.items():
+            if resolved.values[name] is None:
+                self._console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
         return resolved
 
     def _open_session(self, directory: str, opened: Opened) -> dict[str, str]:
@@ -197,7 +200,7 @@ class Worker:
 
         config, client_id = self._config, opened.credentials.api_key.client_id
         with self._timings.phase("write"):
-            data = session_data(config, opened)
+            data = session_data(config, opened, self._console)
             session = open_session(directory, data, client_id, config.ca_files, renews=config.renew)
         self._console.step(f"wrote the session to {directory}")
         if config.renew:
@@ -266,7 +269,11 @@ class Worker:
         if self._config.session:
             session = OUTER if opened is None else OWN
         with self._timings.phase("write"):
-            variables = try_session(session_data(self._config, opened)) if session == OWN and opened is not None else {}
+            variables = (
+                try_session(session_data(self._config, opened, self._console))
+                if session == OWN and opened is not None
+                else {}
+            )
         if file is not None:
             environment = self._sketch(variables)
             values = {} if resolved is None else to_environment(resolved, dict.fromkeys(resolved.paths, ""))
@@ -291,7 +298,7 @@ class Worker:
         return print_items(items, self._config)
 
 
-def session_data(config: Config, opened: Opened) -> SessionData:
+def session_data(config: Config, opened: Opened, console: Console) -> SessionData:
     """Return what the session is written from; the API key only if that was asked for."""
     from bwrun.session.data_file import SessionData  # noqa: PLC0415
 
@@ -311,4 +318,5 @@ def session_data(config: Config, opened: Opened) -> SessionData:
         sync=unlocked.sync,
         sync_date=unlocked.sync_date,
         server_config=unlocked.server_config,
+        note=console.step,
     )

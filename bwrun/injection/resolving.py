@@ -41,7 +41,7 @@ class SecretFile(Struct):
 class Resolved(Struct):
     """What the vault gave."""
 
-    values: dict[str, bytes | None]  # variable → value; None: optional and missing
+    values: dict[str, bytes | None]  # variable → value; None: it is unset, for its field is optional or an item's
     from_items: dict[str, Reference]  # the variables among them that are an item's custom fields
     files: tuple[SecretFile, ...]
     overruled: dict[str, Reference]  # custom fields whose variables -e or --template sets
@@ -126,7 +126,9 @@ def _resolve_items(
     failures: list[FailedReferenceError],
 ) -> tuple[dict[str, bytes | None], dict[str, Reference]]:
     """
-    Return the values and the items of all custom fields, by variable; add what is wrong to `failures`.
+    Return the values (None: it is empty) and the items of all custom fields, by variable.
+
+    Add what is wrong to `failures`.
 
     The variables in `overruled` are set by others: the items that have a field of that name are noted there.
     """
@@ -135,7 +137,7 @@ def _resolve_items(
     for reference in items:
         label = f"--item {reference.item}"
         try:
-            found: Mapping[str, Sensitive] = vault.custom_fields(reference)
+            found: Mapping[str, Sensitive | None] = vault.custom_fields(reference)
         except BwrunError as error:
             failures.append(FailedReferenceError(label, error))
             continue
@@ -154,7 +156,7 @@ def _resolve_items(
             if problem is not None:
                 failures.append(FailedReferenceError(label, problem))
                 continue
-            values[name], owners[name] = value.reveal(), reference
+            values[name], owners[name] = None if value is None else value.reveal(), reference
     return values, owners
 
 

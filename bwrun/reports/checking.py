@@ -101,7 +101,8 @@ def _session_variables(config: Config, session: str) -> tuple[str, ...]:
 
 def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault | None) -> Iterator[Variable]:
     for name, reference in resolved.from_items.items():
-        found = Variable(name, "value", f"--item {reference.item}", tuple(_places(config, name)))
+        kind = "missing" if resolved.values[name] is None else "value"
+        found = Variable(name, kind, f"--item {reference.item}", tuple(_places(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
     for kind, references in (("value", wanted.variables), ("file", wanted.files)):
         for name, reference in references.items():

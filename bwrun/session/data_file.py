@@ -12,7 +12,7 @@ makes the CLI wipe the vault), and, unless asked for, the API key.
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -52,6 +52,7 @@ class SessionData(Struct):
     sync: dict[str, object]
     sync_date: str | None
     server_config: object
+    note: Callable[[str], None]  # is told what of the vault the session lacks
 
 
 def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
@@ -70,7 +71,7 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
     # Without a base URL the CLI would report accesses, with the access token, to bitwarden.com.
-    vault = vault_state(sync, data.keys.private_key, events=data.server.base is not None)
+    vault = vault_state(sync, data.keys.private_key, data.note, events=data.server.base is not None)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
     user = vault | _account_state(data) | _environment_state(data.server)
