@@ -23,6 +23,7 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
+	@$(MAKE) test-long
 	@$(MAKE) test
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
@@ -40,9 +41,10 @@ docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their comman
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
 test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
-	$(PYTEST) -n 3 --dist worksteal $(ARGS) || { \
-		echo "what failed gets a second look, alone: signals and clocks suffer on a machine that is busy"; \
-		$(PYTEST) --last-failed --last-failed-no-failures none $(ARGS); }
+	$(PYTEST) -n 3 --dist worksteal $(ARGS)
+
+test-long: $(VENV)/.ready  ## Run again, with larger counts, the tests that have counts: random kills, properties
+	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
 
 test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
@@ -94,4 +96,4 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast bench bench-libraries smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-long test-fast bench bench-libraries smoke lock clean

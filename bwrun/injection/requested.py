@@ -1,8 +1,8 @@
 """
-What a run wants of the vault, read from its settings and the environment its command would get; nothing is looked up.
+Finding the secrets that a run asks for: references in variables, in templates and in `--item`.
 
-What is read is the environment as it would be, so that a reference which somebody else's value replaces is no
-reference.  All that is wrong is told at once.
+Variables are read from the environment that the command would get. A reference in an env file does not count if the
+caller's environment replaces it. Nothing is looked up in the vault yet; one error reports every malformed reference.
 """
 
 from __future__ import annotations
@@ -17,44 +17,51 @@ from bwrun.base.errors import (
     UsageError,
 )
 from bwrun.base.structs import Struct
-from bwrun.injection.templates import Template, read_template, read_text, split_option
-from bwrun.injection.variable_names import refusal
+from bwrun.injection.templates import Template, parse_template, parse_template_option, read_template_bytes
 from bwrun.references.grammar import SCHEME, Reference, is_reference, parse
 from bwrun.settings.config import Config
+from bwrun.settings.variable_names import why_forbidden
 
-FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
+MAX_FETCHED_ALONE = 10  # items; to fetch more of them one by one takes longer than to fetch the whole vault
 
 
-class Wanted(Struct):
-    """References by what they are for."""
+class RequestedSecrets(Struct):
+    """The references of a run, by what they are for."""
 
-    variables: dict[str, Reference]  # variable → what it is to hold
-    files: dict[str, Reference]  # variable → what the file is to hold whose path it gets
-    items: tuple[Reference, ...]  # whose custom fields become variables
+    variables: dict[str, Reference]  # by the variable that gets the value
+    files: dict[str, Reference]  # by the variable that gets the path of a file with the value
+    items: tuple[Reference, ...]  # of --item: all custom fields become variables
     templates: tuple[Template, ...]
 
     @property
     def references(self) -> list[Reference]:
-        """Return all of them."""
-        in_templates = [spot.reference for template in self.templates for spot in template.spots]
+        """Return all references."""
+        in_templates = [placeholder.reference for template in self.templates for placeholder in template.placeholders]
         return [*self.variables.values(), *self.files.values(), *self.items, *in_templates]
 
     @property
     def makes_files(self) -> bool:
-        """Return whether a directory is needed."""
+        """Return whether the run writes files, so that it needs a directory."""
         return bool(self.files or self.templates)
 
-    def few_ids(self) -> tuple[str, ...]:
-        """Return the ids of the items, if those alone are enough to ask for and few; else nothing."""
+    def ids_to_fetch_alone(self) -> tuple[str, ...]:
+        """
+        Return the ids of the items to fetch one by one; empty if the whole vault has to be fetched.
+
+        Items can be fetched alone if all references name them by id, and if there are no more than MAX_FETCHED_ALONE.
+        """
         ids = dict.fromkeys(reference.item.lower() for reference in self.references)
-        return tuple(ids) if len(ids) <= FEW and all(one.by_ids for one in self.references) else ()
+        return tuple(ids) if len(ids) <= MAX_FETCHED_ALONE and all(one.by_ids for one in self.references) else ()
 
 
-def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | None:
+def find_requested_secrets(config: Config, environment: Mapping[bytes, bytes]) -> RequestedSecrets | None:
     """
-    Return what the run wants, None if it is nothing; `environment` is the command's without any value of the vault.
+    Return the secrets that a run asks for; None if there is no reference and no template.
 
-    Raises UnresolvedReferencesError: with all that is malformed; UsageError, ConfigError.
+    `environment` is the command's environment before any reference is replaced by its value.
+
+    Raises UnresolvedReferencesError: references are malformed; UsageError: an option is wrong; ConfigError: a template
+    cannot be read.
     """
     failures: list[FailedReferenceError] = []
     templates = _read_templates(config, failures)
@@ -70,14 +77,14 @@ def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | 
     items = [_parse_item(text, failures) for text in config.items]
     if failures:
         raise UnresolvedReferencesError(failures)
-    wanted = Wanted(variables, file_references, tuple(one for one in items if one is not None), templates)
-    return wanted if wanted.references or wanted.templates else None
+    requested = RequestedSecrets(variables, file_references, tuple(one for one in items if one is not None), templates)
+    return requested if requested.references or requested.templates else None
 
 
 def _parse_all(texts: Mapping[str, str], failures: list[FailedReferenceError]) -> dict[str, Reference]:
     parsed: dict[str, Reference] = {}
     for name, text in texts.items():
-        why = refusal(name)
+        why = why_forbidden(name)
         if why is not None:
             failures.append(FailedReferenceError(name, InvalidReferenceError(why)))
             continue
@@ -97,18 +104,18 @@ def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | 
         return None
     if reference.field is None:
         return reference
-    whole = InvalidReferenceError(
+    with_field = InvalidReferenceError(
         "`--item` takes an item without a field",
         "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
     )
-    failures.append(FailedReferenceError(label, whole))
+    failures.append(FailedReferenceError(label, with_field))
     return None
 
 
 def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tuple[Template, ...]:
     templates: dict[str, Template] = {}
-    texts: dict[str, bytes] = {}  # each read once: it may be a pipe, or change meanwhile
-    for path, variable, file_name in map(split_option, config.templates):
+    texts: dict[str, bytes] = {}  # each file is read once: it may be a pipe
+    for path, variable, file_name in map(parse_template_option, config.templates):
         if variable in templates or variable in config.assignments:
             raise UsageError(
                 "template",
@@ -116,14 +123,14 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
                 "name another variable after the colon of `--template`",
             )
         if path not in texts:
-            texts[path] = read_text(path)
-        templates[variable], wrong = read_template(path, variable, file_name, texts[path])
+            texts[path] = read_template_bytes(path)
+        templates[variable], wrong = parse_template(path, variable, file_name, texts[path])
         failures += wrong
-    _refuse_same_names(templates.values())
+    _check_file_names(templates.values())
     return tuple(templates.values())
 
 
-def _refuse_same_names(templates: Iterable[Template]) -> None:
+def _check_file_names(templates: Iterable[Template]) -> None:
     names = [template.file_name for template in templates]
     if len(set(names)) != len(names):
         raise UsageError(

@@ -1,8 +1,9 @@
 """
-From credentials to an open vault: log in, then sync and derive at the same time.
+Unlocking the vault: log in, then fetch the vault and derive the keys at the same time.
 
-The network and the KDF run in threads (both release the GIL); this thread imports what comes next and waits, so that
-nothing, not even a hung name service, outlasts the deadline.
+Requests and the key derivation run in threads, which works because both release the GIL. The main thread imports the
+modules that are needed next and waits with the deadline, so that nothing can take longer, not even a DNS server that
+does not answer.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import Credentials
+from bwrun.credentials.finding import PROMPT, ApiKey, Credentials, ask_password_again
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.login.access import Access
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
 from bwrun.network.client import Client
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
     from bwrun.crypto.vault_key import VaultKey
 
 T = TypeVar("T")
-CONFIG_PATIENCE = 1.0  # seconds after everything else
-GRACE = 0.5  # seconds: who waits in a thread knows better what did not answer, and speaks first
+MAX_ATTEMPTS = 3  # at typing the master password
+CONFIG_TIMEOUT = 1.0  # seconds to wait for the server's config when everything else is done
+GRACE = 0.5  # seconds more for a thread to say itself what did not answer
 
 
-class Means(Struct):
-    """What a run works with: whom it tells, how long it may take, how it asks."""
+class LoginContext(Struct):
+    """What all steps of a login use."""
 
     console: Console
     timings: Timings
@@ -46,23 +49,23 @@ class Means(Struct):
     network: Network
 
 
-class Unlocked(Struct):
-    """An open vault: everything a session is made of."""
+class UnlockedVault(Struct):
+    """An unlocked vault, with all that a session is made of."""
 
+    api_key: ApiKey
     login: Login
     sync: dict[str, object]  # as the server sent it
-    is_whole: bool  # False: a few items of the vault alone
-    sync_date: str | None  # the server's clock at the sync: its Date header
-    server_config: object
+    is_whole: bool  # False: only a few items of the vault were fetched
+    sync_date: str | None  # the header Date of the sync
+    server_config: object  # None: it was not asked for, or did not come in time
     keys: AccountKeys
-    wrapped_keys: WrappedAccountKeys  # as the server keeps them
-    key_connector_url: str | None  # the one that was asked
-    device: str
-    client: Client
+    wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
+    key_connector_url: str | None  # the Key Connector that was asked, if any
+    access: Access  # the access token, which a later request may replace
 
 
-def expect_items(network: Network, server: Server, count: int) -> None:
-    """Begin to open the connections over which so many items will be fetched at once, but the login's own."""
+def prepare_connections(network: Network, server: Server, count: int) -> None:
+    """Begin to open the connections for fetching `count` items at once; the connection of the login is used too."""
     for _ in range(min(count, AT_ONCE) - 1):
         network.expect(server.api)
 
@@ -70,37 +73,41 @@ def expect_items(network: Network, server: Server, count: int) -> None:
 def unlock_vault(
     config: Config,
     credentials: Credentials,
-    means: Means,
+    context: LoginContext,
     meanwhile: Callable[[], None],
     items: tuple[str, ...],
-) -> Unlocked:
+) -> UnlockedVault:
     """
-    Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
+    Log in, fetch the vault and unlock it.
 
-    `items`: the ids of the items that are enough; none: the whole vault.
+    `meanwhile` is called while the key derivation runs. `items` are the ids of the items to fetch; if it is empty, the
+    whole vault is fetched.
 
-    Raises NetworkError, ServerError, AuthenticationError, CryptoError.
+    Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
+    not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
     """
-    return _Unlocking(config, credentials, means).run(meanwhile, items)
+    return _Unlocking(config, credentials, context).run(meanwhile, items)
 
 
 class _Unlocking:
-    """The steps, and what they share."""
+    """The steps of `unlock_vault()`, and the values that they share."""
 
-    def __init__(self, config: Config, credentials: Credentials, means: Means) -> None:
+    def __init__(self, config: Config, credentials: Credentials, context: LoginContext) -> None:
         self._config = config
         self._credentials = credentials
-        self._console = means.console
-        self._deadline = means.deadline
-        self._timings = means.timings
+        self._console = context.console
+        self._deadline = context.deadline
+        self._timings = context.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
         with self._timings.phase("import"):
-            proxy = means.network.prepare(config.server.identity)
+            proxy = context.network.prepare(config.server.identity)
         if proxy is not None:
             self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
-        self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
+        self._client = Client(
+            config.server, context.network, config.client_version, context.deadline, context.console.tell
+        )
 
-    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> UnlockedVault:
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
 
         config = self._config
@@ -108,90 +115,112 @@ class _Unlocking:
         if isinstance(login.unlock, KeyConnectorData) and not (
             config.key_connector_url and login.unlock.wrapped_user_key
         ):
-            items = ()  # the whole sync alone says where the Key Connector is, and may alone have the user key
-        sync = self._start("sync", lambda: self._fetch(login, items))
-        user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
+            items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
+        access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
+        sync = self._start("sync", lambda: _fetch(access, login, items))
+        user_key, connector = self._unwrap_user_key(login, access, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
             keys = open_account_keys(user_key, wrapped, user_id)
-        return Unlocked(
+        return UnlockedVault(
+            api_key=self._credentials.api_key,
             login=login,
             sync=fetched.data,
             is_whole=not items,
             sync_date=fetched.date,
-            server_config=None if server_config is None else _if_there(server_config),
+            server_config=None if server_config is None else _result_if_ready(server_config),
             keys=keys,
             wrapped_keys=wrapped,
             key_connector_url=connector,
-            device=self._device,
-            client=self._client,
+            access=access,
         )
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:
-        """Return what the login gives; the server's config, which only a session needs, is asked for beside it."""
+        """Log in; if there will be a session, start to fetch the server's config, which it needs."""
         api_key, server = self._credentials.api_key, self._config.server
         form = login_form(api_key, self._device)
         reply = self._start("token", lambda: self._client.post_token(form, api_key.client_secret))
-        lasts = self._config.session and self._config.mode == RUN
-        server_config = Task(self._client.get_server_config) if lasts else None
+        opens_session = self._config.wants_session and self._config.mode == RUN
+        server_config = Task(self._client.get_server_config) if opens_session else None
         with self._timings.phase("import"):
-            import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)
+            import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
         login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
         self._console.step(f"logged in to {server.name}")
         if login.force_password_reset:
             self._console.warn(
-                "an administrator has reset this account's master password", "set a new one in the web vault"
+                "an administrator has reset this account's master password",
+                "set a new master password in the web vault",
             )
         return login, server_config
 
-    def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
-        if items:
-            return fetch_items(self._client, login.access_token, items, with_profile=login.account_keys.is_partial)
-        return fetch_sync(self._client, login.access_token)
+    def _log_in_again(self, device: str) -> Login:
+        """Log in as another device, to get an access token that no other run invalidates."""
+        self._console.step("the server does not accept the access token: logging in as a device of this run's own")
+        api_key = self._credentials.api_key
+        with self._timings.phase("token"):
+            answer = self._client.post_token(login_form(api_key, device), api_key.client_secret)
+        return read_login(answer, self._credentials, self._config.server)
 
     def _unwrap_user_key(
-        self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
+        self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
-        """Return the user key, and the Key Connector that was asked for what opens it."""
-        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+        """Return the user key, and the address of the Key Connector that was asked for it, if any."""
         from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         unlock, connector = login.unlock, self._config.key_connector_url
         if not isinstance(unlock, UnlockData):
             self._import(import_what_follows)
             self._import(meanwhile)
-            return self._ask_connector(unlock, login.access_token, sync, connector)
-        password = _needed_password(self._credentials)
-        key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
+            return self._ask_connector(unlock, access, sync, connector)
+        key = self._derive(unlock, _required_password(self._credentials))
         self._import(import_what_follows)
         self._import(meanwhile)
         if not sync.is_done():
-            self._import(import_fast_json)  # it is large, or its way is long: this thread has the time
-        try:
-            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
-        except WrongMasterPasswordError:
-            raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+            self._import(import_fast_json)  # the vault is large or the network slow: there is time for the import
+        user_key = self._try_passwords(unlock, key)
         self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector
 
+    def _derive(self, unlock: UnlockData, password: Sensitive) -> Task[VaultKey]:
+        """Begin to derive the master key and to decrypt the user key with it."""
+        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+
+        costly = self._config.allow_costly_kdf
+        return self._start("kdf", lambda: unwrap_user_key(unlock, password, allow_costly=costly))
+
+    def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
+        """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
+        who = f"the key derivation ({_cost(unlock.kdf)})"
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return self._wait(key, who)
+            except WrongMasterPasswordError:
+                typed = self._credentials.master_password_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
+                again = ask_password_again(self._config, self._deadline) if typed else None
+                if again is None:
+                    raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+                key = self._derive(unlock, again.value)
+        raise AssertionError  # the last attempt returns or raises
+
     def _ask_connector(
-        self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
+        self, unlock: KeyConnectorData, access: Access, sync: Task[Fetched], url: str | None
     ) -> tuple[VaultKey, str]:
         from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
-        from bwrun.login.key_connector import ask, url_in  # noqa: PLC0415  (few accounts have one)
+        from bwrun.login.key_connector import fetch_key, find_url  # noqa: PLC0415  (few accounts use a Key Connector)
 
         if url is None:
-            url = url_in(self._wait(sync, origin(self._config.server.api)).data)
+            url = find_url(self._wait(sync, origin(self._config.server.api)).data)
             self._console.step(f"the server names the Key Connector {url}")
-        place = url
+        address = url
         wrapped = unlock.wrapped_user_key
         if wrapped is None:
             wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
         given = wrapped
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, ask(self._client, place, token)))
+        token = access.token
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
@@ -214,7 +243,13 @@ class _Unlocking:
             raise self._deadline.exceeded(who) from None
 
 
-def _needed_password(credentials: Credentials) -> Sensitive:
+def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
+    if items:
+        return fetch_items(access, items, with_profile=login.account_keys.is_partial)
+    return fetch_sync(access)
+
+
+def _required_password(credentials: Credentials) -> Sensitive:
     if credentials.master_password is None:
         raise CredentialError(
             "missing", "BW_PASSWORD is not set, and this account has a master password",
@@ -223,10 +258,10 @@ def _needed_password(credentials: Credentials) -> Sensitive:
     return credentials.master_password
 
 
-def _if_there(server_config: Task[object]) -> object:
-    """Return the server's config, which was asked for long ago; a run does not wait for it."""
+def _result_if_ready(server_config: Task[object]) -> object:
+    """Return the server's config, which was asked for long ago; None if it has not come."""
     try:
-        return server_config.result(CONFIG_PATIENCE)
+        return server_config.result(CONFIG_TIMEOUT)
     except TimeoutError:
         return None
 
@@ -238,10 +273,5 @@ def _cost(kdf: Kdf) -> str:
 
 
 def _password_hints(credentials: Credentials) -> list[str]:
-    hints = [f"check the master password from {credentials.master_password_place}"]
-    value = _needed_password(credentials).reveal()
-    if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
-        hints.append("it is in quotes: remove them if they are not part of the password")
-    if value != value.strip():
-        hints.append("it begins or ends with white space: remove that if it is not part of the password")
-    return hints
+    place = credentials.master_password_place
+    return [f"check the master password from {place}", *credentials.doubts.get("BW_PASSWORD", ())]

@@ -1,8 +1,10 @@
 """
-A bwrun under a bwrun: the outer session is reused, unless another account, server or kind of session is asked for.
+Using the session of the outer bwrun, if this bwrun runs inside another one.
 
-It opened nothing, so it clears nothing.  With no supervision asked for it has
-no need to wait either, and becomes the command in place.
+A nested run needs its own session only for another account, another server, or
+an option that the outer session lacks.  It does not remove a session that it
+did not open.  So, without options for the supervisor, there is nothing to do
+after the command has ended, and this process becomes the command.
 """
 
 from __future__ import annotations
@@ -12,14 +14,14 @@ import stat
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.command.environment import as_inherited, command_environment, may_hold_references
-from bwrun.command.finding import become, find_command
-from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.command.environment import command_environment, has_possible_references, without_interpreter_changes
+from bwrun.command.finding import exec_command, find_command
+from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import find_client_id
 from bwrun.session.outer import Mark, find_outer
 from bwrun.settings.command_line import RUN, Options
 from bwrun.settings.config import Config, load_config
-from bwrun.settings.env_files import AUTOMATIC
+from bwrun.settings.env_files import DEFAULT_ENV_FILE
 from bwrun.settings.sources import SESSION_VARIABLES
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -29,22 +31,22 @@ if TYPE_CHECKING:
 
 def run_in_place(options: Options, console: Console) -> None:
     """
-    Become the command if an outer session can be reused; return if a process of its own has to look closer.
+    Become the command if the outer session is all that it needs; otherwise return, for a run with a worker.
 
-    Raises BwrunError: a setting, an env file or the command is not usable.
+    Raises BwrunError: a setting, an env file or the command cannot be used.
     """
-    environment = as_inherited(os.environ, initial_environment())
+    environment = without_interpreter_changes(os.environ, read_initial_environment())
     if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
     config = load_config(options, environment)
     if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
         return
     session = outer_session(config)
-    if session is None or config.supervision or not config.session:
+    if session is None or config.supervisor_settings or not config.wants_session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if may_hold_references(variables) or config.items or config.templates:
-        return  # references want a vault, which the outer session does not lend
+    if has_possible_references(variables) or config.items or config.templates:
+        return  # resolving references needs a login
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
@@ -55,14 +57,14 @@ def run_in_place(options: Options, console: Console) -> None:
         console.print_lines(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
-    become(file, config.command, variables)
+    exec_command(file, config.command, variables)
 
 
 def outer_session(config: Config) -> dict[str, str] | None:
     """
-    Return the variables of the outer session if this run can use it, None if it needs its own.
+    Return the variables of the outer session if this run can use it, None if it needs its own session.
 
-    Raises CredentialError: the client id that is given is none.
+    Raises CredentialError: the client id is malformed.
     """
     environment = config.sources.environment
     mark = find_outer(environment)
@@ -75,14 +77,14 @@ def _fits(mark: Mark, config: Config) -> bool:
     client_id = find_client_id(config.sources)
     if client_id is not None and client_id.lower() != mark.client_id.lower():
         return False
-    if config.server_given and (config.server.identity, config.server.api) != (mark.identity, mark.api):
+    if config.server_is_set and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
     return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
 
 
 def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
-    """Return whether a look at the settings would use up what can be read only once."""
-    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or AUTOMATIC]
+    """Return whether a file of the settings is a pipe: it can be read only once, and the worker will read it."""
+    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or DEFAULT_ENV_FILE]
     return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
 
 
@@ -90,5 +92,5 @@ def _is_pipe(path: str | None) -> bool:
     try:
         mode = os.stat(path).st_mode if path else stat.S_IFREG
     except (OSError, ValueError):
-        return False  # it is named as missing where it is read
+        return False  # reading it will report the error
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

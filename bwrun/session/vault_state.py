@@ -1,9 +1,9 @@
 """
-The vault as the official CLI keeps it in data.json: /sync's reply, sorted into its state keys.
+The states of data.json that hold the vault.
 
-Made for the state version of @bitwarden/cli 2026.9.0.  What is encrypted stays
-as the server sent it.  Facts from the sources in that package's source map:
-libs/common/src/vault/models/data/*.data.ts, libs/common/src/admin-console/models/data/*.
+Encrypted texts stay as the server sent them.  The facts come from the sources
+of @bitwarden/cli 2026.9.0: libs/common/src/vault/models/data/*.data.ts and
+libs/common/src/admin-console/models/data/*.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Note = Callable[[str], None]  # is told what the session lacks, in words; never 
 
 def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, note: Note, *, events: bool) -> Record:
     """
-    Return the state keys (without `user_<id>_`) of everything that sync brings.
+    Return the states of the vault in `sync`, by their names without `user_<id>_`.
 
-    An organization whose key `private_key` does not open is kept by name, its
-    items and collections are left out.  `events`: whether the CLI may report
-    accesses to items of organizations that want that.
+    If an organization's key cannot be decrypted with `private_key`, its items and
+    collections are left out, and its name stays.  `events` says whether the CLI may
+    report to the server which items of an organization were read.
 
-    Raises ServerError: a part is not what a sync holds.
+    Raises ServerError: a part of `sync` has the wrong type.
     """
     profile = profile_of(sync)
     organizations = _objects(organizations_of(sync), "organizations", note)

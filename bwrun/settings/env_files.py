@@ -1,153 +1,99 @@
 """
-Reading env files, with python-dotenv's parser.
+Reading env files: their entries, and where each stands.
 
-Nothing is expanded: `${HOME}` inside a password is a part of the password.
-A line that is no assignment is an error that names file and line.
+In a file that the user named, a line that is no assignment is an error.
 """
 
 from __future__ import annotations
 
-import errno
-import io
 import os
 import stat
 
+from bwrun.base.console import WarningMessage
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError
-from bwrun.base.reading import read_file
+from bwrun.base.reading import read_file_and_status
 from bwrun.base.structs import Struct
+from bwrun.settings.env_syntax import Entry, Problem, is_cut, parse_simple, parse_with_dotenv
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
-PATIENCE = 60.0  # seconds for an env file that is a pipe
-AUTOMATIC = ".env"
-DIGITS = "0123456789"
-NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + DIGITS)
-VALUE_CHARACTERS = frozenset(map(chr, range(ord("!"), ord("~") + 1))) - frozenset("'\"#\\`")
-
-Entry = tuple[str, str, int]  # name, value, line
+PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the file is a pipe
+DEFAULT_ENV_FILE = ".env"  # read if it exists and no other file is named
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class EnvFile(Struct):
-    """An env file: its entries as they stand there, the last of a name winning."""
+    """The entries of an env file; of two entries with the same name the last one counts."""
 
     path: str
-    automatic: bool  # found as .env in the working directory, not named by anybody
+    is_default: bool  # it is the `.env` that bwrun found by itself; nobody named it
     mode: int  # permission bits
     values: dict[str, str]
-    lines: dict[str, int]
+    lines: dict[str, int]  # the line of each entry, from 1
+    text: str = ""
+    warnings: tuple[WarningMessage, ...] = ()
 
     def place(self, name: str) -> str:
-        """Return where `name` stands, for messages."""
+        """Return file and line of the entry `name`, for messages."""
         return f"`{self.path}` line {self.lines[name]}"
+
+    def is_cut(self, name: str) -> bool:
+        """Return whether the value of `name` was cut at ` #`."""
+        return is_cut(self.text, self.lines[name])
 
 
 def read_env_file(path: str) -> EnvFile:
     """
-    Read a file that was named by the user.
+    Read a file that the user named.
 
-    Raises ConfigError: it is missing, unreadable, too large, or a line is no assignment.
+    Raises ConfigError: it is missing, unreadable, too large, not UTF-8, or a line is not an assignment.
     """
-    data, mode = _read(path)
-    return _parse(path, data, mode, automatic=False)
+    text, status = read_text(path)
+    entries, problems = parse_text(text)
+    if problems:
+        line, what, hint = problems[0]
+        raise ConfigError("env-file-syntax", f"`{path}` line {line} {what}", hint)
+    return make_env_file(path, text, stat.S_IMODE(status.st_mode), entries)
 
 
-def find_env_file() -> EnvFile | None:
+def read_text(path: str) -> tuple[str, os.stat_result]:
     """
-    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+    Return a file's text and its status.
 
-    Raises ConfigError, as read_env_file().
+    Raises ConfigError: it is missing, unreadable, too large, or not UTF-8.
     """
     try:
-        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
-            return None
+        data, status = read_file_and_status(path, MAX_SIZE + 1, Deadline(PIPE_TIMEOUT))
     except OSError as error:
-        # EACCES is the directory's: there is no `.env` that this user could see.
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
-            return None
-    data, mode = _read(AUTOMATIC)
-    return _parse(AUTOMATIC, data, mode, automatic=True)
-
-
-def _read(path: str) -> tuple[bytes, int]:
-    try:
-        mode = stat.S_IMODE(os.stat(path).st_mode)
-        data = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
-    except OSError as error:
-        raise ConfigError("env-file", f"cannot read the env file `{path}`: {os.strerror(error.errno or 0)}") from None
+        raise unreadable(path, error) from None
     except ValueError:
         raise ConfigError("env-file", "the name of an env file contains a NUL byte") from None
     if len(data) > MAX_SIZE:
         raise ConfigError(
             "env-file", f"the env file `{path}` is larger than {MAX_SIZE >> 20} MiB", "check that it is an env file"
         )
-    return data, mode
+    if data.startswith(UTF_16):
+        raise ConfigError("env-file", f"the env file `{path}` is encoded in UTF-16", "save it in UTF-8")
+    # Bytes that are not UTF-8 reach the command unchanged.
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape"), status
 
 
-def _parse(path: str, data: bytes, mode: int, *, automatic: bool) -> EnvFile:
-    # Bytes that are no UTF-8 reach the command as they are.
-    text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    entries = parse_plain(text)
-    if entries is None:
-        entries = parse_any(text, path)
-    return EnvFile(
-        path, automatic, mode,
-        {name: value for name, value, _ in entries}, {name: line for name, _, line in entries},
-    )  # fmt: skip
+def unreadable(path: str, error: OSError) -> ConfigError:
+    """Return the error for a file that cannot be read."""
+    return ConfigError("env-file", f"cannot read the env file `{path}`: {os.strerror(error.errno or 0)}")
 
 
-def parse_plain(text: str) -> list[Entry] | None:
-    """
-    Return the entries of a file that leaves nothing to interpret, None for any other.
-
-    That is most of them, and python-dotenv takes 35 ms to import.  Its reading of such a file is the same: comments
-    and `NAME=value`, an `export` and a comment round it or not, and no quotes, backslashes or spaces in the value.
-    """
-    entries: list[Entry] = []
-    if "\r" in text:
-        return None
-    for number, line in enumerate(text.split("\n"), 1):
-        if line.startswith("#") or not line.strip(" \t"):
-            continue
-        name, equals, value = line.removeprefix("export ").partition("=")
-        if "#" in value:
-            value, _, _ = value.partition("#")
-            if not value.endswith((" ", "\t")) or not value.strip(" \t"):
-                return None
-            value = value.rstrip(" \t")
-        if not equals or not name or name[0] in DIGITS or not NAME_CHARACTERS.issuperset(name):
-            return None
-        if not VALUE_CHARACTERS.issuperset(value):
-            return None
-        entries.append((name, value, number))
-    return entries
+def parse_text(text: str) -> tuple[list[Entry], list[Problem]]:
+    """Return the entries of a file, and the lines that are none."""
+    plain = parse_simple(text)
+    return (plain, []) if plain is not None else parse_with_dotenv(text)
 
 
-def parse_any(text: str, path: str) -> list[Entry]:
-    """
-    Return the entries of any env file, as python-dotenv reads it; `path` is for messages.
-
-    Raises ConfigError: a line is no assignment.
-    """
-    from dotenv.parser import parse_stream  # noqa: PLC0415  (35 ms: only where there is something to interpret)
-
-    entries: list[Entry] = []
-    for binding in parse_stream(io.StringIO(text)):
-        line = binding.original.line + _leading_lines(binding.original.string)
-        if binding.error:
-            raise ConfigError(
-                "env-file-syntax", f"`{path}` line {line} is not `NAME=value`",
-                "put quotes around a value that contains spaces, quotes or `#`",
-            )  # fmt: skip
-        if binding.key is None or binding.value is None:
-            continue
-        if not binding.key or "=" in binding.key:
-            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a name cannot be empty or contain `=`")
-        if "\0" in binding.key + binding.value:
-            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a value cannot contain a NUL byte")
-        entries.append((binding.key, binding.value, line))
-    return entries
-
-
-def _leading_lines(text: str) -> int:
-    """Count the empty lines that python-dotenv counts as a part of the assignment after them."""
-    return text[: len(text) - len(text.lstrip())].count("\n")
+def make_env_file(
+    path: str, text: str, mode: int, entries: list[Entry], warnings: tuple[WarningMessage, ...] | None = None
+) -> EnvFile:
+    """Return the file; one with `warnings`, none among them too, was found and not named."""
+    values, lines = {}, {}
+    for name, value, line in entries:
+        values[name], lines[name] = value, line
+    return EnvFile(path, warnings is not None, mode, values, lines, text, warnings or ())

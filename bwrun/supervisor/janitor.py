@@ -1,12 +1,14 @@
 """
-The janitor: a process that exists for the supervisor's `kill -9`.
+The janitor: a process that ends the command and removes the session if the supervisor is killed (`kill -9`).
 
-It lives in a session of its own, under another name, and holds nothing but the
-read end of a pipe, the command's pidfd and the paths where the session may be.
+It has a process session and a name of its own, so that a signal for bwrun does not reach it. It holds the read end of a
+pipe from the supervisor, the command's pidfd, and the paths where the session's directory may be.
 
-    pipe ends without DONE     the supervisor is gone: TERM and CONT to the command, 5 s, KILL; remove the directory
-    command ended, no DONE     after 0.2 s CONT to the supervisor (it may be stopped); after 5 s remove the directory
-    DONE                       end
+    the pipe is closed without DONE   the supervisor is dead: send TERM and CONT to the command, KILL after 5 s, then
+                                      remove the directory
+    the command ended without DONE    after 0.2 s send CONT to the supervisor, which may be stopped; after 5 s more
+                                      remove the directory
+    DONE                              the supervisor has removed the directory: end
 """
 
 from __future__ import annotations
@@ -15,32 +17,32 @@ import os
 import select
 
 from bwrun.base import prctl, signals
-from bwrun.supervisor import directory, proc
+from bwrun.supervisor import directory, processes
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-GRACE = 5000  # milliseconds between TERM and KILL
-NUDGE_AFTER = 200  # milliseconds that the supervisor has to say DONE once the command ended
+GRACE = 5000  # milliseconds between TERM and KILL, and for a supervisor that was continued
+NUDGE_AFTER = 200  # milliseconds after the command's end until the supervisor gets CONT
 REMOVE_TRIES = 50
-REMOVE_PAUSE = 100  # milliseconds
+REMOVE_PAUSE = 100  # milliseconds between two tries
 
 
 class Janitor:
-    """The supervisor's side: started before the directory exists, released when it is gone."""
+    """The supervisor's side of the janitor, which is started before the directory is made."""
 
     def __init__(self, pid: int, pipe: int) -> None:
-        """`pipe` is the write end whose closing tells the supervisor's death."""
+        """`pipe` is the write end of the pipe to the janitor; the kernel closes it when the supervisor dies."""
         self.pid = pid
         self.pipe = pipe
 
     @classmethod
     def start(cls, paths: list[str], worker: int) -> Janitor:
         """
-        Fork the janitor and wait until it stands.
+        Fork the janitor, and wait until it watches. `paths` are where the session's directory may be.
 
-        Raises OSError: no process, or the janitor did not come up.
+        Raises OSError: the system allows no more processes or descriptors, or the janitor did not start.
         """
         supervisor = os.getpid()
         read_end, write_end = os.pipe()
@@ -48,7 +50,7 @@ class Janitor:
         pid = os.fork()
         if pid == 0:
             try:
-                _watch(read_end, ready_write, paths, worker, supervisor)
+                _run_janitor(read_end, ready_write, paths, worker, supervisor)
             finally:
                 os._exit(1)
         os.close(read_end)
@@ -60,12 +62,12 @@ class Janitor:
         return cls(pid, write_end)
 
     def release(self, *, cleared: bool) -> None:
-        """Say DONE and reap; without `cleared` leave the directory to the janitor, which goes on trying."""
+        """Send DONE and reap the janitor; if the directory is not `cleared`, let the janitor go on trying instead."""
         if cleared:
             try:
                 os.write(self.pipe, b"DONE")
             except OSError:
-                pass  # it was killed; nothing is left to do for it
+                pass  # it was killed
         os.close(self.pipe)
         if cleared:
             try:
@@ -74,19 +76,20 @@ class Janitor:
                 pass
 
 
-def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int) -> NoReturn:
+def _run_janitor(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int) -> NoReturn:
+    """Watch supervisor and command, and clear if the supervisor does not. This runs in the janitor's process."""
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     os.setsid()
     os.chdir("/")
-    proc.rename("session-janitor", command_line=True)
-    prctl.hide_memory()  # after it: renaming needs /proc/self/mem
-    proc.close_all_but(pipe, ready)
-    proc.to_null(0, 1, 2)
+    processes.set_name("session-janitor", command_line=True)
+    prctl.hide_memory()  # after set_name(), which writes to /proc/self/mem
+    processes.close_all_but(pipe, ready)
+    processes.redirect_to_null(0, 1, 2)
     try:
         command: int | None = os.pidfd_open(worker)
     except (OSError, AttributeError):
-        command = None  # an old kernel, or not Linux: only the pipe is watched
-    started = proc.start_time(worker)
+        command = None  # no pidfds here: only the pipe is watched
+    started = processes.start_time(worker)
     os.write(ready, b"r")
     os.close(ready)
 
@@ -102,7 +105,7 @@ def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int
 
 
 def _supervisor_cleared(pipe: int, command: int | None, supervisor: int) -> bool:
-    """Wait; return True for DONE, False when the supervisor is gone or does not clear."""
+    """Wait until DONE comes (True), or until the supervisor is dead or does not clear in time (False)."""
     poll = select.poll()
     poll.register(pipe, select.POLLIN | select.POLLHUP)
     if command is not None:
@@ -126,6 +129,7 @@ def _supervisor_cleared(pipe: int, command: int | None, supervisor: int) -> bool
 
 
 def _end_command(pid: int, started: str, pidfd: int | None) -> None:
+    """End the command if it still runs; `started` is its start time, for systems without pidfds."""
     if _ended(pid, started, pidfd, 0):
         return
     _send(signals.SIGTERM, pid, started, pidfd)
@@ -139,20 +143,20 @@ def _send(number: int, pid: int, started: str, pidfd: int | None) -> None:
     try:
         if pidfd is not None:
             signals.pidfd_send_signal(pidfd, number)
-        elif proc.alive(pid, started):
+        elif processes.is_alive(pid, started):
             os.kill(pid, number)
     except OSError:
-        pass  # gone already, or another user's by now
+        pass  # it has ended, or belongs to another user by now
 
 
 def _ended(pid: int, started: str, pidfd: int | None, timeout: int) -> bool:
-    """Wait up to `timeout` milliseconds for the command's end; return whether it came."""
+    """Wait up to `timeout` milliseconds for the command to end; return whether it ended."""
     if pidfd is not None:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         return bool(poll.poll(timeout))
     for _ in range(timeout // REMOVE_PAUSE + 1):
-        if not proc.alive(pid, started):
+        if not processes.is_alive(pid, started):
             return True
         select.poll().poll(REMOVE_PAUSE)
     return False
