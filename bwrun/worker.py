@@ -143,6 +143,9 @@ class Worker:
             resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
         self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
         self._console.step(f"resolved {len(requested.references)} reference(s)")
+        for name, item in resolved.from_items.items():
+            if resolved.values[name] is None:
+                self._console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
         return resolved
 
     def _open_session(self, unlocked: UnlockedVault, directory: str) -> dict[str, str]:
@@ -152,7 +155,7 @@ class Worker:
 
         config = self._config
         with self._timings.phase("write"):
-            data = collect_session_data(config, unlocked)
+            data = collect_session_data(config, unlocked, self._console)
             session = open_session(directory, data, unlocked.api_key.client_id, config.ca_files, renews=config.renew)
         self._console.step(f"wrote the session to {directory}")
         if config.renew:
@@ -194,7 +197,7 @@ class Worker:
             from bwrun.session.opening import try_session  # noqa: PLC0415
 
             with self._timings.phase("write"):
-                session = try_session(collect_session_data(self._config, unlocked))
+                session = try_session(collect_session_data(self._config, unlocked, self._console))
         if plan.file is not None:
             environment = environment_without_secrets(self._config, session, self._caller.supervisor)
             if resolved:

@@ -32,7 +32,7 @@ ROOMS: dict[str, set[str]] = {
     "vault": {"base", "crypto", "references"},
     "login": {"base", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "login", "references", "settings", "vault"},
-    "session": {"base", "command", "credentials", "crypto", "login", "settings", "supervisor", "vault"},
+    "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
     "planning": {"base", "command", "injection", "login", "session", "settings"},

@@ -41,7 +41,7 @@ class SecretFile(Struct):
 class ResolvedSecrets(Struct):
     """The values from the vault, and the files to be written."""
 
-    values: dict[str, bytes | None]  # by variable; None: it is in --optional, and its item or field is missing
+    values: dict[str, bytes | None]  # by variable; None: unset, because its item or field is missing
     from_items: dict[str, Reference]  # the items of --item, by the variables of `values` that they set
     files: tuple[SecretFile, ...]
     overridden: dict[str, Reference]  # items of --item, by the variables that -e or --template sets instead
@@ -130,7 +130,7 @@ def _resolve_items(
     failures: list[FailedReferenceError],
 ) -> tuple[dict[str, bytes | None], dict[str, Reference]]:
     """
-    Return the values of all custom fields of `items`, and the item of each, by variable.
+    Return the values of all custom fields of `items`, and the item of each, by variable; None: the field is empty.
 
     The keys of `overridden` are variables that other options set; the item that has a field of that name is stored as
     the value there. Errors are added to `failures`.
@@ -140,7 +140,7 @@ def _resolve_items(
     for reference in items:
         label = f"--item {reference.item}"
         try:
-            found: Mapping[str, Sensitive] = vault.custom_fields(reference)
+            found: Mapping[str, Sensitive | None] = vault.custom_fields(reference)
         except BwrunError as error:
             failures.append(FailedReferenceError(label, error))
             continue
@@ -159,7 +159,7 @@ def _resolve_items(
             if problem is not None:
                 failures.append(FailedReferenceError(label, problem))
                 continue
-            values[name], owners[name] = value.reveal(), reference
+            values[name], owners[name] = None if value is None else value.reveal(), reference
     return values, owners
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
@@ -30,6 +32,7 @@ class SessionData(Struct):
     sync: dict[str, object]  # the vault, in the form of a reply to GET /sync
     sync_date: str | None  # the `Date` header of that reply
     server_config: object  # the reply to GET /config, None if there was none
+    note: Callable[[str], None]  # gets a message, without a value, for each part of the vault that the session lacks
 
 
 class EncodedSession(Struct):

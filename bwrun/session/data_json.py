@@ -76,7 +76,7 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     profile = profile_of(sync)
     # The CLI reports which items were read to the server's base URL. Without one, it would send that, with the access
     # token, to bitwarden.com.
-    vault = vault_state(sync, data.keys.private_key, events=data.server.base is not None)
+    vault = vault_state(sync, data.keys.private_key, data.note, events=data.server.base is not None)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
     user = vault | _account_state(data) | _environment_state(data.server)

@@ -96,7 +96,7 @@ def session(recorded: Recorded, tmp_path: Path) -> Session:
         access_token=login.access_token, api_key=None, unlock=login.unlock,
         keys=open_account_keys(user_key, login.account_keys),
         wrapped_keys=login.account_keys, key_connector_url=None, sync=recorded.sync, sync_date=None,
-        server_config=recorded.config,
+        server_config=recorded.config, note=lambda _: None,
     )  # fmt: skip
     variables = open_session(str(tmp_path), data, "user.x", ())
     return Session(tmp_path, variables, json.loads((tmp_path / "data.json").read_bytes()))

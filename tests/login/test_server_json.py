@@ -129,6 +129,7 @@ def write(data: Json, login: Login, user_key: VaultKey) -> Json:
         sync=data,
         sync_date=None,
         server_config=None,
+        note=lambda _: None,
     )
     return cast("Json", json.loads(write_data(session, SymmetricKey.from_bytes(bytes(64)))))
 

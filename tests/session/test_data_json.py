@@ -98,7 +98,7 @@ DATA = SessionData(
     server=find_server("https://vault.example/path", None, None), device="a-device", user_id=USER,
     email="ada@example.com", access_token=Sensitive(b"a.token.x"), api_key=None,
     unlock=UnlockData(Pbkdf2(600_000), "a-salt", "2.wrapped"), **account(WrappedAccountKeys(PRIVATE_KEY)),
-    key_connector_url=None, sync=sync(), sync_date=None, server_config=None,
+    key_connector_url=None, sync=sync(), sync_date=None, server_config=None, note=lambda _: None,
 )  # fmt: skip
 
 
