@@ -39,13 +39,22 @@ types: $(VENV)/.ready  ## Check the types, of the tests too
 docs: $(VENV)/.ready  ## Check that what the README says is so
 	$(PYTEST) -q tests/test_docs.py
 
-test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
+test: $(VENV)/.ready $(CLI) network-tools  ## Run all tests; ARGS="-k name" chooses
 	$(PYTEST) -n 3 --dist worksteal $(ARGS) || { \
 		echo "what failed gets a second look, alone: signals and clocks suffer on a machine that is busy"; \
 		$(PYTEST) --last-failed --last-failed-no-failures none $(ARGS); }
 
-test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
+test-fast: $(VENV)/.ready network-tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
+
+# Some tests make a network of their own.
+network-tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; command -v ip >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends iproute2; \
+	else \
+		echo "ip is missing (Debian: iproute2): the tests with networks of their own will be skipped"; \
+	fi
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -94,4 +103,4 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast bench bench-libraries smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-fast network-tools bench bench-libraries smoke lock clean

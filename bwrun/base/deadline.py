@@ -23,9 +23,9 @@ class Deadline:
         """Return the seconds that are left, 0 or less when it is over."""
         return self._end - time.monotonic()
 
-    def exceeded(self, waiting_for: str) -> NetworkError:
-        """Return the error for a time that ran out."""
+    def exceeded(self, waiting_for: str, addition: str = "") -> NetworkError:
+        """Return the error for a time that ran out; `addition` ends its message."""
         return NetworkError(
-            "timeout", f"{waiting_for} did not answer within {self.seconds:g} s",
+            "timeout", f"{waiting_for} did not answer within {self.seconds:g} s{addition}",
             "check the connection and the server's address, or allow more with --timeout",
         )  # fmt: skip

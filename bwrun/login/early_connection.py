@@ -10,27 +10,23 @@ from bwrun.settings.config import Config
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
-    from _socket import socket
-
     from bwrun.base.console import Console
-    from bwrun.base.tasks import Task
     from bwrun.base.timings import Timings
     from bwrun.login.unlocking import Means
+    from bwrun.network.dialing import Dial
 
 
-def dial_early(config: Config) -> Task[socket] | None:
+def dial_early(config: Config) -> Dial | None:
     """Begin to connect, if nobody has to be asked for anything before the login."""
     if has_proxy() or not are_at_hand(config):
         return None
-    from bwrun.network.dialing import dial  # noqa: PLC0415
+    from bwrun.network.dialing import Dial  # noqa: PLC0415
 
     place = split_url(config.server.identity)
-    return dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
+    return Dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
 
 
-def reach_out(
-    config: Config, dialed: Task[socket] | None, items: tuple[str, ...], console: Console, timings: Timings
-) -> Means:
+def reach_out(config: Config, dialed: Dial | None, items: tuple[str, ...], console: Console, timings: Timings) -> Means:
     """
     Go on to connect, and import what a login needs; `items`: those that will be fetched alone.
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
+# Seconds after the deadline.  Requests keep the deadline themselves, and their errors say more than "did not answer".
+GRACE = 1.0
 
 
 class Means(Struct):
@@ -162,7 +164,7 @@ class _Unlocking:
         if not sync.is_done():
             self._import(import_fast_json)  # it is large, or its way is long: this thread has the time
         try:
-            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
+            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})", grace=0.0)
         except WrongMasterPasswordError:
             raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
         self._console.step(f"unlocked with the master password ({_cost(unlock.kdf)})")
@@ -194,9 +196,9 @@ class _Unlocking:
 
         return Task(timed)
 
-    def _wait(self, task: Task[T], who: str) -> T:
+    def _wait(self, task: Task[T], who: str, grace: float = GRACE) -> T:
         try:
-            return task.result(max(0.0, self._deadline.left()))
+            return task.result(max(0.0, self._deadline.left()) + grace)
         except TimeoutError:
             raise self._deadline.exceeded(who) from None
 

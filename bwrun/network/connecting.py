@@ -1,7 +1,8 @@
 """
-Sockets to a server, with TLS, opened ahead of the request where that can be.
+Connections to a server, with TLS where the URL says https.
 
-Apart from `direct`, which imports `http.client`: a handshake goes on while that is imported.
+A connection can be opened before it is needed.  This module does not import `http.client` (that is what `direct` is
+for), so that the first handshake goes on while `http.client` is imported.
 """
 
 from __future__ import annotations
@@ -10,12 +11,13 @@ import _socket
 import os
 import socket
 import ssl
+from time import monotonic
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
 from bwrun.base.urls import PORTS, split_url
-from bwrun.network.dialing import connect
+from bwrun.network.dialing import ATTEMPT_DELAY, Dial, NoConnectionError
 from bwrun.network.tls import full_context, is_unknown_issuer, issuer_of, make_context
 from bwrun.network.transport import Kind, TransportError
 
@@ -33,11 +35,11 @@ class Connector:
         self._context: Task[ssl.SSLContext] | None = None
         self._early: list[tuple[Place, Task[socket.socket]]] = []
 
-    def prepare(self, place: Place, dialed: Task[_socket.socket] | None) -> None:
+    def prepare(self, place: Place, dialed: Dial | None) -> None:
         """
-        Begin to open a connection that will be wanted, where it is `dialed` already on that.
+        Begin to open a connection that will be needed; `dialed` is its TCP connection, if that has begun already.
 
-        Raises SessionError: there can be no more threads.
+        Raises SessionError: no more threads can be started.
         """
         self._begin_context()
         first = not self._early
@@ -52,7 +54,7 @@ class Connector:
 
     def open(self, place: Place) -> socket.socket:
         """
-        Return a connection that is open, and on which nothing was sent yet.
+        Return an open connection on which nothing has been sent yet.
 
         Raises TransportError; ConfigError: a CA file holds no certificate.
         """
@@ -63,16 +65,16 @@ class Connector:
         return self._open(place, None)
 
     def context(self) -> ssl.SSLContext:
-        """Return what connections are secured with. Raises ConfigError: a CA file holds no certificate."""
+        """Return the TLS settings of all connections. Raises ConfigError: a CA file holds no certificate."""
         return self._begin_context().result()
 
     def _begin_context(self) -> Task[ssl.SSLContext]:
-        """Read the certificates that are trusted, once, while a connection is made."""
+        """Begin to read the trusted certificates, once, while a connection is being opened."""
         if self._context is None:
             self._context = Task(lambda: make_context(self._ca_files))
         return self._context
 
-    def _open(self, place: Place, dialed: Task[_socket.socket] | None) -> socket.socket:
+    def _open(self, place: Place, dialed: Dial | None) -> socket.socket:
         scheme, host, port = place
         plain = self._connect(host, port, dialed)
         if scheme != "https":
@@ -88,14 +90,21 @@ class Connector:
         except ssl.SSLCertVerificationError as error:
             raise _untrusted(error, host, port) from None
 
-    def _connect(self, host: str, port: int, dialed: Task[_socket.socket] | None) -> socket.socket:
+    def _connect(self, host: str, port: int, dialed: Dial | None) -> socket.socket:
+        left = max(0.001, self._deadline.left())
         try:
-            raw = connect(host, port, max(0.001, self._deadline.left())) if dialed is None else dialed.result()
+            raw = _finish(dialed or Dial(host, port, left), monotonic() + left)
             return socket.socket(fileno=raw.detach())
+        except NoConnectionError as error:
+            if error.timed_out:
+                raise TransportError(Kind.TIMEOUT, tried=error.tried) from None
+            why = ", ".join(dict.fromkeys(map(os.strerror, error.errors)))
+            raise TransportError(Kind.UNREACHABLE, why, tried=error.tried) from None
         except TimeoutError:
-            raise TransportError(Kind.TIMEOUT) from None
-        except socket.gaierror:
-            raise TransportError(Kind.DNS) from None
+            raise TransportError(Kind.LOOKUP_TIMEOUT) from None
+        except socket.gaierror as error:
+            silent = error.errno == socket.EAI_AGAIN
+            raise TransportError(Kind.DNS, "the name service does not answer" if silent else "") from None
         except OSError as error:
             raise TransportError(Kind.UNREACHABLE, os.strerror(error.errno or 0)) from None
         except (UnicodeError, OverflowError, ValueError):
@@ -121,11 +130,27 @@ class Connector:
             plain.close()  # a secured one has taken it over
 
 
+def _finish(dial: Dial, end: float) -> _socket.socket:
+    """
+    Return the connection; where its name is looked up slowly, also try other ways to look it up.
+
+    Raises TimeoutError: the name service has not answered at `end`; otherwise as `dial.result()`.
+    """
+    try:
+        return dial.result(ATTEMPT_DELAY)
+    except TimeoutError:
+        if dial.is_looked_up:
+            return dial.result()  # it ends in time by itself
+    from bwrun.network.slow_lookup import first_connection  # noqa: PLC0415  (most names are looked up sooner)
+
+    return first_connection(dial, end)
+
+
 def place_of(url: str) -> Place:
     """
-    Return scheme, host and port.
+    Return the scheme, host and port of a URL.
 
-    Raises TransportError: it is no URL of a server.
+    Raises TransportError: it is not an http or https URL.
     """
     try:
         parts = split_url(url)

@@ -11,8 +11,11 @@ from bwrun.settings.servers import origin
 def network_failure(error: TransportError, url: str, deadline: Deadline, tries: int) -> BwrunError:
     """Return the error for a request to `url` that got no answer, in `tries` tries."""
     host, why = origin(url), error.detail
+    tried = f" ({error.tried} addresses tried)" if error.tried > 1 else ""
     if error.kind is Kind.TIMEOUT:
-        return deadline.exceeded(host)
+        return deadline.exceeded(host, tried)
+    if error.kind is Kind.LOOKUP_TIMEOUT:
+        return deadline.exceeded(f"the name service, asked for {host},")
     if error.kind is Kind.TOO_LARGE:
         return ServerError("too-large", f"{host} sends more than {MAX_SIZE >> 20} MiB")
     if error.kind is Kind.UNTRUSTED:
@@ -23,7 +26,11 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
         )  # fmt: skip
     return {
         Kind.BROKEN: NetworkError("interrupted", f"{host} broke off the connection, {tries} times", "try again later"),
-        Kind.DNS: NetworkError("dns", f"the name {host} cannot be found", "check --server and the name service"),
+        Kind.DNS: NetworkError(
+            "dns",
+            f"the name {host} cannot be found" + (f": {why}" if why else ""),
+            "check --server and the name service",
+        ),
         Kind.PROXY_ADDRESS: NetworkError("proxy", "a proxy variable holds no usable address", "check https_proxy"),
         Kind.PROXY_GONE: NetworkError("proxy", f"cannot connect to the proxy in front of {host}", "check https_proxy"),
         Kind.PROXY_REFUSES: NetworkError(
@@ -33,7 +40,9 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
             "tls", f"no secure connection to {host}: {why}", "is it https that is spoken at that port?"
         ),
         Kind.UNREACHABLE: NetworkError(
-            "unreachable", f"cannot connect to {host}" + (f": {why}" if why else ""), "check --server and the network"
+            "unreachable",
+            f"cannot connect to {host}" + (f": {why}" if why else "") + tried,
+            "check --server and the network",
         ),
         Kind.UNREADABLE: NetworkError("interrupted", f"what {host} sends cannot be read ({why})", "try again later"),
         Kind.URL: NetworkError("url", f"`{url}` is no URL that can be asked", "check --server"),

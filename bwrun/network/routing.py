@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import _socket
-
 from bwrun.base.deadline import Deadline
-from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
 from bwrun.network.connecting import Connector, place_of
+from bwrun.network.dialing import Dial
 from bwrun.network.proxies import has_proxy
 from bwrun.network.transport import Transport
 
@@ -21,7 +19,7 @@ class Network:
         self._deadline = deadline
         self._connector = None if has_proxy() else Connector(ca_files, deadline, timings)
 
-    def expect(self, url: str, dialed: Task[_socket.socket] | None = None) -> None:
+    def expect(self, url: str, dialed: Dial | None = None) -> None:
         """
         Begin to open a connection to where `url` is, which will be asked soon; it may be `dialed` already.
 

@@ -24,7 +24,8 @@ class Kind(Enum):
     """Why there is no answer."""
 
     BROKEN = auto()  # the connection ended early: worth another try
-    DNS = auto()
+    DNS = auto()  # the name has no address
+    LOOKUP_TIMEOUT = auto()  # the name service has not answered by the deadline
     PROXY_ADDRESS = auto()
     PROXY_GONE = auto()
     PROXY_REFUSES = auto()
@@ -40,12 +41,18 @@ class Kind(Enum):
 class TransportError(Exception):
     """There is no answer."""
 
-    def __init__(self, kind: Kind, detail: str = "", issuer: str = "") -> None:
-        """`detail`: the system's or the library's word for it; `issuer`: whose certificate is not trusted, if known."""
+    def __init__(self, kind: Kind, detail: str = "", issuer: str = "", tried: int = 1) -> None:
+        """
+        Say how it failed.
+
+        `detail`: the system's or the library's word for it; `issuer`: who issued a certificate that is not trusted, if
+        known; `tried`: the number of addresses to which a connection was tried.
+        """
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
         self.issuer = issuer
+        self.tried = tried
 
 
 class Transport(Protocol):

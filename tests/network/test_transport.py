@@ -50,7 +50,8 @@ KINDS = {
 }
 CODES = {
     Kind.BROKEN: ("network.interrupted", f"{BASE} broke off the connection, 4 times"),
-    Kind.DNS: ("network.dns", f"the name {BASE} cannot be found"),
+    Kind.DNS: ("network.dns", f"the name {BASE} cannot be found: <detail>"),
+    Kind.LOOKUP_TIMEOUT: ("network.timeout", f"the name service, asked for {BASE}, did not answer within 0.01 s"),
     Kind.PROXY_ADDRESS: ("network.proxy", "a proxy variable holds no usable address"),
     Kind.PROXY_GONE: ("network.proxy", f"cannot connect to the proxy in front of {BASE}"),
     Kind.PROXY_REFUSES: ("network.proxy", f"the proxy does not let through to {BASE}"),
@@ -137,6 +138,7 @@ def test_a_broken_connection_is_tried_again() -> None:
 def test_message_without_a_detail() -> None:
     """A system that gives no reason leaves no loose end."""
     assert failure(TransportError(Kind.UNREACHABLE), 1).message == f"cannot connect to {BASE}"
+    assert failure(TransportError(Kind.DNS), 1).message == f"the name {BASE} cannot be found"
 
 
 def caused(cause: BaseException, by: type[Exception] = httpx.ConnectError) -> Exception:

@@ -30,7 +30,8 @@ SLOW = {
 }  # fmt: skip
 # Ours that only some runs need, or that can wait until the key derivation needs a core and not the interpreter.
 OURS_LATER = {
-    "bwrun.credentials.password_command", "bwrun.helpers", "bwrun.injection.resolving", "bwrun.references",
+    "bwrun.credentials.password_command", "bwrun.helpers", "bwrun.injection.resolving", "bwrun.network.slow_lookup",
+    "bwrun.references",
     "bwrun.session.data_file", "bwrun.session.opening", "bwrun.session.rewriting", "bwrun.session.vault_state",
     "bwrun.vault",
 }  # fmt: skip
