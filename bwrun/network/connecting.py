@@ -18,7 +18,7 @@ from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
 from bwrun.base.urls import PORTS, split_url
 from bwrun.network.dialing import ATTEMPT_DELAY, Dial, NoConnectionError
-from bwrun.network.tls import full_context, is_unknown_issuer, issuer_of, make_context
+from bwrun.network.tls import full_context, is_unknown_issuer, make_context
 from bwrun.network.transport import Kind, TransportError
 
 Place = tuple[str, str, int]  # scheme, host, port
@@ -83,12 +83,12 @@ class Connector:
             return self._secure(plain, host, self.context())
         except ssl.SSLCertVerificationError as error:
             if not is_unknown_issuer(error):
-                raise _untrusted(error, host, port) from None
+                raise self._untrusted(error, host, port) from None
         try:
             # The context looks into the directory of certificates alone; the bundle beside it may have more.
             return self._secure(self._connect(host, port, None), host, full_context(self._ca_files))
         except ssl.SSLCertVerificationError as error:
-            raise _untrusted(error, host, port) from None
+            raise self._untrusted(error, host, port) from None
 
     def _connect(self, host: str, port: int, dialed: Dial | None) -> socket.socket:
         left = max(0.001, self._deadline.left())
@@ -119,7 +119,9 @@ class Connector:
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT) from None
         except ssl.SSLError as error:
-            raise TransportError(Kind.TLS, error.reason or "TLS failed") from None
+            from bwrun.network.tls_errors import tls_failure  # noqa: PLC0415  (only for an error's words)
+
+            raise tls_failure(error, has_certificate=False) from None
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise TransportError(Kind.BROKEN) from None
@@ -128,6 +130,11 @@ class Connector:
             raise TransportError(Kind.URL) from None
         finally:
             plain.close()  # a secured one has taken it over
+
+    def _untrusted(self, error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:
+        from bwrun.network.tls_errors import untrusted  # noqa: PLC0415  (only for an error's words)
+
+        return untrusted(error, (host, port), self._ca_files)
 
 
 def _finish(dial: Dial, end: float) -> _socket.socket:
@@ -159,7 +166,3 @@ def place_of(url: str) -> Place:
     if parts.scheme not in PORTS:
         raise TransportError(Kind.URL)
     return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port
-
-
-def _untrusted(error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:
-    return TransportError(Kind.UNTRUSTED, error.verify_message, issuer_of(host, port))

@@ -21,9 +21,10 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
     if error.kind is Kind.UNTRUSTED:
         by = f", issued by `{error.issuer}`" if error.issuer else ""
         return NetworkError(
-            "tls-untrusted", f"the certificate of {host}{by} is not trusted: {why}",
-            "for a private CA: --ca-file FILE, or SSL_CERT_FILE",
+            "tls-untrusted", f"the certificate of {host}{by} is not trusted: {why}", *error.hints,
         )  # fmt: skip
+    if error.kind is Kind.HEADERS:
+        return ServerError("headers", f"{host} sends {why}: that is not read", "does a proxy in front of it add them?")
     return {
         Kind.BROKEN: NetworkError("interrupted", f"{host} broke off the connection, {tries} times", "try again later"),
         Kind.DNS: NetworkError(
@@ -36,9 +37,11 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
         Kind.PROXY_REFUSES: NetworkError(
             "proxy", f"the proxy does not let through to {host}", "check https_proxy and no_proxy"
         ),
-        Kind.TLS: NetworkError(
-            "tls", f"no secure connection to {host}: {why}", "is it https that is spoken at that port?"
+        Kind.ALERT: NetworkError("tls", f"{host} ended the TLS connection with the alert `{why}`", *error.hints),
+        Kind.HTTPS_PORT: NetworkError(
+            "tls", f"at {host} https is spoken, not http", f"write `https{host.removeprefix('http')}`"
         ),
+        Kind.TLS: NetworkError("tls", f"no secure connection to {host}: {why}", *error.hints),
         Kind.UNREACHABLE: NetworkError(
             "unreachable",
             f"cannot connect to {host}" + (f": {why}" if why else "") + tried,

@@ -15,10 +15,13 @@ import httpx
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import NetworkError
+from bwrun.base.urls import PORTS
 from bwrun.network.tls import full_context
+from bwrun.network.tls_errors import is_alert, speaks_tls, tls_failure, untrusted
 from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
 
 ASIDE = "bwrun-location"
+HEADERS_TOO_LARGE = 431
 
 
 class ProxiedTransport:
@@ -77,6 +80,14 @@ def translate(error: Exception, url: str) -> TransportError:
         return TransportError(Kind.URL)
     if isinstance(error, httpx.ConnectError):
         return _connect_error(error, url)
+    causes = _causes(error)
+    alert = next((cause for cause in causes if isinstance(cause, ssl.SSLError) and is_alert(cause)), None)
+    if alert is not None:
+        return tls_failure(alert, has_certificate=False)
+    if any(getattr(cause, "error_status_hint", 0) == HEADERS_TOO_LARGE for cause in causes):  # h11's word for it
+        return TransportError(Kind.HEADERS, "headers of more than 100 kB")
+    if _speaks_tls_instead(url):
+        return TransportError(Kind.HTTPS_PORT)
     if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
         return TransportError(Kind.BROKEN)
     return TransportError(Kind.UNREADABLE, type(error).__name__)
@@ -90,14 +101,19 @@ def _connect_error(error: httpx.ConnectError, url: str) -> TransportError:
             return TransportError(Kind.PROXY_GONE)
     for cause in causes:
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return TransportError(Kind.UNTRUSTED, cause.verify_message)
+            return untrusted(cause, None, ())
         if isinstance(cause, ssl.SSLError):
-            return TransportError(Kind.TLS, getattr(cause, "reason", "") or "TLS failed")
+            return tls_failure(cause, has_certificate=False)
         if isinstance(cause, gaierror):
             return TransportError(Kind.DNS)
         if isinstance(cause, OSError) and cause.errno:
             return TransportError(Kind.UNREACHABLE, os.strerror(cause.errno))
     return TransportError(Kind.UNREACHABLE)
+
+
+def _speaks_tls_instead(url: str) -> bool:
+    target = httpx.URL(url)
+    return target.scheme == "http" and speaks_tls(target.host, target.port or PORTS["http"])
 
 
 def _set_redirect_aside(response: httpx.Response) -> None:

@@ -1,4 +1,4 @@
-"""What a request comes to, whatever carries it: an answer, or one of the ways of having none."""
+"""How a request ends, whatever carries it: with an answer, or with one of the reasons for having none."""
 
 from __future__ import annotations
 
@@ -23,9 +23,12 @@ class Reply(Struct):
 class Kind(Enum):
     """Why there is no answer."""
 
+    ALERT = auto()  # the server ended TLS, and said why
     BROKEN = auto()  # the connection ended early: worth another try
     DNS = auto()  # the name has no address
     LOOKUP_TIMEOUT = auto()  # the name service has not answered by the deadline
+    HEADERS = auto()  # more or longer ones than are read
+    HTTPS_PORT = auto()  # TLS is spoken where plain HTTP was asked for
     PROXY_ADDRESS = auto()
     PROXY_GONE = auto()
     PROXY_REFUSES = auto()
@@ -41,18 +44,22 @@ class Kind(Enum):
 class TransportError(Exception):
     """There is no answer."""
 
-    def __init__(self, kind: Kind, detail: str = "", issuer: str = "", tried: int = 1) -> None:
+    def __init__(
+        self, kind: Kind, detail: str = "", issuer: str = "", tried: int = 1, hints: tuple[str, ...] = ()
+    ) -> None:
         """
         Say how it failed.
 
         `detail`: the system's or the library's word for it; `issuer`: who issued a certificate that is not trusted, if
-        known; `tried`: the number of addresses to which a connection was tried.
+        known; `tried`: the number of addresses to which a connection was tried; `hints`: what to do, where that depends
+        on more than the kind.
         """
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
         self.issuer = issuer
         self.tried = tried
+        self.hints = hints
 
 
 class Transport(Protocol):

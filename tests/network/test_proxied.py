@@ -6,12 +6,17 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
+import trustme
 
-from tests.login.test_login_failures import AT_ONCE, SYNC, TOKEN, fail, messages
+from tests.login.test_login_failures import AT_ONCE, CHEAP, PASSWORD, SYNC, TOKEN, fail, messages
+from tests.network.test_tls import tls_server
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import CloseMidBody, Fault, Redirect, Reset, Status
+from tests.server.specs import AccountSpec
+from tests.server.tls import CertificateKind
 from tests.settings.test_servers_run import port_of
 from tests.support.program import Surroundings
 
@@ -40,8 +45,11 @@ def proxy() -> Iterator[tuple[str, list[bytes]]]:
 
     def serve(client: socket.socket) -> None:
         with client, suppress(OSError):
-            asked.append(client.recv(65536))
-            host, _, port = asked[-1].split(b" ")[1].partition(b":")
+            request = client.recv(65536)
+            if not request:
+                return  # a run that ended before it asked
+            asked.append(request)
+            host, _, port = request.split(b" ")[1].partition(b":")
             with socket.create_connection((host.decode(), int(port))) as server:
                 client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
                 back = threading.Thread(target=pass_on, args=(server, client), daemon=True)
@@ -105,6 +113,55 @@ def test_unknown_ca_behind_a_proxy(ready: Surroundings, server: BitwardenServer)
         " [network.tls-untrusted]"
     )
     assert server.requests() == []
+
+
+@pytest.mark.parametrize("certificate", ["plain", "no-intermediate"])
+def test_certificates_behind_a_proxy(bare: Surroundings, certificate: CertificateKind) -> None:
+    """Through a proxy the same certificates are accepted; what is sent of a chain is not looked up there."""
+    with BitwardenServer.start(certificate=certificate) as server, proxy() as (url, _):
+        bare.use(server, server.add_account(AccountSpec("tls@example.com", PASSWORD, kdf=CHEAP)))
+        done = bare.run("--", "true", env={"https_proxy": url})
+
+    assert done.codes == ([] if certificate == "plain" else ["network.tls-untrusted"])
+    assert ("intermediate certificate" in done.stderr) == (certificate == "no-intermediate")
+
+
+def test_alert_behind_a_proxy(ready: Surroundings, tmp_path: Path) -> None:
+    """A server's TLS alert is named there too, and the login is not tried again."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+
+    with tls_server(authority, wants_certificate=True) as server, proxy() as (url, _):
+        done = fail(ready, "--server", server, env={"https_proxy": url, "SSL_CERT_FILE": str(tmp_path / "ca.pem")})
+
+    assert messages(done) == [
+        f"error: {server} ended the TLS connection with the alert `certificate required` [network.tls]",
+        "hint: the server wants a client certificate: --client-cert FILE",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 200_000 + b"\r\n\r\n", "server.headers"),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 400 No\r\nContent-Length: 2\r\n\r\n{}", "auth.refused"),
+    ],
+)
+def test_unusual_answers_with_a_proxy_set(ready: Surroundings, answer: bytes, code: str) -> None:
+    """Headers without end are an error of their own, and interim answers are passed over, as without a proxy."""
+    with proxy_that_says(answer) as (server, _):
+        done = fail(ready, "--server", server, env={"https_proxy": "http://127.0.0.1:9"})
+
+    assert done.codes == [code]
+
+
+def test_https_at_an_http_address_with_a_proxy_set(ready: Surroundings, server: BitwardenServer) -> None:
+    """A local server that speaks https where http was asked for is recognized."""
+    plain = server.url.replace("https://", "http://")
+
+    done = fail(ready, "--server", plain, env={"https_proxy": "http://127.0.0.1:9"})
+
+    assert messages(done)[0] == f"error: at {plain} https is spoken, not http [network.tls]"
 
 
 def test_a_slow_server_behind_a_proxy(ready: Surroundings) -> None:

@@ -50,7 +50,10 @@ KINDS = {
 }
 CODES = {
     Kind.BROKEN: ("network.interrupted", f"{BASE} broke off the connection, 4 times"),
+    Kind.ALERT: ("network.tls", f"{BASE} ended the TLS connection with the alert `<detail>`"),
     Kind.DNS: ("network.dns", f"the name {BASE} cannot be found: <detail>"),
+    Kind.HEADERS: ("server.headers", f"{BASE} sends <detail>: that is not read"),
+    Kind.HTTPS_PORT: ("network.tls", f"at {BASE} https is spoken, not http"),
     Kind.LOOKUP_TIMEOUT: ("network.timeout", f"the name service, asked for {BASE}, did not answer within 0.01 s"),
     Kind.PROXY_ADDRESS: ("network.proxy", "a proxy variable holds no usable address"),
     Kind.PROXY_GONE: ("network.proxy", f"cannot connect to the proxy in front of {BASE}"),
@@ -150,10 +153,17 @@ def caused(cause: BaseException, by: type[Exception] = httpx.ConnectError) -> Ex
     return error
 
 
-def untrusted(message: str) -> ssl.SSLCertVerificationError:
+def untrusted(code: int, message: str) -> ssl.SSLCertVerificationError:
     """Make the exception of a certificate that is not trusted."""
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = message
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    """Make the exception of TLS that failed, with OpenSSL's name of the reason."""
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
     return error
 
 
@@ -164,9 +174,14 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
         (OSError(errno.ECONNREFUSED, "x"), Kind.UNREACHABLE, "Connection refused"),
         (OSError(errno.ENETUNREACH, "x"), Kind.UNREACHABLE, "Network is unreachable"),
         (ssl.SSLError(1, "x"), Kind.TLS, "TLS failed"),
-        (untrusted("certificate has expired"), Kind.UNTRUSTED, "certificate has expired"),
+        (untrusted(10, "certificate has expired"), Kind.UNTRUSTED, "certificate has expired"),
+        (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), Kind.ALERT, "handshake failure"),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), Kind.ALERT, "certificate required"),
+        (tls_error("TLSV1_ALERT_UNKNOWN_CA"), Kind.ALERT, "unknown ca"),
+        (tls_error("TLSV1_UNRECOGNIZED_NAME"), Kind.ALERT, "unrecognized name"),
+        (tls_error("WRONG_VERSION_NUMBER"), Kind.TLS, "WRONG_VERSION_NUMBER"),
     ],
-    ids=["dns", "refused", "no network", "tls", "untrusted"],
+    ids=lambda value: "" if isinstance(value, BaseException) else str(value),
 )
 def test_looks_for_the_cause(cause: BaseException, kind: Kind, detail: str) -> None:
     """The reason lies below httpx's exception, several levels down: it is found."""
