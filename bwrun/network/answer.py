@@ -1,4 +1,4 @@
-"""What a server answered, and its own words in it, which may not be trusted with a secret."""
+"""What a server answered, and its own words in it, which may repeat a secret that was sent."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from bwrun.settings.servers import is_loopback, origin
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
 HTTP_FORBIDDEN = 403
+DOMAIN_HINT = "with Vaultwarden: its setting DOMAIN must be its own address, `https://` included"
 
 
 class Answer(Struct):
@@ -91,21 +92,41 @@ def not_json(answer: Answer, body: Body) -> ServerError:
 
 def file_address(answer: Answer) -> str:
     """
-    Return where an attachment's body is: https, or this machine's loopback.
+    Return where an attachment's body is: an https URL, or an http one of this machine's loopback.
 
-    Raises ServerError: the answer does not say, or names another place.
+    Raises ServerError: the answer does not say, or names a place that is not to be asked.
     """
-    url = _lowered(answer.data).get("url")
+    url, server = _lowered(answer.data).get("url"), origin(answer.url)
     if answer.status != HTTP_OK or not isinstance(url, str):
-        raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
+        raise ServerError("attachment", f"{server} does not say where the file is ({answer.status})")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
-    if not host or (parts.scheme != "https" and not is_loopback(host)):
-        raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
+    if not host:
+        raise ServerError("attachment", f"{server} says where the file is by something that is no URL", DOMAIN_HINT)
+    if is_loopback(host) and not is_loopback(urlsplit(answer.url).hostname or ""):
+        raise ServerError(
+            "attachment", f"{server} says that the file is at {origin(url)}, which is this machine and not the server",
+            DOMAIN_HINT,
+        )  # fmt: skip
+    if parts.scheme != "https" and not is_loopback(host):
+        raise ServerError("attachment", f"{server} names a place for the file that is not https", DOMAIN_HINT)
     return url
+
+
+def is_elsewhere_on_loopback(answer: Answer, url: str) -> bool:
+    """Return whether an attachment's URL is on this machine, but not at the server that named it."""
+    return is_loopback(urlsplit(url).hostname or "") and origin(url) != origin(answer.url)
+
+
+def no_file(answer: Answer, url: str, why: str) -> ServerError:
+    """Return the error for an attachment that cannot be fetched from the `url` that the server named."""
+    if not is_elsewhere_on_loopback(answer, url):
+        return ServerError("attachment", f"{origin(url)} does not give the file ({why})")
+    said = f"{origin(answer.url)} says that the file is at {origin(url)}, which does not give it ({why})"
+    return ServerError("attachment", said, DOMAIN_HINT)
 
 
 def _lowered(data: object) -> dict[str, object]:

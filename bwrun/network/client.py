@@ -13,9 +13,18 @@ from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
 
 from bwrun import __version__
 from bwrun.base.deadline import Deadline
-from bwrun.base.errors import BwrunError, ServerError
+from bwrun.base.errors import BwrunError, NetworkError, ServerError
 from bwrun.base.sensitive import Sensitive
-from bwrun.network.answer import HTTP_OK, Answer, file_address, not_json, parse_json, redirected
+from bwrun.network.answer import (
+    HTTP_OK,
+    Answer,
+    file_address,
+    is_elsewhere_on_loopback,
+    no_file,
+    not_json,
+    parse_json,
+    redirected,
+)
 from bwrun.network.failures import network_failure
 from bwrun.network.rate_limit import failure_wait, told_wait, untold_wait
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
@@ -76,9 +85,14 @@ class Client:
         # The id is the server's word: it must not become another path.
         answer = self.get(f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}", token)
         url = file_address(answer)
-        reply = self._with_retries("GET", url, {}, None)
+        try:
+            reply = self._with_retries("GET", url, {}, None)
+        except NetworkError as error:
+            if is_elsewhere_on_loopback(answer, url):
+                raise no_file(answer, url, error.message) from None
+            raise
         if reply.status != HTTP_OK:
-            raise ServerError("attachment", f"{origin(url)} does not give the file ({reply.status})")
+            raise no_file(answer, url, str(reply.status))
         return bytes(reply.body)
 
     def get_server_config(self) -> object:

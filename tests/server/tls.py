@@ -47,7 +47,7 @@ def write_certificates(directory: Path, kind: CertificateKind) -> CertificateFil
     day = timedelta(days=1)
     issuer = authority.create_child_ca() if kind in ("no-intermediate", "full-chain") else authority
     leaf = issuer.issue_cert(
-        *(["elsewhere.example"] if kind == "wrong-host" else ["localhost", "127.0.0.1"]),
+        *(["elsewhere.example"] if kind == "wrong-host" else ["localhost", "127.0.0.1", "vault.test"]),
         not_before=datetime.now(UTC) + day if kind == "not-yet-valid" else None,
         not_after=datetime.now(UTC) - day if kind == "expired" else None,
     )
