@@ -36,8 +36,8 @@ format: $(VENV)/.ready  ## Tidy the code
 types: $(VENV)/.ready  ## Check the types, of the tests too
 	$(BIN)/python -m mypy
 
-docs: $(VENV)/.ready  ## Check that what the README says is so
-	$(PYTEST) -q tests/test_docs.py
+docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their command lines
+	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
 test: $(VENV)/.ready $(CLI) network-tools  ## Run all tests; ARGS="-k name" chooses
 	$(PYTEST) -n 3 --dist worksteal $(ARGS) || { \

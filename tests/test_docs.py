@@ -1,24 +1,29 @@
-"""What the README says is what the program does."""
+"""What the documentation says is what the program does; `test_commands` runs its command lines."""
 
 from __future__ import annotations
 
+import ast
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
+from bwrun.base import errors
+from bwrun.base.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
+from bwrun.base.timings import PHASES
 from bwrun.settings import command_line, sources
 from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
+from tests.support.pages import ROOT, Page, page, pages
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
-SETTINGS = README.partition("## Settings")[2].partition("## Usage")[0]
+README = page("README.md")
+SETTINGS = page("docs/settings.md").section("All settings")
 OPTIONS = command_line.VALUE_OPTIONS + command_line.LIST_OPTIONS + command_line.FLAG_OPTIONS
+DOCS = [one for one in pages() if one.name != README.name]
 
 
 def test_readme_shows_the_help() -> None:
     """The help in the README is the help the program prints."""
-    shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README, re.DOTALL)
+    shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README.text, re.DOTALL)
 
     assert shown is not None
     assert shown.group(1) == command_line.HELP
@@ -57,35 +62,144 @@ def test_settings_table_has_each_credential(name: str) -> None:
     assert f"`{name}`" in SETTINGS
 
 
+def test_variables_in_the_settings_table_are_read() -> None:
+    """Every variable in the table of settings is one that the program reads."""
+    named = set(re.findall(r"`(BW[A-Z]*_[A-Z_]+)`", SETTINGS))
+    in_source = set(re.findall(r"\bBW[A-Z]*_[A-Z_]+\b", "".join(source_texts())))
+
+    assert named - in_source - {*map(variable, OPTIONS), *sources.CREDENTIAL_FILES} == set()
+
+
+def test_options_in_the_pages_exist() -> None:
+    """Every option that begins a code span is one of bwrun's."""
+    named = {option for one in pages() for option in re.findall(r"`--([a-z][a-z-]*)", one.prose)}
+
+    assert named - {*OPTIONS, "env", "check", "list", "json", "clean", "version", "help"} == set()
+
+
+def test_table_of_exit_statuses() -> None:
+    """The statuses of a failure are in the table of exit statuses."""
+    table = page("docs/signals.md").section("Exit status")
+    numbers = set(map(int, re.findall(r"^\| (\d+) \|", table, re.MULTILINE)))
+
+    assert numbers == {STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND}
+
+
+def test_table_of_timings() -> None:
+    """Every phase that --timings prints is in the table of phases, and no other."""
+    table = page("docs/performance.md").section("Timings of one run")
+
+    assert set(PHASES) == set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE))
+
+
+def test_table_of_rooms() -> None:
+    """Every room is in the table of rooms, and no other; every module outside of the rooms is in the table below it."""
+    section = page("docs/architecture.md").section("Rooms")
+    rows = set(re.findall(r"^\| `([a-z_]+)` \|", section, re.MULTILINE))
+    inside = {path.stem for path in (ROOT / "bwrun").iterdir() if not path.name.startswith((".", "__pycache", "py."))}
+
+    assert rows == inside - {"__init__"}
+
+
+def source_texts() -> list[str]:
+    """Return the text of each module."""
+    return [path.read_text() for path in sorted((ROOT / "bwrun").rglob("*.py"))]
+
+
+# Where the reason is no constant beside the class, or the code is written by the supervisor, which has no classes.
+ELSEWHERE = {
+    "config.timeout", "config.kill-after", "session.no-directory", "session.runtime-dir", "session.unguarded",
+    "session.not-cleared", "internal",
+}  # fmt: skip
+NEVER_PRINTED = {"reference.failed", "reference.unresolved"}  # each failure of these is printed under its own code
+
+
 def error_codes() -> set[str]:
     """Return every code that the source can print, as family.reason."""
-    families = {
-        "UsageError": "usage", "ConfigError": "config", "CredentialError": "credentials", "NetworkError": "network",
-        "ServerError": "server", "AuthenticationError": "auth", "CryptoError": "crypto", "SessionError": "session",
-        "SecretError": "reference", "SecretNotFoundError": "reference", "UnavailableItemError": "reference",
-        "CommandError": "command", "CommandNotFoundError": "command", "CommandNotExecutableError": "command",
-    }  # fmt: skip
-    found = set()
-    for path in (ROOT / "bwrun").rglob("*.py"):
-        for name, reason in re.findall(r"\b(\w+Error)\(\s*\"([a-z][a-z0-9-]*)\"", path.read_text()):
-            if name in families:
-                found.add(f"{families[name]}.{reason}")
-    return found
+    classes = {name: one for name, one in vars(errors).items() if isinstance(one, type) and issubclass(one, BwrunError)}
+    found = set(ELSEWHERE)
+    for text in source_texts():
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in classes:
+                one = classes[node.func.id]
+                if "__init__" not in vars(one):
+                    found |= {f"{one.family}.{reason}" for reason in constants(node.args[0])}
+    for definition in ast.parse((ROOT / errors.__name__.replace(".", "/")).with_suffix(".py").read_text()).body:
+        if isinstance(definition, ast.ClassDef):
+            found |= {f"{classes[definition.name].family}.{reason}" for reason in fixed_reasons(definition)}
+    return found - NEVER_PRINTED
 
 
-def test_table_of_errors_has_each_code() -> None:
-    """Every error code is in the README's table, by itself or with its family."""
-    table = README.partition("## Errors")[2].partition("## Signals")[0]
+def constants(argument: ast.expr) -> set[str]:
+    """Return the texts that an argument can be, as far as they are written there."""
+    choices = (argument.body, argument.orelse) if isinstance(argument, ast.IfExp) else (argument,)
+    return {str(choice.value) for choice in choices if isinstance(choice, ast.Constant)}
+
+
+def fixed_reasons(definition: ast.ClassDef) -> Iterator[str]:
+    """Give the reason that a class's `__init__` passes to its parent's."""
+    for node in ast.walk(definition):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "__init__":
+            yield from constants(node.args[0])
+
+
+def test_page_of_errors_has_each_code() -> None:
+    """Every error code has its row in the page of errors, below the heading of its family; no other code has one."""
     named = set()
-    for cell in re.findall(r"^\| (`[^|]*`) \|", table, re.MULTILINE):
-        family = ""
-        for code in re.findall(r"`([a-z.*-]+)`", cell):
-            family = code.partition(".")[0] or family
-            named.add(family + code if code.startswith(".") else code)
+    family = ""
+    for line in page("docs/errors.md").text.splitlines():
+        if line.startswith("## "):
+            family = line.removeprefix("## ").partition(":")[0]
+        if line.startswith("| `"):
+            codes = set(re.findall(r"`([a-z.0-9-]+)`", line.split("|")[1]))
+
+            assert {code.partition(".")[0] for code in codes} == {family}
+            named |= codes
     codes = error_codes()
 
-    assert len(codes) > 40
-    assert {code for code in codes if code not in named and f"{code.partition('.')[0]}.*" not in named} == set()
-    # Those of classes with one reason each stand in bwrun/base/errors.py alone.
-    single = {"crypto.wrong-master-password", "reference.invalid", "reference.ambiguous"}
-    assert {code for code in named if "." in code and not code.endswith(".*")} <= codes | single
+    assert len(codes) > 80
+    assert named == codes
+
+
+@pytest.mark.parametrize("code", sorted(ELSEWHERE))
+def test_codes_that_are_no_constants(code: str) -> None:
+    """The parts of a code that the source does not write beside a class are in the source all the same."""
+    reason = code.rpartition(".")[2]
+
+    assert any(re.search(rf"[\"\[.]{reason}[\"\]]", text) for text in source_texts())
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
+def test_links(one: Page) -> None:
+    """Every link within the repository leads to a page that is there, and to a heading of that page."""
+    for link in one.links():
+        path, _, anchor = link.partition("#")
+        target = (one.path.parent / path).resolve() if path else one.path
+
+        assert target.exists(), link
+        assert not anchor or anchor in page(str(target.relative_to(ROOT))).anchors(), link
+
+
+@pytest.mark.parametrize("one", pages(), ids=lambda one: one.name)
+def test_paths(one: Page) -> None:
+    """Every path of the repository that a page names is there."""
+    for path in re.findall(r"`((?:bwrun|tests|docs)/[\w./]*)`", one.prose):
+        assert (ROOT / path).exists(), path
+
+
+def test_readme_leads_to_each_page() -> None:
+    """Every page is in the README's list of where to go on."""
+    linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.section("Where to go on")))
+
+    assert {one.name for one in DOCS} == linked
+
+
+def test_readme_names_the_first_two_commands() -> None:
+    """README names the two commands that do all the set-up."""
+    assert "`make demo`" in README.prose
+    assert "`make test`" in README.prose
+
+
+def test_readme_is_short() -> None:
+    """README is a screen and a half, and the help."""
+    assert README.text.replace(command_line.HELP, "").count("\n") < 110

@@ -98,8 +98,8 @@ def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | 
     if reference.field is None:
         return reference
     whole = InvalidReferenceError(
-        "--item takes a whole item, and no field of it",
-        "a `/` in a name is written `%2F`; for one field: `-e NAME=bw://ITEM/FIELD`",
+        "`--item` takes an item without a field",
+        "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
     )
     failures.append(FailedReferenceError(label, whole))
     return None
@@ -110,7 +110,11 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
     texts: dict[str, bytes] = {}  # each read once: it may be a pipe, or change meanwhile
     for path, variable, file_name in map(split_option, config.templates):
         if variable in templates or variable in config.assignments:
-            raise UsageError("template", f"two options set the variable `{variable}`", "name another one for the file")
+            raise UsageError(
+                "template",
+                f"two options set the variable `{variable}`",
+                "name another variable after the colon of `--template`",
+            )
         if path not in texts:
             texts[path] = read_text(path)
         templates[variable], wrong = read_template(path, variable, file_name, texts[path])
@@ -122,4 +126,6 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
 def _refuse_same_names(templates: Iterable[Template]) -> None:
     names = [template.file_name for template in templates]
     if len(set(names)) != len(names):
-        raise UsageError("template", "two templates make files of the same name")
+        raise UsageError(
+            "template", "two templates make files with the same name", "name another file after the colon of one"
+        )

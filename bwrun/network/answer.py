@@ -16,7 +16,7 @@ from bwrun.settings.servers import is_loopback, origin
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
 HTTP_FORBIDDEN = 403
-DOMAIN_HINT = "with Vaultwarden: its setting DOMAIN must be its own address, `https://` included"
+DOMAIN_HINT = "if the server is Vaultwarden, set its `DOMAIN` to its own address, for example https://vault.example.com"
 
 
 class Answer(Struct):
@@ -68,25 +68,25 @@ def redirected(url: str, location: str) -> ServerError:
     """Return the error for an answer that sends on to another address: no credential is sent there."""
     return ServerError(
         "redirect",
-        f"{origin(url)} sends on to another address: {origin(location) or 'unknown'}",
-        "no credential is sent there; if that is the server, set --server to it",
+        f"{origin(url)} redirects to {origin(location) or 'an invalid address'}",
+        "if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address",
     )
 
 
 def not_json(answer: Answer, body: Body) -> ServerError:
     """Return the error for an answer that is not JSON."""
     html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
-    what = "an HTML page" if html else "something that is not JSON"
+    what = "an HTML page" if html else "something other than JSON"
     if answer.status == HTTP_FORBIDDEN:
         return ServerError(
             "blocked",
-            f"{origin(answer.url)} refuses with {what} (403)",
-            "a proxy or bot protection in front of the server stands in the way",
+            f"{origin(answer.url)} refused the request with {what} (403)",
+            "check whether a proxy or bot protection in front of the server blocks bwrun",
         )
     return ServerError(
         "not-json",
-        f"{answer.url} answers with {what} instead of JSON ({answer.status})",
-        "is that the server's address, path included? A login page in front of it cannot be passed",
+        f"{answer.url} answered with {what} ({answer.status})",
+        "check `--server`, including the path of its URL; bwrun cannot pass a login page in front of the server",
     )
 
 
@@ -98,21 +98,25 @@ def file_address(answer: Answer) -> str:
     """
     url, server = _lowered(answer.data).get("url"), origin(answer.url)
     if answer.status != HTTP_OK or not isinstance(url, str):
-        raise ServerError("attachment", f"{server} does not say where the file is ({answer.status})")
+        raise ServerError("attachment", f"{server} did not return the address of the attachment ({answer.status})")
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
     if not host:
-        raise ServerError("attachment", f"{server} says where the file is by something that is no URL", DOMAIN_HINT)
+        raise ServerError(
+            "attachment", f"{server} returned an address for the attachment that is not a URL", DOMAIN_HINT
+        )
     if is_loopback(host) and not is_loopback(urlsplit(answer.url).hostname or ""):
         raise ServerError(
-            "attachment", f"{server} says that the file is at {origin(url)}, which is this machine and not the server",
+            "attachment", f"{server} returned an address for the attachment that is on this machine: {origin(url)}",
             DOMAIN_HINT,
         )  # fmt: skip
     if parts.scheme != "https" and not is_loopback(host):
-        raise ServerError("attachment", f"{server} names a place for the file that is not https", DOMAIN_HINT)
+        raise ServerError(
+            "attachment", f"{server} returned an address for the attachment that is not https", DOMAIN_HINT
+        )
     return url
 
 
@@ -124,8 +128,8 @@ def is_elsewhere_on_loopback(answer: Answer, url: str) -> bool:
 def no_file(answer: Answer, url: str, why: str) -> ServerError:
     """Return the error for an attachment that cannot be fetched from the `url` that the server named."""
     if not is_elsewhere_on_loopback(answer, url):
-        return ServerError("attachment", f"{origin(url)} does not give the file ({why})")
-    said = f"{origin(answer.url)} says that the file is at {origin(url)}, which does not give it ({why})"
+        return ServerError("attachment", f"cannot download the attachment from {origin(url)} ({why})")
+    said = f"{origin(answer.url)} returned an address for the attachment that is on this machine: {origin(url)} ({why})"
     return ServerError("attachment", said, DOMAIN_HINT)
 
 

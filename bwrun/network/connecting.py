@@ -104,7 +104,7 @@ class Connector:
             raise TransportError(Kind.LOOKUP_TIMEOUT) from None
         except socket.gaierror as error:
             silent = error.errno == socket.EAI_AGAIN
-            raise TransportError(Kind.DNS, "the name service does not answer" if silent else "") from None
+            raise TransportError(Kind.DNS, "the DNS server does not answer" if silent else "") from None
         except OSError as error:
             raise TransportError(Kind.UNREACHABLE, os.strerror(error.errno or 0)) from None
         except (UnicodeError, OverflowError, ValueError):

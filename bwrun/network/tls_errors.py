@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 
 from bwrun.crypto.primitives import Certificate, read_certificate
 from bwrun.network.dialing import connect
+from bwrun.network.proxies import Proxy
 from bwrun.network.tls import has_certificates
 from bwrun.network.transport import Kind, TransportError
 
@@ -27,13 +28,13 @@ SELF_SIGNED = (18, 19)
 UNKNOWN_ISSUER = (2, 20, 21)
 WRONG_NAME = (62, 64)  # a host's name, an IP address
 
-PRIVATE_CA_HINT = "for a private CA: --ca-file FILE, or SSL_CERT_FILE"
-INTERMEDIATE_HINT = (
-    "or the server does not send its intermediate certificate: whoever runs it has to install the full chain"
-)
-REPLACE_HINT = "whoever runs the server has to replace its certificate"
-PORT_HINT = "is it https that is spoken at that port?"
-CLIENT_CERT_HINT = "the server wants a client certificate: --client-cert FILE"
+PRIVATE_CA_HINT = "if this is your private CA, trust it with `--ca-file FILE`"
+FULL_CHAIN_HINT = "the server does not send its intermediate certificate: configure it to send the full chain"
+REPLACE_HINT = "ask whoever runs the server to replace its certificate"
+RENEW_HINT = "renew the certificate on the server, or correct the clock of this machine"
+CLOCK_HINT = "correct the clock of this machine if it is slow"
+PORT_HINT = "check that the server speaks https on that port"
+CLIENT_CERT_HINT = "the server requires a client certificate: set `--client-cert FILE`"
 
 # Alerts that are about the client's certificate (RFC 8446, 6.2), as OpenSSL calls them; servers with TLS 1.2 send a
 # `handshake failure` where it is missing.
@@ -46,47 +47,57 @@ NAME_ALERTS = ("unrecognized name", "internal error")
 
 
 def untrusted(
-    error: ssl.SSLCertVerificationError, place: tuple[str, int] | None, ca_files: Sequence[str]
+    error: ssl.SSLCertVerificationError,
+    place: tuple[str, int] | None,
+    ca_files: Sequence[str],
+    proxy: Proxy | None = None,
 ) -> TransportError:
     """
     Return the error for a certificate that was not accepted, with the hints that fit the reason.
 
-    `place`: the host and port to look at, None where they cannot be reached directly.
+    `place`: the host and port to look at, None if they are behind a proxy; `proxy`: the one whose certificate it is,
+    None if it is the server's.
     """
     hints: tuple[str, ...] = (REPLACE_HINT,)
     chain = [] if place is None else _shown_chain(*place)
     code = error.verify_code
     if code == EXPIRED:
-        hints = (f"{_dated('ended', [one.ends for one in chain if one.ends < _now()])}: renew it, or set the clock",)
+        hints = (_dated("it expired on", [one.ends for one in chain if one.ends < _now()]), RENEW_HINT)
     elif code == NOT_YET_VALID:
-        hints = (f"{_dated('begins', [one.begins for one in chain if one.begins > _now()])}: is the clock right?",)
+        hints = (_dated("it is valid from", [one.begins for one in chain if one.begins > _now()]), CLOCK_HINT)
     elif code in WRONG_NAME:
         hints = (_named(chain),)
-    elif code in UNKNOWN_ISSUER:
+    elif code in UNKNOWN_ISSUER and proxy is None:
         hints = _unknown_issuer(chain, ca_files)
-    elif code in SELF_SIGNED:
+    elif code in (*SELF_SIGNED, *UNKNOWN_ISSUER):
         hints = (PRIVATE_CA_HINT,)
-    return TransportError(Kind.UNTRUSTED, error.verify_message, chain[0].issuer if chain else "", hints=hints)
+    issuer = chain[0].issuer if chain else ""
+    return TransportError(Kind.UNTRUSTED, error.verify_message, issuer=issuer, hints=hints, proxy=proxy)
 
 
-def tls_failure(error: ssl.SSLError, *, has_certificate: bool) -> TransportError:
-    """Return the error for TLS that failed; `has_certificate`: whether a client certificate was there to be shown."""
+def tls_failure(error: ssl.SSLError, *, has_certificate: bool, proxy: Proxy | None = None) -> TransportError:
+    """
+    Return the error for TLS that failed.
+
+    `has_certificate`: whether there was a client certificate to show; `proxy`: the one where it failed, None if that
+    is the server.
+    """
     reason = _reason(error)
     alert = _alert(reason)
     if not alert:
-        return TransportError(Kind.TLS, reason or "TLS failed", hints=(PORT_HINT,))
-    hint = "whoever runs the server can look up the reason in its log"
+        return TransportError(Kind.TLS, reason or "TLS failed", hints=(PORT_HINT,), proxy=proxy)
+    hint = "ask whoever runs the server to look for the reason in its log"
     if alert in CERTIFICATE_ALERTS:
-        hint = "the server does not accept the client certificate" if has_certificate else CLIENT_CERT_HINT
-    elif alert == "handshake failure" and not has_certificate:
         hint = (
-            "the server may want a client certificate (--client-cert FILE), or other ciphers than OpenSSL offers here"
+            "the server rejected the client certificate: check `--client-cert`" if has_certificate else CLIENT_CERT_HINT
         )
+    elif alert == "handshake failure" and not has_certificate:
+        hint = "the server may require a client certificate (`--client-cert FILE`), or other ciphers"
     elif alert in VERSION_ALERTS:
-        hint = "the server wants another version of TLS, or other ciphers, than OpenSSL offers here"
+        hint = "the server requires a TLS version or ciphers that this OpenSSL does not offer"
     elif alert in NAME_ALERTS:
-        hint = "does the server know itself by the name in this address? Check --server"
-    return TransportError(Kind.ALERT, alert, hints=(hint,))
+        hint = "check the host name in `--server`: the server may not know it"
+    return TransportError(Kind.ALERT, alert, hints=(hint,), proxy=proxy)
 
 
 def is_alert(error: ssl.SSLError) -> bool:
@@ -125,15 +136,15 @@ def _now() -> datetime:
 
 
 def _dated(what: str, times: Sequence[datetime]) -> str:
-    clock = f"this machine's clock says {_now():%Y-%m-%d %H:%M} UTC"
-    return f"it {what} on {times[0]:%Y-%m-%d %H:%M} UTC, and {clock}" if times else clock
+    clock = f"the clock of this machine says {_now():%Y-%m-%d %H:%M} UTC"
+    return f"{what} {times[0]:%Y-%m-%d %H:%M} UTC, and {clock}" if times else clock
 
 
 def _named(chain: Sequence[Certificate]) -> str:
     names = chain[0].names if chain else ()
     more = ", …" if len(names) > MAX_NAMES else ""
-    said = f"it is for {', '.join(f'`{name}`' for name in names[:MAX_NAMES])}{more}: " if names else ""
-    return f"{said}is that the server's address? Check --server"
+    said = f"the certificate is for {', '.join(f'`{name}`' for name in names[:MAX_NAMES])}{more}: " if names else ""
+    return f"{said}check the host name in `--server`"
 
 
 def _unknown_issuer(chain: Sequence[Certificate], ca_files: Sequence[str]) -> tuple[str, ...]:
@@ -144,14 +155,13 @@ def _unknown_issuer(chain: Sequence[Certificate], ca_files: Sequence[str]) -> tu
     certificate says where its issuer's can be fetched, as those of public CAs do.
     """
     if not ca_files and not has_certificates():
-        return ("this system has no CA certificates: install its package `ca-certificates`", PRIVATE_CA_HINT)
+        return ("this system has no CA certificates: install the package `ca-certificates`", PRIVATE_CA_HINT)
     if not chain:
-        return (PRIVATE_CA_HINT, INTERMEDIATE_HINT)
+        return (PRIVATE_CA_HINT, f"otherwise, {FULL_CHAIN_HINT}")
     leaf = chain[0]
     if len(chain) > 1 or not (ca_files or leaf.names_its_issuer):
         return (PRIVATE_CA_HINT,)
-    why = f"the server does not send its intermediate certificate, if `{leaf.issuer}` is one"
-    return (f"{why}: whoever runs it has to install the full chain", PRIVATE_CA_HINT)
+    return (f"if `{leaf.issuer}` is an intermediate CA, {FULL_CHAIN_HINT}", PRIVATE_CA_HINT)
 
 
 def _shown_chain(host: str, port: int) -> list[Certificate]:

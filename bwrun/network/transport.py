@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from bwrun.base.structs import Struct
+from bwrun.network.proxies import Proxy
 
 Body = bytes | bytearray
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
@@ -30,7 +31,7 @@ class Kind(Enum):
     HEADERS = auto()  # more or longer ones than are read
     HTTPS_PORT = auto()  # TLS is spoken where plain HTTP was asked for
     PROXY_ADDRESS = auto()
-    PROXY_GONE = auto()
+    PROXY_LOGIN = auto()
     PROXY_REFUSES = auto()
     TIMEOUT = auto()
     TLS = auto()
@@ -44,15 +45,16 @@ class Kind(Enum):
 class TransportError(Exception):
     """There is no answer."""
 
-    def __init__(
-        self, kind: Kind, detail: str = "", issuer: str = "", tried: int = 1, hints: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(  # noqa: PLR0913  (all but the first have defaults, and are given by name)
+        self, kind: Kind, detail: str = "", *, issuer: str = "", tried: int = 1, hints: tuple[str, ...] = (),
+        proxy: Proxy | None = None,
+    ) -> None:  # fmt: skip
         """
-        Say how it failed.
+        Say what happened.
 
         `detail`: the system's or the library's word for it; `issuer`: who issued a certificate that is not trusted, if
         known; `tried`: the number of addresses to which a connection was tried; `hints`: what to do, where that depends
-        on more than the kind.
+        on more than the kind; `proxy`: the one where it happened, None if that is the server.
         """
         super().__init__(kind)
         self.kind = kind
@@ -60,6 +62,7 @@ class TransportError(Exception):
         self.issuer = issuer
         self.tried = tried
         self.hints = hints
+        self.proxy = proxy
 
 
 class Transport(Protocol):

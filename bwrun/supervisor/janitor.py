@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import select
 
-from bwrun.base import kernel, signals
+from bwrun.base import prctl, signals
 from bwrun.supervisor import directory, proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -79,7 +79,7 @@ def _watch(pipe: int, ready: int, paths: list[str], worker: int, supervisor: int
     os.setsid()
     os.chdir("/")
     proc.rename("session-janitor", command_line=True)
-    kernel.close_memory()  # after it: renaming needs /proc/self/mem
+    prctl.hide_memory()  # after it: renaming needs /proc/self/mem
     proc.close_all_but(pipe, ready)
     proc.to_null(0, 1, 2)
     try:

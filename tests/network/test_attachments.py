@@ -16,7 +16,10 @@ from tests.settings.test_servers_run import port_of
 from tests.support.namespace import ALIVE, network
 from tests.support.program import Surroundings
 
-DOMAIN_HINT = "hint: with Vaultwarden: its setting DOMAIN must be its own address, `https://` included"
+DOMAIN_HINT = (
+    "hint: if the server is Vaultwarden, set its `DOMAIN` to its own address, for example https://vault.example.com"
+)
+SAID = "returned an address for the attachment that is"
 WORDS = ("--no-session", "-e", "KEY=bw://file/attachment/a.txt")
 
 
@@ -40,7 +43,7 @@ def test_relative_url(run_in: Surroundings, server: BitwardenServer, url: str) -
     done = fail(run_in, *WORDS)
 
     assert messages(done) == [
-        f"error: KEY: {server.url} says where the file is by something that is no URL [server.attachment]",
+        f"error: KEY: {server.url} {SAID} not a URL [server.attachment]",
         DOMAIN_HINT,
     ]
     assert "canary" not in done.stderr
@@ -56,7 +59,7 @@ def test_url_on_the_loopback(run_in: Surroundings, server: BitwardenServer) -> N
 
     why = f"cannot connect to {url}: Connection refused"
     assert messages(done) == [
-        f"error: KEY: {server.url} says that the file is at {url}, which does not give it ({why}) [server.attachment]",
+        f"error: KEY: {server.url} {SAID} on this machine: {url} ({why}) [server.attachment]",
         DOMAIN_HINT,
     ]
 
@@ -68,7 +71,7 @@ def test_url_of_another_service_on_the_loopback(run_in: Surroundings, server: Bi
         run_in.environment["NODE_EXTRA_CA_CERTS"] = str(other.ca_file)
         done = fail(run_in, *WORDS)
 
-    said = f"{server.url} says that the file is at {other.url}, which does not give it (404)"
+    said = f"{server.url} {SAID} on this machine: {other.url} (404)"
     assert messages(done) == [f"error: KEY: {said} [server.attachment]", DOMAIN_HINT]
 
 
@@ -80,8 +83,8 @@ def test_loopback_url_of_a_server_elsewhere(run_in: Surroundings, server: Bitwar
         before = made.before(run_in.work)
         done = run_in.run("--server", f"https://vault.test:{port}", *WORDS, "--", "true", before=before)
 
-    said = f"says that the file is at {server.url}, which is this machine and not the server"
-    assert messages(done) == [f"error: KEY: https://vault.test:{port} {said} [server.attachment]", DOMAIN_HINT]
+    said = f"https://vault.test:{port} {SAID} on this machine: {server.url}"
+    assert messages(done) == [f"error: KEY: {said} [server.attachment]", DOMAIN_HINT]
 
 
 def test_http_url(run_in: Surroundings, server: BitwardenServer) -> None:
@@ -91,6 +94,6 @@ def test_http_url(run_in: Surroundings, server: BitwardenServer) -> None:
     done = fail(run_in, *WORDS)
 
     assert messages(done) == [
-        f"error: KEY: {server.url} names a place for the file that is not https [server.attachment]",
+        f"error: KEY: {server.url} {SAID} not https [server.attachment]",
         DOMAIN_HINT,
     ]

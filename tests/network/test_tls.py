@@ -20,7 +20,7 @@ from tests.server.specs import AccountSpec
 from tests.server.tls import CertificateKind
 from tests.support.program import Surroundings
 
-PRIVATE_CA = "for a private CA: --ca-file FILE, or SSL_CERT_FILE"
+PRIVATE_CA = "if this is your private CA, trust it with `--ca-file FILE`"
 SHOW_CA = ("--", "sh", "-c", 'echo "$NODE_EXTRA_CA_CERTS"; cat "$NODE_EXTRA_CA_CERTS"')
 
 
@@ -37,10 +37,10 @@ def test_unknown_ca(ready: Surroundings, server: BitwardenServer) -> None:
     assert server.requests() == []
 
 
-TIMES = "{0}, and this machine's clock says {0}".format(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC")
+TIMES = "{0}, and the clock of this machine says {0}".format(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC")
 NO_INTERMEDIATE = (
-    "the server does not send its intermediate certificate, if `[^`]*trustme[^`]*` is one:"
-    " whoever runs it has to install the full chain"
+    "if `[^`]*trustme[^`]*` is an intermediate CA, the server does not send its intermediate certificate:"
+    " configure it to send the full chain"
 )
 
 
@@ -48,11 +48,17 @@ NO_INTERMEDIATE = (
     ("certificate", "why", "hints"),
     [
         ("self-signed", "self-signed certificate", [PRIVATE_CA]),
-        ("expired", "certificate has expired", [f"it ended on {TIMES}: renew it, or set the clock"]),
-        ("not-yet-valid", "certificate is not yet valid", [f"it begins on {TIMES}: is the clock right\\?"]),
+        (
+            "expired", "certificate has expired",
+            [f"it expired on {TIMES}", "renew the certificate on the server, or correct the clock of this machine"],
+        ),
+        (
+            "not-yet-valid", "certificate is not yet valid",
+            [f"it is valid from {TIMES}", "correct the clock of this machine if it is slow"],
+        ),
         (
             "wrong-host", "Hostname mismatch, certificate is not valid for 'localhost'.",
-            ["it is for `elsewhere.example`: is that the server's address\\? Check --server"],
+            ["the certificate is for `elsewhere.example`: check the host name in `--server`"],
         ),
         ("no-intermediate", "unable to get local issuer certificate", [NO_INTERMEDIATE, PRIVATE_CA]),
     ],
@@ -90,7 +96,7 @@ def test_http_at_an_https_address(ready: Surroundings) -> None:
         asked = plain.requests()
 
     assert done.codes == ["network.tls"]
-    assert messages(done)[1] == "hint: is it https that is spoken at that port?"
+    assert messages(done)[1] == "hint: check that the server speaks https on that port"
     assert asked == []
 
 
@@ -101,8 +107,8 @@ def test_https_at_an_http_address(ready: Surroundings, server: BitwardenServer) 
     done = fail(ready, "--server", plain)
 
     assert messages(done) == [
-        f"error: at {plain} https is spoken, not http [network.tls]",
-        f"hint: write `{server.url}`",
+        f"error: {plain} speaks https, not http [network.tls]",
+        f"hint: change the address to {server.url}",
     ]
 
 
@@ -143,10 +149,10 @@ def tls_server(authority: trustme.CA, *, wants_certificate: bool = False, newest
 @pytest.mark.parametrize(
     ("newest", "alert", "hint"),
     [
-        (True, "certificate required", "the server wants a client certificate: --client-cert FILE"),
+        (True, "certificate required", "the server requires a client certificate: set `--client-cert FILE`"),
         (
             False, "handshake failure",
-            "the server may want a client certificate (--client-cert FILE), or other ciphers than OpenSSL offers here",
+            "the server may require a client certificate (`--client-cert FILE`), or other ciphers",
         ),
     ],
     ids=["TLS 1.3", "TLS 1.2"],
@@ -164,7 +170,7 @@ def test_alerts(ready: Surroundings, tmp_path: Path, hint: str, alert: str, *, n
 
     assert [messages(done) for done in ends] == 2 * [
         [
-            f"error: {url} ended the TLS connection with the alert `{alert}` [network.tls]",
+            f"error: {url} closed the TLS connection with the alert `{alert}` [network.tls]",
             f"hint: {hint}",
         ]
     ]
@@ -224,21 +230,25 @@ def test_own_ca_does_not_replace_that_of_others(ready: Surroundings, tmp_path: P
     assert done.codes == ["network.tls-untrusted"]
 
 
-NO_CERTIFICATE = "{way}: `{path}` holds no certificate"
+NO_CERTIFICATE = "the CA file `{path}` (from {way}) contains no certificate"
 
 
 @pytest.mark.parametrize(
     ("way", "kind", "said"),
     [
-        ("--ca-file", "missing", "--ca-file: cannot read `{path}`: No such file or directory"),
-        ("SSL_CERT_FILE", "missing", "SSL_CERT_FILE: cannot read `{path}`: No such file or directory"),
-        ("NODE_EXTRA_CA_CERTS", "missing", "NODE_EXTRA_CA_CERTS: cannot read `{path}`: No such file or directory"),
-        ("--ca-file", "loop", "--ca-file: cannot read `{path}`: Too many levels of symbolic links"),
+        ("--ca-file", "missing", "cannot read the CA file `{path}` (from {way}): No such file or directory"),
+        ("SSL_CERT_FILE", "missing", "cannot read the CA file `{path}` (from {way}): No such file or directory"),
+        (
+            "NODE_EXTRA_CA_CERTS",
+            "missing",
+            "cannot read the CA file `{path}` (from {way}): No such file or directory",
+        ),
+        ("--ca-file", "loop", "cannot read the CA file `{path}` (from {way}): Too many levels of symbolic links"),
         ("--ca-file", "empty", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "empty", NO_CERTIFICATE),
         ("--ca-file", "key", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "key", NO_CERTIFICATE),
-        ("--ca-file", "folder", "--ca-file: cannot read `{path}`: Is a directory"),
+        ("--ca-file", "folder", "cannot read the CA file `{path}` (from {way}): Is a directory"),
     ],
     ids=lambda value: value if len(value) < 20 else "",
 )

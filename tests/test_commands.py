@@ -1,0 +1,114 @@
+"""Every command line in the documentation runs, and prints what the page shows."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.conftest import OFFICIAL_BW
+from tests.server.control import Account, BitwardenServer
+from tests.support.example_vault import EXAMPLES, SERVER, TARGETS, credentials, prepare
+from tests.support.files import write_private
+from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
+from tests.support.program import BWRUN, TIMEOUT, Surroundings
+
+# Command lines that are not run, each with the reason.
+NOT_RUN = {
+    "pipx install .": "installs into the home directory; `make smoke` installs the package",
+    "uv tool install .": "the same",
+    "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
+}
+EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
+
+
+@pytest.fixture(scope="module")
+def example_account(server: BitwardenServer) -> Account:
+    """Make the account whose items the pages name."""
+    return server.add_account(EXAMPLES)
+
+
+@pytest.fixture
+def reader(bare: Surroundings, server: BitwardenServer, example_account: Account) -> Surroundings:
+    """Give the surroundings of somebody who follows the examples."""
+    bare.environment |= {
+        "PATH": os.pathsep.join((str(BWRUN.parent), str(OFFICIAL_BW.parent), os.environ["PATH"])),
+        "SSL_CERT_FILE": str(server.ca_file),
+        "BWRUN_RUNTIME_DIR": str(bare.runtime),
+    }
+    server.clear_faults()
+    prepare(bare, server, example_account)
+    return bare
+
+
+@pytest.mark.parametrize("example", EXAMPLES_OF_PAGES, ids=lambda example: example.place)
+def test_example(
+    example: Example, reader: Surroundings, server: BitwardenServer, example_account: Account,
+    request: pytest.FixtureRequest,
+) -> None:  # fmt: skip
+    """The commands of one example succeed, one after the other, and print what the page shows below them."""
+    if any("-- bw " in step.command for step in example.steps):
+        request.getfixturevalue("official_bw")
+    for step in example.steps:
+        shown = re.fullmatch(r"cat (\S+)", step.command)
+        if shown is not None:
+            show_file(shown[1], step.output, reader, server, example_account)
+        elif step.command not in NOT_RUN:
+            run(step, reader, server)
+
+
+def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """Write the file that a page shows: the account's credentials stand in for those that the page leaves out."""
+    own = dict(line.split("=", 1) for line in credentials(account).splitlines())
+    text = re.sub(r"^(BW_\w+)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
+    write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
+    if name == ".env":  # what the reader has not in the file is in the environment
+        if "BW_CLIENTSECRET" not in text:
+            reader.use(server, account)
+        elif "BWRUN_SERVER" not in text:
+            reader.use(server)
+
+
+def run(step: Step, reader: Surroundings, server: BitwardenServer) -> None:
+    """Run a command line; its status must be 0, and its output what the page shows, if it shows any."""
+    command, folder = step.command, reader.work
+    if command.startswith("make ") and TARGETS.isdisjoint(command.split()):
+        # Our own Makefile: its targets run the tests, among others, so only what they would do is looked at.
+        command, folder = f"make --dry-run {command.removeprefix('make ')}", ROOT
+    done = subprocess.run(
+        ["sh", "-c", command.replace(SERVER, server.url)],
+        check=False,
+        cwd=folder,
+        env=reader.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        timeout=TIMEOUT,
+        start_new_session=True,
+    )
+
+    assert done.returncode == 0, f"{step.command}\n{done.stdout}"
+    if step.output:
+        assert re.fullmatch(pattern(step.output), done.stdout.rstrip("\n")), f"{step.command}\n{done.stdout}"
+
+
+def pattern(shown: str) -> str:
+    """Return the pattern of what a page shows: `…` is any text, a line of nothing else any lines."""
+    lines = [".*" if line == "…" else re.escape(line).replace("…", "[^\n]*") for line in shown.rstrip("\n").split("\n")]
+    return "(?s:" + "\n".join(lines) + ")"
+
+
+def test_commands_are_where_they_are_looked_for() -> None:
+    """No page has blocks in another language, in which a command line would not be found."""
+    assert {page.name: page.languages() - LANGUAGES for page in pages()} == {page.name: set() for page in pages()}
+
+
+def test_list_of_commands_that_are_not_run() -> None:
+    """Every command line in the list is in a page."""
+    commands = {step.command for example in EXAMPLES_OF_PAGES for step in example.steps}
+
+    assert len(commands) > 40
+    assert NOT_RUN.keys() <= commands
