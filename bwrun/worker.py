@@ -216,6 +216,7 @@ class Worker:
             self._config.client_version,
             opened.unlocked.device,
             os.path.join(directory, DATA_FILE),
+            opened.unlocked.access,
         )
         self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
 

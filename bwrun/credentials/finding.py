@@ -51,6 +51,7 @@ class Credentials(Struct):
     client_id_place: str
     client_secret_place: str
     master_password_place: str
+    client_key_password: Sensitive | None = None  # of the client certificate's key, if that is encrypted
 
 
 def find_client_id(sources: Sources) -> str | None:
@@ -65,6 +66,8 @@ def find_client_id(sources: Sources) -> str | None:
 
 def are_at_hand(config: Config) -> bool:
     """Return whether all three are values that are set: no file, no command and nobody has to be asked for them."""
+    if config.access is not None and config.access.key_is_encrypted:
+        return False
     return not config.password_options and all(config.sources.find(name) is not None for name in CREDENTIALS)
 
 
@@ -95,6 +98,11 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
         deadline.extend(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
     password = complete.get("BW_PASSWORD")
+    key_password = None
+    if config.access is not None:
+        from bwrun.credentials.access import read_key_password  # noqa: PLC0415  (few servers want a client certificate)
+
+        key_password = read_key_password(config.access, config.sources, deadline)
     return Credentials(
         api_key=ApiKey(
             _checked_client_id(complete["BW_CLIENTID"]), _checked_client_secret(complete["BW_CLIENTSECRET"]).value
@@ -103,6 +111,7 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
         client_id_place=complete["BW_CLIENTID"].place,
         client_secret_place=complete["BW_CLIENTSECRET"].place,
         master_password_place="" if password is None else password.place,
+        client_key_password=key_password,
     )
 
 
@@ -123,7 +132,7 @@ def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadl
     if direct is not None:
         return Secret(_bytes(direct), direct.place)
     if path is not None:
-        return Secret(_read_file(path.value, f"{name}_FILE", deadline), f"`{path.value}`")
+        return Secret(read_secret_file(path.value, f"{name}_FILE", deadline), f"`{path.value}`")
     return None
 
 
@@ -157,7 +166,7 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
             if name == "BW_PASSWORD":
                 return Secret(_bytes(found), found.place)
             if name == "BW_PASSWORD_FILE":
-                return Secret(_read_file(found.value, name, deadline), f"`{found.value}`")
+                return Secret(read_secret_file(found.value, name, deadline), f"`{found.value}`")
             option = name.removeprefix("BWRUN_").lower().replace("_", "-")
             return _from_way(option, found.value, config, own_descriptors, deadline)
     return None
@@ -168,7 +177,7 @@ _WAYS = ("password-file", "password-fd", "password-command")
 
 def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
-        return Secret(_read_file(value, "`--password-file`", deadline), f"`{value}`")
+        return Secret(read_secret_file(value, "`--password-file`", deadline), f"`{value}`")
     if option == "password-fd":
         return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
     from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
@@ -179,7 +188,8 @@ def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[in
     return Secret(password, "the password command")
 
 
-def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
+def read_secret_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
+    """Return the secret in the file that a setting names. Raises CredentialError; NetworkError: the deadline."""
     try:
         data = read_file(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
@@ -260,8 +270,13 @@ def _quoted(name: str, place: str) -> CredentialError:
     )  # fmt: skip
 
 
+def may_ask(sources: Sources) -> bool:
+    """Return whether BW_NOINTERACTION allows to ask on the terminal."""
+    return sources.environment.get("BW_NOINTERACTION", "").lower() in ("", "0", "false")
+
+
 def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
-    refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
+    refused = not may_ask(sources)
     from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only where something is missing)
 
     prompter = None if refused else Prompter.find()

@@ -18,6 +18,7 @@ from bwrun.base.structs import Struct
 from bwrun.base.timings import Timings
 from bwrun.credentials.finding import ApiKey
 from bwrun.login.token import access_token_of, login_form
+from bwrun.network.access import Access
 from bwrun.network.client import Client
 from bwrun.network.proxies import EXCEPTION_VARIABLES, PROXY_VARIABLES
 from bwrun.network.routing import Network
@@ -37,6 +38,7 @@ class Order(Struct):
     client_version: str
     device: str
     path: str  # of the session's data.json
+    access: Access | None  # a client certificate and headers for the server
 
     def to_words(self) -> list[bytes]:
         """Return it as words, with the caller's proxy variables at the end."""
@@ -50,19 +52,21 @@ class Order(Struct):
         )
         network = [f"{name}={os.environ[name]}" for name in NETWORK_VARIABLES if os.environ.get(name)]
         files = encode([os.fsencode(path) for path in self.ca_files])
-        return [self.api_key.client_secret.reveal(), files, *map(os.fsencode, texts), *map(os.fsencode, network)]
+        access = b"" if self.access is None else self.access.to_word()
+        return [self.api_key.client_secret.reveal(), files, access, *map(os.fsencode, texts + tuple(network))]
 
     @classmethod
     def from_words(cls, words: list[bytes]) -> Order:
         """Read what `to_words()` made, and set the proxy variables."""
-        secret, files, *rest = words
+        secret, files, access, *rest = words
         client_id, identity, api, version, device, path, *network = map(os.fsdecode, rest)
         for entry in network:
             name, _, value = entry.partition("=")
             os.environ[name] = value
         ca_files = tuple(os.fsdecode(path) for path in decode(files.strip()) if path)
         server = Server(identity=identity, api=api, base=None, region="Self-hosted")
-        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, path)
+        shown = Access.from_word(access) if access else None
+        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, path, shown)
 
 
 def main(_words: list[str]) -> None:
@@ -84,7 +88,7 @@ def renew(order: Order) -> int:
     Raises BwrunError.
     """
     deadline = Deadline(TIMEOUT)
-    network = Network(order.ca_files, deadline, Timings(0))
+    network = Network(order.ca_files, deadline, Timings(0), order.access)
     client = Client(order.server, network, order.client_version, deadline)
     answer = client.post_token(login_form(order.api_key, order.device), order.api_key.client_secret)
     token, lifetime = access_token_of(answer)

@@ -30,13 +30,19 @@ def reach_out(config: Config, dialed: Dial | None, items: tuple[str, ...], conso
     """
     Go on to connect, and import what a login needs; `items`: those that will be fetched alone.
 
-    Raises SessionError: there can be no more threads.
+    Raises SessionError: no more threads can be started; ConfigError: the client certificate or the header file cannot
+    be used; NetworkError: the deadline.
     """
     deadline = Deadline(config.timeout)
     with timings.phase("import"):
         from bwrun.network.routing import Network  # noqa: PLC0415  (TLS: while the network is on its way)
 
-        network = Network(config.ca_files, deadline, timings)
+        access = None
+        if config.access is not None:
+            from bwrun.login.access import open_access  # noqa: PLC0415  (few servers want one)
+
+            access = open_access(config.access, deadline)
+        network = Network(config.ca_files, deadline, timings, access)
         soon = are_at_hand(config)
         if soon:
             network.expect(config.server.identity, dialed)

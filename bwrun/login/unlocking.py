@@ -31,6 +31,7 @@ from bwrun.settings.servers import Server, origin
 if TYPE_CHECKING:
     from bwrun.crypto.account_keys import AccountKeys
     from bwrun.crypto.vault_key import VaultKey
+    from bwrun.network.access import Access
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
@@ -58,6 +59,7 @@ class Unlocked(Struct):
     key_connector_url: str | None  # the one that was asked
     device: str
     client: Client
+    access: Access | None  # a client certificate and headers for its servers
 
 
 def expect_items(network: Network, server: Server, count: int) -> None:
@@ -93,11 +95,14 @@ class _Unlocking:
         self._deadline = means.deadline
         self._timings = means.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
+        if credentials.client_key_password is not None:
+            means.network.open_client_key(credentials.client_key_password)
         with self._timings.phase("import"):
             proxy = means.network.prepare(config.server.identity)
         if proxy is not None:
             self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
         self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
+        self._access = means.network.access
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
         config = self._config
@@ -122,6 +127,7 @@ class _Unlocking:
             key_connector_url=connector,
             device=self._device,
             client=self._client,
+            access=self._access,
         )
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:

@@ -6,16 +6,21 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from bwrun.base.errors import ServerError
+from bwrun.base.errors import BwrunError, ServerError
 from bwrun.base.jsontext import read_json
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.network.transport import Body
+from bwrun.network.failures import https_instead
+from bwrun.network.transport import Body, place_of
 from bwrun.settings.servers import is_loopback, origin
 
 MAX_WORDS = 200  # characters of a server's own words that are shown
 HTTP_OK = 200
+HTTP_BAD_REQUEST = 400
 HTTP_FORBIDDEN = 403
+CLOUDFLARE_ACCESS = ".cloudflareaccess.com"
+# nginx: "No required SSL certificate was sent", "The SSL certificate error" (src/http/ngx_http_special_response.c)
+CERTIFICATE_PAGE = b"ssl certificate"
 DOMAIN_HINT = "if the server is Vaultwarden, set its `DOMAIN` to its own address, for example https://vault.example.com"
 
 
@@ -26,7 +31,7 @@ class Answer(Struct):
     headers: Mapping[str, str]
     data: object
     url: str = ""
-    sent: Sensitive | None = None  # the secret of the request: cut out of whatever comes back
+    sent: tuple[Sensitive, ...] = ()  # the secrets of the request, which are cut out of the server's words
 
     @property
     def message(self) -> str:
@@ -51,8 +56,8 @@ class Answer(Struct):
         return self._cut(text) if isinstance(text, str) and re.fullmatch(r"[a-z_]{1,60}", text) else ""
 
     def _cut(self, text: str) -> str:
-        if self.sent is not None:
-            text = text.replace(self.sent.reveal().decode("utf-8", "replace"), "…")
+        for secret in self.sent:
+            text = text.replace(secret.reveal().decode("utf-8", "replace"), "…")
         return text[:MAX_WORDS]
 
 
@@ -66,16 +71,26 @@ def parse_json(body: Body) -> object:
 
 def redirected(url: str, location: str) -> ServerError:
     """Return the error for an answer that sends on to another address: no credential is sent there."""
-    return ServerError(
-        "redirect",
-        f"{origin(url)} redirects to {origin(location) or 'an invalid address'}",
-        "if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address",
-    )
+    hint = "if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address"
+    if origin(location).endswith(CLOUDFLARE_ACCESS):
+        hint = "create a service token in Cloudflare Access, and send it with `--header-file FILE`"
+    return ServerError("redirect", f"{origin(url)} redirects to {origin(location) or 'an invalid address'}", hint)
 
 
-def not_json(answer: Answer, body: Body) -> ServerError:
+def not_json(answer: Answer, body: Body) -> BwrunError:
     """Return the error for an answer that is not JSON."""
-    html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
+    start = body[:2000].lower()
+    html = b"<html" in start or "html" in answer.headers.get("content-type", "")
+    if answer.status == HTTP_BAD_REQUEST and answer.url.startswith("http:"):
+        from bwrun.network.tls_errors import speaks_tls  # noqa: PLC0415  (only for an error's words)
+
+        if speaks_tls(*place_of(answer.url)[1:]):
+            return https_instead(answer.url)
+    if answer.status == HTTP_BAD_REQUEST and CERTIFICATE_PAGE in start:
+        return ServerError(
+            "client-certificate", f"{origin(answer.url)} requires a valid client certificate (400)",
+            "set `--client-cert FILE`",
+        )  # fmt: skip
     what = "an HTML page" if html else "something other than JSON"
     if answer.status == HTTP_FORBIDDEN:
         return ServerError(

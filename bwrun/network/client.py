@@ -115,8 +115,9 @@ class Client:
     ) -> Answer:  # fmt: skip
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
         body = None if form is None else urlencode(form).encode()
-        reply = self._with_retries(method, url, headers if form is None else _FORM, body, secret or token)
-        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
+        secrets = tuple(one for one in (secret, token) if one is not None)
+        reply = self._with_retries(method, url, headers if form is None else _FORM, body, secrets)
+        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secrets + reply.sent)
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
         if answer.data is None and answer.status != _NOT_FOUND and (reply.body or not answer.status >= 400):
@@ -124,9 +125,9 @@ class Client:
         return answer
 
     def _with_retries(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, secret: Sensitive | None = None
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, secrets: tuple[Sensitive, ...] = ()
     ) -> Reply:
-        """Send a request until there is an answer that counts. `secret` is cut out of a server's words."""
+        """Send a request until there is an answer that counts. `secrets` are cut out of the server's words."""
         retries = Retries(url, self._deadline, self._tell)
         while True:
             try:
@@ -137,7 +138,7 @@ class Client:
                 retries.wait_after_break(error)
                 continue
             if reply.status == _TOO_MANY_REQUESTS:
-                retries.wait_for_turn(reply, secret)
+                retries.wait_for_turn(reply, secrets)
             elif reply.status >= 500 and reply.status not in _FINAL:
                 retries.wait_for_recovery(reply)
             else:

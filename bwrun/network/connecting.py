@@ -12,27 +12,34 @@ import os
 import socket
 import ssl
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.base.urls import PORTS, split_url
 from bwrun.network.dialing import ATTEMPT_DELAY, Dial, NoConnectionError
 from bwrun.network.tls import full_context, is_unknown_issuer, make_context
-from bwrun.network.transport import Kind, TransportError
+from bwrun.network.transport import Kind, Place, TransportError
 
-Place = tuple[str, str, int]  # scheme, host, port
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bwrun.network.access import Access, ClientCertificate
 
 
 class Connector:
     """Opens connections for one run."""
 
-    def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """Prepare; nothing is begun yet."""
+    def __init__(
+        self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings, access: Access | None = None
+    ) -> None:
+        """Prepare; nothing is begun yet. `access`: what some servers get besides the login."""
         self._ca_files = ca_files
         self._deadline = deadline
         self._timings = timings
-        self._context: Task[ssl.SSLContext] | None = None
+        self._access = access
+        # By whether a client certificate is shown; its key is read when the first connection needs it.
+        self._contexts: dict[bool, Task[ssl.SSLContext]] = {}
         self._early: list[tuple[Place, Task[socket.socket]]] = []
 
     def prepare(self, place: Place, dialed: Dial | None) -> None:
@@ -41,7 +48,7 @@ class Connector:
 
         Raises SessionError: no more threads can be started.
         """
-        self._begin_context()
+        self._begin_context(place)
         first = not self._early
 
         def timed() -> socket.socket:
@@ -56,7 +63,7 @@ class Connector:
         """
         Return an open connection on which nothing has been sent yet.
 
-        Raises TransportError; ConfigError: a CA file holds no certificate.
+        Raises TransportError; ConfigError: a CA file holds no certificate, or the client certificate cannot be used.
         """
         for early in self._early:
             if early[0] == place:
@@ -64,15 +71,26 @@ class Connector:
                 return early[1].result()
         return self._open(place, None)
 
-    def context(self) -> ssl.SSLContext:
-        """Return the TLS settings of all connections. Raises ConfigError: a CA file holds no certificate."""
-        return self._begin_context().result()
+    def shows_certificate(self, place: Place) -> bool:
+        """Return whether a client certificate is shown to the server at `place` if it asks for one."""
+        return self._certificate_for(place) is not None
 
-    def _begin_context(self) -> Task[ssl.SSLContext]:
+    def _certificate_for(self, place: Place) -> ClientCertificate | None:
+        return self._access.certificate if self._access is not None and self._access.covers(place) else None
+
+    def _begin_context(self, place: Place) -> Task[ssl.SSLContext]:
         """Begin to read the trusted certificates, once, while a connection is being opened."""
-        if self._context is None:
-            self._context = Task(lambda: make_context(self._ca_files))
-        return self._context
+        shows = self.shows_certificate(place)
+        if shows not in self._contexts:
+            self._contexts[shows] = Task(lambda: self._make_context(make_context, place))
+        return self._contexts[shows]
+
+    def _make_context(self, make: Callable[[tuple[str, ...]], ssl.SSLContext], place: Place) -> ssl.SSLContext:
+        context = make(self._ca_files)
+        certificate = self._certificate_for(place)
+        if certificate is not None:
+            certificate.add_to(context)
+        return context
 
     def _open(self, place: Place, dialed: Dial | None) -> socket.socket:
         scheme, host, port = place
@@ -80,13 +98,14 @@ class Connector:
         if scheme != "https":
             return plain
         try:
-            return self._secure(plain, host, self.context())
+            return self._secure(plain, place, self._begin_context(place).result())
         except ssl.SSLCertVerificationError as error:
             if not is_unknown_issuer(error):
                 raise self._untrusted(error, host, port) from None
         try:
             # The context looks into the directory of certificates alone; the bundle beside it may have more.
-            return self._secure(self._connect(host, port, None), host, full_context(self._ca_files))
+            context = self._make_context(full_context, place)
+            return self._secure(self._connect(host, port, None), place, context)
         except ssl.SSLCertVerificationError as error:
             raise self._untrusted(error, host, port) from None
 
@@ -110,10 +129,10 @@ class Connector:
         except (UnicodeError, OverflowError, ValueError):
             raise TransportError(Kind.URL) from None
 
-    def _secure(self, plain: socket.socket, host: str, context: ssl.SSLContext) -> socket.socket:
+    def _secure(self, plain: socket.socket, place: Place, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
         try:
-            return context.wrap_socket(plain, server_hostname=host.encode())
+            return context.wrap_socket(plain, server_hostname=place[1].encode())
         except ssl.SSLCertVerificationError:
             raise
         except TimeoutError:
@@ -121,7 +140,7 @@ class Connector:
         except ssl.SSLError as error:
             from bwrun.network.tls_errors import tls_failure  # noqa: PLC0415  (only for an error's words)
 
-            raise tls_failure(error, has_certificate=False) from None
+            raise tls_failure(error, has_certificate=self.shows_certificate(place)) from None
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise TransportError(Kind.BROKEN) from None
@@ -151,18 +170,3 @@ def _finish(dial: Dial, end: float) -> _socket.socket:
     from bwrun.network.slow_lookup import first_connection  # noqa: PLC0415  (most names are looked up sooner)
 
     return first_connection(dial, end)
-
-
-def place_of(url: str) -> Place:
-    """
-    Return the scheme, host and port of a URL.
-
-    Raises TransportError: it is not an http or https URL.
-    """
-    try:
-        parts = split_url(url)
-    except ValueError:
-        raise TransportError(Kind.URL) from None
-    if parts.scheme not in PORTS:
-        raise TransportError(Kind.URL)
-    return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port

@@ -24,8 +24,8 @@ from urllib.parse import quote, urlsplit
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS
-from bwrun.network.connecting import Connector, Place, place_of
-from bwrun.network.transport import MAX_SIZE, Body, Kind, Reply, TransportError
+from bwrun.network.connecting import Connector
+from bwrun.network.transport import MAX_SIZE, Body, Kind, Place, Reply, TransportError, place_of
 
 CHUNK = 16 * 1024  # bytes: what a TLS record holds
 FINAL = 200  # the first status of an answer; a lower one belongs to an interim answer (RFC 9110, 15.2)
@@ -106,7 +106,7 @@ class DirectTransport:
             from bwrun.network.tls_errors import is_alert, speaks_tls, tls_failure  # noqa: PLC0415  (only for an error's words)
 
             if isinstance(error, ssl.SSLError) and is_alert(error):
-                return tls_failure(error, has_certificate=False)
+                return tls_failure(error, has_certificate=self._connector.shows_certificate(place))
             if scheme == "http" and speaks_tls(host, port):
                 return TransportError(Kind.HTTPS_PORT)
         if isinstance(error, (IncompleteRead, OSError)):  # RemoteDisconnected is an OSError too

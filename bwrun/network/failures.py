@@ -40,9 +40,7 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
         Kind.DNS: NetworkError(
             "dns", f"cannot resolve the name of {host}{because}", "check `--server` and the DNS settings"
         ),
-        Kind.HTTPS_PORT: NetworkError(
-            "tls", f"{host} speaks https, not http", f"change the address to https{host.removeprefix('http')}"
-        ),
+        Kind.HTTPS_PORT: https_instead(url),
         Kind.TLS: NetworkError("tls", f"cannot open a TLS connection to {host}: {why}", *error.hints),
         Kind.UNREACHABLE: NetworkError(
             "unreachable", f"cannot connect to {host}{because}{tried}", "check `--server` and the network"
@@ -50,6 +48,14 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
         Kind.UNREADABLE: NetworkError("interrupted", f"cannot read the answer from {host} ({why})", "try again later"),
         Kind.URL: NetworkError("url", f"cannot send a request to `{url}`: the URL is invalid", "check `--server`"),
     }[error.kind]
+
+
+def https_instead(url: str) -> NetworkError:
+    """Return the error for an http URL where the server speaks https."""
+    host = origin(url)
+    return NetworkError(
+        "tls", f"{host} speaks https, not http", f"change the address to https{host.removeprefix('http')}"
+    )
 
 
 def _proxy_failure(error: TransportError, proxy: Proxy, host: str, deadline: Deadline, tries: int) -> NetworkError:

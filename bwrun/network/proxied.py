@@ -16,6 +16,7 @@ import httpx
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import NetworkError
 from bwrun.base.tasks import Task
+from bwrun.network.access import ClientCertificate
 from bwrun.network.proxies import Proxy
 from bwrun.network.tls import full_context
 from bwrun.network.tls_errors import is_alert, tls_failure, untrusted
@@ -33,19 +34,26 @@ SOCKS_FAILURE = "could not connect: "
 class ProxiedTransport:
     """Connections through one proxy. May be used from several threads."""
 
-    def __init__(self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy) -> None:
+    def __init__(
+        self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy, certificate: ClientCertificate | None = None
+    ) -> None:
         """
         Prepare; nothing is sent yet.
+
+        `certificate`: the client certificate that is shown to servers, and not to the proxy.
 
         Raises ConfigError: a CA file holds no certificate; NetworkError: the proxy's URL cannot be used.
         """
         self._deadline = deadline
         self._proxy = proxy
+        self._has_certificate = certificate is not None
         context = full_context(ca_files)
+        if certificate is not None:
+            certificate.add_to(context)
         try:
             self._http = httpx.Client(
                 verify=context,
-                proxy=_parse(proxy, context),
+                proxy=_parse(proxy, context if certificate is None else full_context(ca_files)),
                 trust_env=False,
                 event_hooks={"response": [_set_redirect_aside]},
             )
@@ -81,7 +89,8 @@ class ProxiedTransport:
                 found = {"location" if name == ASIDE else name: value for name, value in response.headers.items()}
                 return Reply(response.status_code, found, _read(response))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise translate(error, self._proxy if progress.at_proxy else None, progress) from None
+            at = self._proxy if progress.at_proxy else None
+            raise translate(error, at, progress, has_certificate=self._has_certificate) from None
         except (OverflowError, UnicodeError):
             # A port or a name that the system cannot take. The server's own were checked.
             raise TransportError(Kind.PROXY_ADDRESS, proxy=self._proxy) from None
@@ -143,8 +152,15 @@ def _read(response: httpx.Response) -> bytearray:
     return data
 
 
-def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None = None) -> TransportError:
-    """Return what an exception of httpx means; `proxy` is the one that it came from, None if it is the server's."""
+def translate(
+    error: Exception, proxy: Proxy | None, progress: _Progress | None = None, *, has_certificate: bool = False
+) -> TransportError:
+    """
+    Return what an exception of httpx means.
+
+    `proxy` is the one that it came from, None if it is the server's; `has_certificate`: whether there was a client
+    certificate to show to the server.
+    """
     if isinstance(error, httpx.TimeoutException):
         return TransportError(Kind.TIMEOUT, proxy=proxy)
     if isinstance(error, httpx.ProxyError):
@@ -152,11 +168,11 @@ def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None 
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return TransportError(Kind.URL)
     if isinstance(error, httpx.ConnectError):
-        return _connect_error(error, proxy)
+        return _connect_error(error, proxy, has_certificate=has_certificate)
     causes = _causes(error)
     alert = next((cause for cause in causes if isinstance(cause, ssl.SSLError) and is_alert(cause)), None)
     if alert is not None:
-        return tls_failure(alert, has_certificate=False, proxy=proxy)
+        return tls_failure(alert, has_certificate=has_certificate, proxy=proxy)
     if any(getattr(cause, "error_status_hint", 0) == HEADERS_TOO_LARGE for cause in causes):  # h11's word for it
         return TransportError(Kind.HEADERS, "headers of more than 100 kB", proxy=proxy)
     if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
@@ -176,12 +192,12 @@ def _refusal(error: httpx.ProxyError, proxy: Proxy | None, progress: _Progress) 
     return TransportError(Kind.PROXY_REFUSES, text.partition(SOCKS_FAILURE)[2].rstrip(".").lower(), proxy=proxy)
 
 
-def _connect_error(error: httpx.ConnectError, proxy: Proxy | None) -> TransportError:
+def _connect_error(error: httpx.ConnectError, proxy: Proxy | None, *, has_certificate: bool) -> TransportError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return untrusted(cause, None, (), proxy)
         if isinstance(cause, ssl.SSLError):
-            return tls_failure(cause, has_certificate=False, proxy=proxy)
+            return tls_failure(cause, has_certificate=has_certificate, proxy=proxy)
         if isinstance(cause, gaierror):
             return TransportError(Kind.DNS, proxy=proxy)
         if isinstance(cause, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):

@@ -38,13 +38,13 @@ class Retries:
         self._tell = tell
         self._backoff = Backoff(random)
 
-    def wait_for_turn(self, reply: Reply, secret: Sensitive | None) -> None:
+    def wait_for_turn(self, reply: Reply, secrets: tuple[Sensitive, ...]) -> None:
         """
-        Wait after a 429; `secret` is cut out of the server's words.
+        Wait after a 429; `secrets` are cut out of the server's words.
 
         Raises ServerError: there is no time for it.
         """
-        message = Answer(reply.status, reply.headers, parse_json(reply.body), sent=secret).message
+        message = Answer(reply.status, reply.headers, parse_json(reply.body), sent=secrets + reply.sent).message
         told = told_wait(reply.headers, message, time.time())
         wait = self._backoff.after_limit(told, self._deadline.left())
         if wait is None:

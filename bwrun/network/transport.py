@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Protocol
 
+from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
+from bwrun.base.urls import PORTS, split_url
 from bwrun.network.proxies import Proxy
 
 Body = bytes | bytearray
+Place = tuple[str, str, int]  # scheme, host, port
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
 
 
@@ -19,6 +22,7 @@ class Reply(Struct):
     status: int
     headers: Mapping[str, str]
     body: Body
+    sent: tuple[Sensitive, ...] = ()  # secrets that went with the request by the user's wish: headers of --header-file
 
 
 class Kind(Enum):
@@ -74,3 +78,18 @@ class Transport(Protocol):
 
         Raises TransportError.
         """
+
+
+def place_of(url: str) -> Place:
+    """
+    Return the scheme, host and port of a URL.
+
+    Raises TransportError: it is not an http or https URL.
+    """
+    try:
+        parts = split_url(url)
+    except ValueError:
+        raise TransportError(Kind.URL) from None
+    if parts.scheme not in PORTS:
+        raise TransportError(Kind.URL)
+    return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port

@@ -34,6 +34,8 @@ Values:
 Server and login:
       --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
       --ca-file FILE      Also trust the certificates in FILE (PEM)
+      --client-cert FILE, --client-key FILE, --client-key-password-file FILE
+      --header-file FILE  Send the headers in FILE to the server
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
@@ -44,8 +46,7 @@ Session and command:
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
       --kill-leftovers    End the processes that COMMAND leaves running
       --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
-  -v, --verbose           Print each step
-      --timings           Print how long each phase took
+  -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
@@ -58,6 +59,8 @@ Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 
 RUN, CHECK, LIST = "run", "check", "list"  # what bwrun is called for
 
+# What servers want to see besides the login.
+ACCESS_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
 # Options that are settings too: `--long-option VALUE` = BWRUN_LONG_OPTION.
 VALUE_OPTIONS = (
     "server",
@@ -65,6 +68,7 @@ VALUE_OPTIONS = (
     "api-url",
     "key-connector-url",
     "ca-file",
+    *ACCESS_OPTIONS,
     "password-file",
     "password-fd",
     "password-command",

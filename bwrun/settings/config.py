@@ -12,7 +12,7 @@ import os
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
-from bwrun.settings.command_line import Options
+from bwrun.settings.command_line import ACCESS_OPTIONS, Options
 from bwrun.settings.env_files import find_env_file, read_env_file
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
@@ -20,6 +20,8 @@ from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources,
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bwrun.settings.access import AccessSettings
 
 RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
@@ -43,6 +45,7 @@ class Config(Struct):
     server: Server
     server_given: bool
     key_connector_url: str | None
+    access: AccessSettings | None  # a client certificate and headers
     ca_files: tuple[str, ...]
     timeout: float  # seconds, for everything before the command but prompts and --password-command
     supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
@@ -76,15 +79,18 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     settings = _Settings(options, sources)
     given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
     _refuse_useless(settings)
+    server, key_connector = find_server(*given), find_key_connector(settings.text("key-connector-url"))
+    access = _access(settings, server, key_connector)
     return Config(
         mode=options.mode,
         json=options.json,
         search=tuple(options.search),
         command=tuple(options.command),
         sources=sources,
-        server=find_server(*given),
+        server=server,
         server_given=any(value is not None for value in given),
-        key_connector_url=find_key_connector(settings.text("key-connector-url")),
+        key_connector_url=key_connector,
+        access=access,
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervision=_supervision(settings),
@@ -102,7 +108,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
-        warnings=tuple(_warnings(sources)),
+        warnings=(*_warnings(sources), *(() if access is None else access.warnings)),
     )
 
 
@@ -252,17 +258,19 @@ def is_uuid(text: str) -> bool:
 def _client_version(found: Found | None) -> str:
     if found is None:
         return CLIENT_VERSION
-    year, month, patch = (*found.value.split("."), "", "", "")[:3]
-    numbers = f"{year}{month}{patch}"
-    if (
-        found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
-        or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
-    ):  # fmt: skip
-        raise ConfigError(
-            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
-            f"write it like {CLIENT_VERSION}",
-        )  # fmt: skip
-    return found.value
+    from bwrun.settings.client_version import checked_client_version  # noqa: PLC0415  (few people set it)
+
+    return checked_client_version(found, CLIENT_VERSION)
+
+
+def _access(settings: _Settings, server: Server, key_connector: str | None) -> AccessSettings | None:
+    """Return what servers want to see besides the login, None if nothing of that is set."""
+    given = {name: found for name in ACCESS_OPTIONS if (found := settings.found(name)) is not None}
+    if not given:
+        return None
+    from bwrun.settings.access import read_access_settings  # noqa: PLC0415  (few servers want anything)
+
+    return read_access_settings(given, tuple(filter(None, (server.identity, server.api, key_connector))))
 
 
 def _password_options(options: Options) -> dict[str, str]:
