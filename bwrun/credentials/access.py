@@ -69,14 +69,12 @@ def _header(line: str, where: str) -> tuple[str, str]:
     return name, value
 
 
-def read_key_password(access: AccessSettings, sources: Sources, deadline: Deadline) -> Sensitive | None:
+def read_key_password(access: AccessSettings, sources: Sources, deadline: Deadline) -> Sensitive:
     """
-    Return the passphrase of the client certificate's key, asking for it if there is a terminal; None if none is needed.
+    Return the passphrase of the client certificate's key, which is encrypted; ask for it if there is a terminal.
 
     Raises CredentialError: it cannot be had; NetworkError: the deadline.
     """
-    if not access.key_is_encrypted:
-        return None
     if access.key_password_file is not None:
         return read_secret_file(access.key_password_file, "`--client-key-password-file`", deadline)
     from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only where it is asked for)

@@ -51,7 +51,6 @@ class Credentials(Struct):
     client_id_place: str
     client_secret_place: str
     master_password_place: str
-    client_key_password: Sensitive | None = None  # of the client certificate's key, if that is encrypted
 
 
 def find_client_id(sources: Sources) -> str | None:
@@ -98,11 +97,6 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
         deadline.extend(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
     password = complete.get("BW_PASSWORD")
-    key_password = None
-    if config.access is not None:
-        from bwrun.credentials.access import read_key_password  # noqa: PLC0415  (few servers want a client certificate)
-
-        key_password = read_key_password(config.access, config.sources, deadline)
     return Credentials(
         api_key=ApiKey(
             _checked_client_id(complete["BW_CLIENTID"]), _checked_client_secret(complete["BW_CLIENTSECRET"]).value
@@ -111,7 +105,6 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
         client_id_place=complete["BW_CLIENTID"].place,
         client_secret_place=complete["BW_CLIENTSECRET"].place,
         master_password_place="" if password is None else password.place,
-        client_key_password=key_password,
     )
 
 

@@ -95,8 +95,10 @@ class _Unlocking:
         self._deadline = means.deadline
         self._timings = means.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
-        if credentials.client_key_password is not None:
-            means.network.open_client_key(credentials.client_key_password)
+        if config.access is not None and config.access.key_is_encrypted:
+            from bwrun.credentials.access import read_key_password  # noqa: PLC0415  (few servers want a certificate)
+
+            means.network.open_client_key(read_key_password(config.access, config.sources, means.deadline))
         with self._timings.phase("import"):
             proxy = means.network.prepare(config.server.identity)
         if proxy is not None:
