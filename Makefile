@@ -40,14 +40,23 @@ types: $(VENV)/.ready  ## Check the types, of the tests too
 docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
-test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
+test: $(VENV)/.ready $(CLI) network-tools  ## Run all tests; ARGS="-k name" chooses
 	$(PYTEST) -n 3 --dist worksteal $(ARGS)
 
 test-long: $(VENV)/.ready  ## Run again, with larger counts, the tests that have counts: random kills, properties
 	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
 
-test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
+test-fast: $(VENV)/.ready network-tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
+
+# Some tests make a network of their own.
+network-tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; command -v ip >/dev/null || \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends iproute2; \
+	else \
+		echo "ip is missing (Debian: iproute2): the tests with networks of their own will be skipped"; \
+	fi
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -96,4 +105,5 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-long test-fast bench bench-libraries smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-long test-fast network-tools bench bench-libraries smoke lock
+.PHONY: clean

@@ -17,8 +17,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from bwrun.base.errors import CryptoError, IntegrityError, UnsupportedEncStringError
+from bwrun.base.structs import Struct
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     RsaPrivateKey = RSAPrivateKey
@@ -154,14 +157,37 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
         raise IntegrityError("the key does not decrypt it") from None
 
 
-def certificate_issuer(der: bytes) -> str:
-    """Return who issued a certificate, for a message; empty if it cannot be read."""
+class Certificate(Struct):
+    """What a certificate says, as far as an error's words need it."""
+
+    subject: str
+    issuer: str
+    begins: datetime  # UTC
+    ends: datetime  # UTC
+    names: tuple[str, ...]  # of the hosts that it is for: DNS names and IP addresses
+    names_its_issuer: bool  # whether it says where its issuer's certificate can be fetched, as those of public CAs do
+
+
+def read_certificate(der: bytes) -> Certificate | None:
+    """Return what a certificate says, None if it cannot be read."""
     from cryptography import x509  # noqa: PLC0415
 
     try:
-        return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
+        found = x509.load_der_x509_certificate(der)
+        extensions = {one.oid: one.value for one in found.extensions}
+        named = extensions.get(x509.OID_SUBJECT_ALTERNATIVE_NAME)
+        access = extensions.get(x509.OID_AUTHORITY_INFORMATION_ACCESS)
+        return Certificate(
+            subject=found.subject.rfc4514_string(),
+            issuer=found.issuer.rfc4514_string(),
+            begins=found.not_valid_before_utc,
+            ends=found.not_valid_after_utc,
+            names=tuple(str(one.value) for one in named) if isinstance(named, x509.SubjectAlternativeName) else (),
+            names_its_issuer=isinstance(access, x509.AuthorityInformationAccess)
+            and any(one.access_method == x509.OID_CA_ISSUERS for one in access),
+        )
     except ValueError:
-        return ""
+        return None
 
 
 def chacha20_block(key: bytes, counter_and_nonce: bytes) -> bytes:

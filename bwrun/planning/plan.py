@@ -16,11 +16,9 @@ from bwrun.settings.command_line import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from bwrun.base.console import Console
-    from bwrun.base.tasks import Task
     from bwrun.injection.requested import RequestedSecrets
+    from bwrun.network.dialing import Dial
     from bwrun.settings.config import Config
 
 
@@ -33,7 +31,7 @@ class Plan(Struct):
     opens_session: bool
     logs_in: bool
     items: tuple[str, ...]  # the ids of the items to fetch; empty: the whole vault
-    dialed: Task[socket] | None  # a connection to the server that has been begun already
+    dialed: Dial | None  # a connection to the server that has been begun already
 
     @property
     def needs_directory(self) -> bool:

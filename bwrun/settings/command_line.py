@@ -33,7 +33,8 @@ Values:
 Server and login:
       --server us|eu|gov|URL, --identity-url URL, --api-url URL
       --key-connector-url URL, --allow-costly-kdf
-      --ca-file FILE      Also trust the certificates in FILE (PEM)
+      --ca-file FILE, --header-file FILE   Trust certificates, send headers
+      --client-cert FILE, --client-key FILE, --client-key-password-file FILE
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
@@ -44,8 +45,7 @@ Session and command:
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
       --kill-leftovers    End the processes that COMMAND leaves running
       --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
-  -v, --verbose           Print each step
-      --timings           Print how long each phase took
+  -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
@@ -58,6 +58,8 @@ Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 
 RUN, CHECK, LIST = "run", "check", "list"  # the values of Options.mode
 
+# What a gateway in front of the server may require.
+GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
 # Each of these options can also be set by a variable: `--long-option VALUE` by BWRUN_LONG_OPTION.
 VALUE_OPTIONS = (
     "server",
@@ -65,6 +67,7 @@ VALUE_OPTIONS = (
     "api-url",
     "key-connector-url",
     "ca-file",
+    *GATEWAY_OPTIONS,
     "password-file",
     "password-fd",
     "password-command",
