@@ -23,6 +23,7 @@ from bwrun.credentials.finding import Credentials, read_credentials
 from bwrun.login.early_connection import dial_early, reach_out
 from bwrun.settings.command_line import CHECK, LIST, Options
 from bwrun.settings.config import Config, load_config
+from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from bwrun.injection.resolving import Resolved
     from bwrun.login.unlocking import Means, Unlocked
     from bwrun.session.data_file import SessionData
+    from bwrun.session.ssh_agent import SshAgent
     from bwrun.vault.vault import Vault
 
     class Inherited(Protocol):
@@ -90,7 +92,8 @@ class Worker:
             return self._list()
         sketch = self._sketch()
         file = find_command(config.command[0], sketch.get(b"PATH")) if config.command else None
-        may_log_in = config.session or config.items or may_hold_references(sketch)
+        agent = self._find_ssh_agent()
+        may_log_in = config.session or config.items or agent or may_hold_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
         self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
@@ -102,6 +105,8 @@ class Worker:
         items = wanted.few_ids() if wanted is not None and not opens_session else ()
         means = reach_out(config, dialed, items, self._console, self._timings) if logs_in else None
         directory = self._await_place()
+        if agent is not None and config.mode != CHECK:
+            agent.start(self._link, directory)
         opened = self._unlock(means, items, opens_session=opens_session, resolves=wanted is not None) if means else None
         resolved = self._resolve(wanted, opened) if wanted else None
         if config.mode == CHECK or file is None:
@@ -111,6 +116,10 @@ class Worker:
         environment = self._sketch(session)
         if resolved is not None:
             self._add(environment, resolved, directory)
+        if agent is not None and resolved is not None:
+            with self._timings.phase("agent"):
+                environment[os.fsencode(AGENT_VARIABLE)] = agent.hand_over(self._link, resolved.ssh_keys)
+            self._console.step(f"ssh-agent started with {len(resolved.ssh_keys)} key(s)")
         return self._start(file, environment)
 
     def _outer_session(self) -> dict[str, str] | None:
@@ -130,11 +139,19 @@ class Worker:
         return command_environment(config.sources, config.passed, config.assignments, session)
 
     def _find_wanted(self, environment: Mapping[bytes, bytes]) -> Wanted | None:
-        if not (self._config.items or self._config.templates or may_hold_references(environment)):
+        config = self._config
+        if not (config.items or config.templates or config.ssh_keys or may_hold_references(environment)):
             return None
         from bwrun.injection.requested import find_wanted  # noqa: PLC0415  (only where there are references)
 
-        return find_wanted(self._config, environment)
+        return find_wanted(config, environment)
+
+    def _find_ssh_agent(self) -> SshAgent | None:
+        if not self._config.ssh_keys:
+            return None
+        from bwrun.session.ssh_agent import SshAgent  # noqa: PLC0415  (only for --ssh-key)
+
+        return SshAgent(self._environment)
 
     def _ask_for_place(self, *, needed: bool) -> None:
         """Ask the supervisor to make the session's directory, if one is needed."""

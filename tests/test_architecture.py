@@ -31,7 +31,7 @@ ROOMS: dict[str, set[str]] = {
     "network": {"base", "crypto", "settings"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "credentials", "crypto", "network", "settings"},
-    "injection": {"base", "login", "references", "settings", "vault"},
+    "injection": {"base", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},

@@ -8,10 +8,12 @@ library only, and no json: the supervisor pays for each import with its start.
                           try                  see whether one could be made
                           bare                 none is needed
     supervisor → worker   go PATH              all stands that guards the worker; the directory (empty: none)
-                          refused REASON TEXT  there is none: why
+                          refused REASON TEXT  there is none, or no ssh-agent: why
+                          agent                the ssh-agent listens
                           ready                the settings sent so far are in force
     worker → supervisor   set NAME VALUE       a setting the supervisor needs
                           ask                  say `ready`
+                          agent PROGRAM SOCKET start PROGRAM, an ssh-agent that listens on SOCKET
                           renew SECONDS WORD…  keep these words; give them to a helper when the time has passed
                           exec                 the next thing is execve
                           end STATUS           bwrun has said all there is to say, and ends with STATUS

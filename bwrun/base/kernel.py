@@ -1,4 +1,4 @@
-"""What Linux offers a process beyond the `os` module: no core, no ptrace, death with a parent, adoption."""
+"""What Linux offers a process beyond the `os` module: no core, no ptrace, death with others, adoption."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ def die_with(parent: int) -> None:
     """Have the kernel kill this process when its parent is gone; end at once if it is gone already."""
     _prctl(_PR_SET_PDEATHSIG, signals.SIGKILL)
     if os.getppid() != parent:
+        os._exit(1)
+
+
+def die_with_writers(pipe: int) -> None:
+    """
+    Have the kernel kill this process group when the last write end of a pipe is closed; end at once if it is already.
+
+    `pipe` is the read end; this process leads its group.  It lasts through every execve, as long as a process keeps
+    the descriptor.
+    """
+    import fcntl  # noqa: PLC0415  (the worker needs none of it)
+    import select  # noqa: PLC0415
+
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signals.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
+    poll = select.poll()
+    poll.register(pipe, 0)
+    if poll.poll(0):
         os._exit(1)
 
 

@@ -19,9 +19,11 @@ from bwrun.base.errors import (
 from bwrun.base.structs import Struct
 from bwrun.injection.templates import Template, read_template, read_text, split_option
 from bwrun.injection.variable_names import refusal
-from bwrun.references.grammar import SCHEME, Reference, is_reference, parse
+from bwrun.references.grammar import SCHEME, Field, Reference, is_reference, parse
 from bwrun.settings.config import Config
+from bwrun.settings.sources import AGENT_VARIABLE
 
+PRIVATE_KEY = Field("built-in", "ssh.private_key")
 FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
 
 
@@ -32,17 +34,18 @@ class Wanted(Struct):
     files: dict[str, Reference]  # variable → what the file is to hold whose path it gets
     items: tuple[Reference, ...]  # whose custom fields become variables
     templates: tuple[Template, ...]
+    ssh_keys: dict[str, Reference]  # the option as it was written → what the ssh-agent is to hold
 
     @property
     def references(self) -> list[Reference]:
         """Return all of them."""
         in_templates = [spot.reference for template in self.templates for spot in template.spots]
-        return [*self.variables.values(), *self.files.values(), *self.items, *in_templates]
+        return [*self.variables.values(), *self.files.values(), *self.items, *in_templates, *self.ssh_keys.values()]
 
     @property
     def makes_files(self) -> bool:
-        """Return whether a directory is needed."""
-        return bool(self.files or self.templates)
+        """Return whether a directory is needed: for files, or for the socket of an ssh-agent."""
+        return bool(self.files or self.templates or self.ssh_keys)
 
     def few_ids(self) -> tuple[str, ...]:
         """Return the ids of the items, if those alone are enough to ask for and few; else nothing."""
@@ -59,6 +62,7 @@ def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | 
     failures: list[FailedReferenceError] = []
     templates = _read_templates(config, failures)
     replaced = {os.fsencode(template.variable) for template in templates}
+    replaced |= {os.fsencode(AGENT_VARIABLE)} if config.ssh_keys else set()
     texts = {
         os.fsdecode(name): value.decode("utf-8", "surrogateescape")
         for name, value in environment.items()
@@ -67,10 +71,17 @@ def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | 
     variables = _parse_all({name: text for name, text in texts.items() if is_reference(text)}, failures)
     files = {name: text[1:] for name, text in texts.items() if text[:1] == "@" and is_reference(text[1:])}
     file_references = _parse_all(files, failures)
-    items = [_parse_item(text, failures) for text in config.items]
+    items = [_parse_item(text, f"--item {text}", failures) for text in config.items]
+    keys = {f"--ssh-key {text}": _parse_item(text, f"--ssh-key {text}", failures) for text in config.ssh_keys}
     if failures:
         raise UnresolvedReferencesError(failures)
-    wanted = Wanted(variables, file_references, tuple(one for one in items if one is not None), templates)
+    whole = tuple(one for one in items if one is not None)
+    ssh_keys = {
+        label: Reference(one.item, PRIVATE_KEY, one.folder, one.collection, one.organization)
+        for label, one in keys.items()
+        if one is not None
+    }
+    wanted = Wanted(variables, file_references, whole, templates, ssh_keys)
     return wanted if wanted.references or wanted.templates else None
 
 
@@ -88,8 +99,7 @@ def _parse_all(texts: Mapping[str, str], failures: list[FailedReferenceError]) -
     return parsed
 
 
-def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | None:
-    label = f"--item {text}"
+def _parse_item(text: str, label: str, failures: list[FailedReferenceError]) -> Reference | None:
     try:
         reference = parse(text if is_reference(text) else SCHEME + text)
     except InvalidReferenceError as error:
@@ -98,7 +108,7 @@ def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | 
     if reference.field is None:
         return reference
     whole = InvalidReferenceError(
-        "--item takes a whole item, and no field of it",
+        f"{label.partition(' ')[0]} takes a whole item, and no field of it",
         "a `/` in a name is written `%2F`; for one field: `-e NAME=bw://ITEM/FIELD`",
     )
     failures.append(FailedReferenceError(label, whole))
@@ -109,7 +119,8 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
     templates: dict[str, Template] = {}
     texts: dict[str, bytes] = {}  # each read once: it may be a pipe, or change meanwhile
     for path, variable, file_name in map(split_option, config.templates):
-        if variable in templates or variable in config.assignments:
+        replaced = variable in config.assignments or (variable == AGENT_VARIABLE and bool(config.ssh_keys))
+        if variable in templates or replaced:
             raise UsageError("template", f"two options set the variable `{variable}`", "name another one for the file")
         if path not in texts:
             texts[path] = read_text(path)

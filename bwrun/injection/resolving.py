@@ -17,12 +17,14 @@ from bwrun.base.errors import (
 from bwrun.base.structs import Struct
 from bwrun.injection.variable_names import refusal_from_item
 from bwrun.references.grammar import Reference, resolve
+from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.vault.sync import sync_of
 from bwrun.vault.vault import Vault
 
 if TYPE_CHECKING:
     from bwrun.base.sensitive import Sensitive
     from bwrun.injection.requested import Wanted
+    from bwrun.injection.ssh_keys import SshKey
     from bwrun.login.unlocking import Unlocked
     from bwrun.vault.items import Attachment
 
@@ -43,7 +45,8 @@ class Resolved(Struct):
     values: dict[str, bytes | None]  # variable → value; None: optional and missing
     from_items: dict[str, Reference]  # the variables among them that are an item's custom fields
     files: tuple[SecretFile, ...]
-    overruled: dict[str, Reference]  # custom fields whose variables -e or --template sets
+    overruled: dict[str, Reference]  # custom fields whose variables -e, --template or --ssh-key sets
+    ssh_keys: tuple[SshKey, ...]
 
     @property
     def paths(self) -> list[str]:
@@ -76,6 +79,7 @@ def resolve_wanted(
     """
     failures: list[FailedReferenceError] = []
     overruled = dict.fromkeys([*assigned, *(template.variable for template in wanted.templates)])
+    overruled |= {AGENT_VARIABLE: None} if wanted.ssh_keys else {}
     fields, from_items = _resolve_items(wanted.items, vault, overruled, failures) if vault else ({}, {})
     names = {name: one for name, one in (wanted.variables | wanted.files).items() if name not in fields}
     spots = {spot.place: spot.reference for template in wanted.templates for spot in template.spots}
@@ -84,6 +88,7 @@ def resolve_wanted(
         found = resolve(names | spots, vault, optional) if vault else {}
     except UnresolvedReferencesError as error:
         failures += error.failures
+    ssh_keys = _resolve_ssh_keys(wanted, vault, failures)
     values = {name: one.reveal() for name, one in found.items()}
     variables = fields | {name: values.get(name) for name in wanted.variables if name in names}
     problems = {name: _problem(name, value) for name, value in variables.items() if value is not None}
@@ -98,7 +103,15 @@ def resolve_wanted(
     ]
     files += [SecretFile(one.variable, one.file_name, one.fill(values)) for one in wanted.templates]
     lost = {name: reference for name, reference in overruled.items() if reference is not None}
-    return Resolved(variables | missing, from_items, tuple(files), lost)
+    return Resolved(variables | missing, from_items, tuple(files), lost, ssh_keys)
+
+
+def _resolve_ssh_keys(wanted: Wanted, vault: Vault | None, failures: list[FailedReferenceError]) -> tuple[SshKey, ...]:
+    if vault is None or not wanted.ssh_keys:
+        return ()
+    from bwrun.injection.ssh_keys import resolve_ssh_keys  # noqa: PLC0415  (only for --ssh-key)
+
+    return resolve_ssh_keys(wanted.ssh_keys, vault, failures)
 
 
 def _problem(name: str, value: bytes) -> SecretError | None:

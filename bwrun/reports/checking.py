@@ -13,7 +13,7 @@ from bwrun.injection.resolving import Resolved
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table, write_out
 from bwrun.settings.config import Config
-from bwrun.settings.sources import ENVIRONMENT, SESSION_VARIABLES, is_own
+from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_own
 from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "INSTEAD OF")
@@ -26,7 +26,7 @@ class Variable:
     """A variable that a run sets: who wins, and over whom; of a reference, what it found."""
 
     name: str
-    kind: str  # value, file, template, plain, session; missing: optional, and left out
+    kind: str  # value, file, template, agent, plain, session; missing: optional, and left out
     set_by: str
     instead_of: tuple[str, ...]
     reference: str | None = None
@@ -118,6 +118,9 @@ def _from_vault(config: Config, wanted: Wanted, resolved: Resolved, vault: Vault
             yield found
         for spot in template.spots:
             yield _with_item(replace(found, set_by=spot.place), spot.reference, vault)
+    for reference in wanted.ssh_keys.values():
+        found = Variable(AGENT_VARIABLE, "agent", "--ssh-key", tuple(_places(config, AGENT_VARIABLE, resolved)))
+        yield _with_item(found, reference, vault)
 
 
 def _with_item(variable: Variable, reference: Reference, vault: Vault | None) -> Variable:

@@ -43,7 +43,7 @@ def run_in_place(options: Options, console: Console) -> None:
     if session is None or config.supervision or not config.session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if may_hold_references(variables) or config.items or config.templates:
+    if may_hold_references(variables) or config.items or config.templates or config.ssh_keys:
         return  # references want a vault, which the outer session does not lend
     console.show(config.verbose, config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))

@@ -38,14 +38,14 @@ Server and login:
       --pass NAME         Let COMMAND see credential NAME (repeatable)
       --timeout SECONDS   For everything before COMMAND; default: 60
 Session and command:
+      --ssh-key ITEM      Start an ssh-agent with the key ITEM (repeatable)
       --no-session        Values alone: no session for the official bw
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   KILL COMMAND so long after TERM, INT or HUP
       --kill-leftovers    End what COMMAND leaves running, daemons too
       --signal-exit 128   Exit 128+N where signal N ended COMMAND
-  -v, --verbose           Say each step
-      --timings           Say how long each phase took
+  -v, --verbose; --timings   Say each step; say how long each phase took
 Instead of a run:
       --check [-- COMMAND...], --list [WORDS]   Try one, list items; or --json
       --clean             Remove what killed runs left behind
@@ -71,7 +71,7 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key")
 FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "timings", "verbose")
 
 

@@ -15,7 +15,7 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import find_env_file, read_env_file
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
+from bwrun.settings.sources import AGENT_VARIABLE, CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Config(Struct):
     assignments: Mapping[str, str]  # -e: variables for the command, over the environment
     items: tuple[str, ...]  # --item: as they were written
     templates: tuple[str, ...]  # --template: as they were written
+    ssh_keys: tuple[str, ...]  # --ssh-key: as they were written
     session: bool  # whether the command gets one
     optional: frozenset[str]  # variables whose reference may find nothing
     allow_protected: bool
@@ -92,6 +93,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         assignments=_assignments(options),
         items=_texts(options, sources, "item"),
         templates=_texts(options, sources, "template"),
+        ssh_keys=_ssh_keys(options, sources),
         session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
@@ -204,6 +206,18 @@ def _texts(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
     """Return the values of a repeatable option, or else the one of its variable."""
     found = sources.find(variable(option))
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
+
+
+def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
+    """Return the items of --ssh-key, or else the lines of its variable."""
+    found = sources.find(variable("ssh-key"))
+    lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
+    keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
+    if keys and AGENT_VARIABLE in _assignments(options):
+        raise UsageError(
+            "conflict", f"--ssh-key and -e {AGENT_VARIABLE} contradict each other", "leave one of them away"
+        )
+    return keys
 
 
 def _refuse_useless(settings: _Settings) -> None:

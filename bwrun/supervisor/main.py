@@ -16,6 +16,7 @@ from bwrun.base import kernel, signals
 from bwrun.base.channel import Channel
 from bwrun.base.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, proc
+from bwrun.supervisor.agent import Agent
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
@@ -79,6 +80,7 @@ class Supervisor:
         self._said: int | None = None
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
+        self._agent: Agent | None = None
         self._kill_at: float | None = None
 
     def take_over(self) -> None:
@@ -134,6 +136,8 @@ class Supervisor:
             waits.append(max(0.0, self._kill_at - time.monotonic()))
         if self._renewal is not None:
             waits.append(self._renewal.wait())
+        if self._agent is not None:
+            waits.append(self._agent.wait())
         return min(waits)
 
     def _run_timers(self) -> None:
@@ -163,15 +167,30 @@ class Supervisor:
                 self._execs = True
             elif word == b"end":
                 self._said = int(rest[0])
+            elif word == b"agent":
+                self._start_agent(*rest)
             elif word == b"renew":
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == b"set":
                 self._settings[rest[0]] = rest[1]
             elif word == b"ask":
-                self.ends_by_code = b"signal-exit" in self._settings
-                if b"kill-leftovers" in self._settings:
-                    kernel.adopt_orphans()
-                self._channel.send(b"ready")
+                self._confirm()
+        news = self._agent and self._agent.news()
+        if news:
+            self._channel.send(*news)
+
+    def _confirm(self) -> None:
+        """Put the settings into force, and say so."""
+        self.ends_by_code = b"signal-exit" in self._settings
+        if b"kill-leftovers" in self._settings:
+            kernel.adopt_orphans()
+        self._channel.send(b"ready")
+
+    def _start_agent(self, program: bytes, socket: bytes) -> None:
+        try:
+            self._agent = None if self._janitor is None else self._janitor.start_agent(program, socket)
+        except OSError as error:
+            self._channel.send(b"refused", b"ssh-agent", os.strerror(error.errno or 0).encode())
 
     def _reap(self) -> int | None:
         """Collect all children that changed (orphans too, as PID 1); return the worker's status if it ended."""
@@ -183,7 +202,9 @@ class Supervisor:
                 return ended
             if pid == 0:
                 return ended
-            if pid != self.worker:
+            if self._agent is not None and self._agent.ended(pid):
+                say("warning: the ssh-agent of this run was ended, so the command has no SSH keys any more")
+            elif pid != self.worker:
                 warning = None if self._renewal is None else self._renewal.ended(pid)
                 if warning is not None:
                     say(f"warning: the session's access token was not renewed: {warning}")
@@ -221,6 +242,8 @@ class Supervisor:
         """Remove the session, then let the helpers go; return whether nothing is left."""
         if self._renewal is not None:
             self._renewal.stop()
+        if self._agent is not None:
+            self._agent.end()
         self._channel.close()
         if self._canary is not None:
             self._canary.end()  # first: its descriptors may be the last that the limit allows
