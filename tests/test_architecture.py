@@ -56,7 +56,7 @@ LIBRARIES = {
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
     "__main__", "launch", "worker", "helpers.renewing", "base.kernel",
-    "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
+    "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}
