@@ -41,7 +41,7 @@ def launch(words: list[str], started: float) -> int:
     try:
         options = command_line.parse(words)
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         return error.status
     if options.show is not None:
         return _show(options.show)
@@ -54,7 +54,9 @@ def launch(words: list[str], started: float) -> int:
     try:
         return _split(options, console)
     except OSError as error:
-        console.report(SessionError("no-process", f"cannot start: {os.strerror(error.errno or 0)}"))
+        why = os.strerror(error.errno or 0)
+        hint = "raise the limits on processes and open files: `ulimit -u`, `ulimit -n`"
+        console.print_error(SessionError("no-process", f"cannot start bwrun's processes: {why}", hint))
         return STATUS_FAILED
 
 
@@ -65,7 +67,7 @@ def _try_nested(options: command_line.Options, console: Console) -> int | None:
     try:
         run_in_place(options, console)
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         return error.status
     return None
 
@@ -84,7 +86,7 @@ def _clean(console: Console) -> int:
     try:
         count = sum(directory.sweep(base) for base in directory.bases(os.environ))
     except directory.UnusableBaseError as error:
-        console.report(ConfigError("runtime-dir", str(error)))
+        console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
     return _show(f"bwrun: removed {count} session(s) that killed runs left behind\n")
 
@@ -104,7 +106,7 @@ def _split(options: command_line.Options, console: Console) -> int:
 
             worker.main(options, console, worker_end, inherited)
         except BaseException as error:  # noqa: BLE001  (an import that fails: this process must not go on as the caller's)
-            console.report_internal(error)
+            console.print_internal_error(error)
         finally:
             os._exit(STATUS_FAILED)
     os.close(worker_end)

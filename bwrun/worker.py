@@ -10,10 +10,21 @@ import os
 import time
 
 from bwrun.base import signals
-from bwrun.base.channel import Channel
+from bwrun.base.channel import (
+    CHECK_DIRECTORY,
+    CONFIRM,
+    END,
+    EXEC,
+    GO,
+    MAKE_DIRECTORY,
+    NO_DIRECTORY,
+    RENEW,
+    SET,
+    Channel,
+)
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, SessionError
-from bwrun.base.kernel import close_memory, die_with, outlive_parent
+from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.structs import Struct
 from bwrun.base.timings import Timings
 from bwrun.command.environment import as_inherited, command_environment, may_hold_references, socket_activation
@@ -58,12 +69,12 @@ def main(options: Options, console: Console, channel: int, inherited: Inherited)
     try:
         status = Worker(options, console, link, inherited).work()
     except BwrunError as error:
-        console.report(error)
+        console.print_error(error)
         status = error.status
     except BaseException as error:  # noqa: BLE001  (no traceback: it would quote source lines and values)
-        console.report_internal(error)
+        console.print_internal_error(error)
         status = STATUS_FAILED
-    link.send(b"end", b"%d" % status)
+    link.send(END, b"%d" % status)
     os._exit(status)
 
 
@@ -76,11 +87,12 @@ class Worker:
         self._link = link
         self._inherited = inherited
         self._environment = as_inherited(os.environ, initial_environment())
-        close_memory()
-        die_with(inherited.supervisor)
+        hide_memory()
+        die_with_parent(inherited.supervisor)
         signals.pthread_sigmask(signals.SIG_SETMASK, inherited.mask)
         self._config = load_config(options, self._environment)
-        console.show(self._config.verbose, self._config.warnings)
+        console.verbose = self._config.verbose
+        console.print_warnings(self._config.warnings)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
@@ -96,7 +108,7 @@ class Worker:
         may_log_in = config.session or config.items or agent or may_hold_references(sketch)
         dialed = dial_early(config) if may_log_in and not self._environment.get("BITWARDENCLI_APPDATA_DIR") else None
         wanted = self._find_wanted(sketch)
-        self._console.step("no command" if file is None else f"command: {os.fsdecode(file)}")
+        self._console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
 
         outer = self._outer_session() if config.session and wanted is None else None
         opens_session = config.session and outer is None
@@ -155,7 +167,9 @@ class Worker:
 
     def _ask_for_place(self, *, needed: bool) -> None:
         """Ask the supervisor to make the session's directory, if one is needed."""
-        self._link.send(b"bare" if not needed else b"try" if self._config.mode == CHECK else b"place")
+        self._link.send(
+            NO_DIRECTORY if not needed else CHECK_DIRECTORY if self._config.mode == CHECK else MAKE_DIRECTORY
+        )
 
     def _await_place(self) -> str:
         """Wait until all stands that guards this process; return the session's directory, empty if none is needed."""
@@ -163,11 +177,11 @@ class Worker:
             words = self._link.receive()
         if words is None:
             os._exit(STATUS_FAILED)
-        if words[0] == b"go":
+        if words[0] == GO:
             return os.fsdecode(words[1])
         raise SessionError(
-            os.fsdecode(words[1]), f"no place for the session: {os.fsdecode(words[2])}",
-            "it needs a directory that is yours alone: BWRUN_RUNTIME_DIR, XDG_RUNTIME_DIR, /dev/shm or TMPDIR",
+            os.fsdecode(words[1]), f"cannot make a directory for the session: {os.fsdecode(words[2])}",
+            "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
         )  # fmt: skip
 
     def _unlock(self, means: Means, items: tuple[str, ...], *, opens_session: bool, resolves: bool) -> Opened:
@@ -181,7 +195,10 @@ class Worker:
                 import bwrun.session.opening  # noqa: PLC0415
                 import bwrun.session.vault_state  # noqa: PLC0415
             if resolves:
-                import bwrun.injection.resolving  # noqa: F401, PLC0415
+                import bwrun.injection.resolving  # noqa: PLC0415
+            if self._config.ssh_keys:
+                import bwrun.injection.ssh_keys  # noqa: PLC0415
+                import subprocess  # noqa: F401, PLC0415
 
         return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
 
@@ -202,7 +219,7 @@ class Worker:
         with self._timings.phase("write"):
             data = session_data(config, opened)
             session = open_session(directory, data, client_id, config.ca_files, renews=config.renew)
-        self._console.step(f"session written to {directory}")
+        self._console.step(f"wrote the session to {directory}")
         if config.renew:
             self._hand_over_renewal(opened, directory)
         return session
@@ -220,7 +237,7 @@ class Worker:
             opened.unlocked.device,
             os.path.join(directory, DATA_FILE),
         )
-        self._link.send(b"renew", b"%d" % opened.unlocked.login.lifetime, *order.to_words())
+        self._link.send(RENEW, b"%d" % opened.unlocked.login.lifetime, *order.to_words())
 
     def _add(self, environment: dict[bytes, bytes], resolved: Resolved, directory: str) -> None:
         """Put the values of the vault, and the paths of files with them, into the command's environment."""
@@ -238,23 +255,23 @@ class Worker:
             self._instruct()
         self._console.step("starting the command")
         self._say_timings()
-        self._link.send(b"exec")
+        self._link.send(EXEC)
         outlive_parent()
         restore_signals(self._inherited.mask, ignores_child=self._inherited.ignores_child)
         become(file, self._config.command, environment)
 
     def _say_timings(self) -> None:
         if self._config.timings:
-            self._console.say(self._timings.lines())
+            self._console.print_lines(self._timings.lines())
 
     def _instruct(self) -> None:
         """Tell the supervisor what it has to know, and wait until that is in force."""
         if not self._config.supervision:
             return
         for name, value in self._config.supervision.items():
-            self._link.send(b"set", name.encode(), value.encode())
-        self._link.send(b"set", b"verbose", b"1" if self._config.verbose else b"")
-        self._link.send(b"ask")
+            self._link.send(SET, name.encode(), value.encode())
+        self._link.send(SET, b"verbose", b"1" if self._config.verbose else b"")
+        self._link.send(CONFIRM)
         self._link.receive()
 
     def _check(

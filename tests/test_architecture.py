@@ -55,7 +55,7 @@ LIBRARIES = {
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "base.kernel",
+    "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
     "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
@@ -221,7 +221,7 @@ def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
     own = {name for name in MODULES if name.partition(".")[0] == "supervisor"}
 
-    shared = {"base.channel", "base.errors", "base.kernel"}
+    shared = {"base.channel", "base.errors", "base.prctl"}
 
     assert closure("supervisor.__main__") - EVERYWHERE - {"base"} | {"supervisor"} == own | shared
 

@@ -1,41 +1,47 @@
 """
-What worker and supervisor say to each other, over a socketpair.
+The messages between worker and supervisor, and the socket pair that carries them.
 
-One message a line, words separated by spaces, percent-encoded.  Standard
-library only, and no json: the supervisor pays for each import with its start.
+A message is one line of words that are separated by spaces and percent-encoded. (Not JSON, whose import would delay
+the supervisor's start.)
 
-    worker → supervisor   place                make the session's directory
-                          try                  see whether one could be made
-                          bare                 none is needed
-    supervisor → worker   go PATH              all stands that guards the worker; the directory (empty: none)
-                          refused REASON TEXT  there is none, or no ssh-agent: why
-                          agent                the ssh-agent listens
-                          ready                the settings sent so far are in force
-    worker → supervisor   set NAME VALUE       a setting the supervisor needs
-                          ask                  say `ready`
-                          agent PROGRAM SOCKET start PROGRAM, an ssh-agent that listens on SOCKET
-                          renew SECONDS WORD…  keep these words; give them to a helper when the time has passed
-                          exec                 the next thing is execve
-                          end STATUS           bwrun has said all there is to say, and ends with STATUS
+    worker → supervisor   make-directory       make a directory for the session
+                          check-directory      say whether one could be made, and make none (`--check`)
+                          no-directory         this run needs none
+                          set NAME VALUE       a setting for the supervisor
+                          confirm              answer `confirmed` when the settings sent so far are in force
+                          renew SECONDS WORD…  keep the words, and give them to a helper before SECONDS have passed
+                          start-agent PROGRAM SOCKET
+                                               start PROGRAM, an ssh-agent that is to listen on SOCKET
+                          exec                 the worker is about to call execve
+                          end STATUS           the worker has printed all messages and ends with STATUS
+    supervisor → worker   go PATH              the worker is guarded; PATH is the session's directory, or empty
+                          refused REASON TEXT  no directory, or no ssh-agent: the error's reason and text
+                          agent-ready          the ssh-agent listens
+                          confirmed            the settings are in force
 
-The descriptors close on exec: the end of the worker's side after `exec` means
-that the worker is now the command.
+Both ends close on exec. When the worker's end closes after `exec`, the worker has become the command.
 """
 
 from __future__ import annotations
 
 import os
 
-_KEEP = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
+MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY = b"make-directory", b"check-directory", b"no-directory"
+SET, CONFIRM, RENEW, EXEC, END = b"set", b"confirm", b"renew", b"exec", b"end"
+GO, REFUSED, CONFIRMED = b"go", b"refused", b"confirmed"
+START_AGENT, AGENT_READY = b"start-agent", b"agent-ready"
+
+CHUNK = 65536  # bytes
+_PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
 
 
 def encode(words: list[bytes]) -> bytes:
-    """Return one message as a line."""
-    return b" ".join(b"".join(b"%c" % c if c in _KEEP else b"%%%02x" % c for c in word) for word in words) + b"\n"
+    """Return a message as a line, with its newline."""
+    return b" ".join(b"".join(b"%c" % c if c in _PLAIN else b"%%%02x" % c for c in word) for word in words) + b"\n"
 
 
 def decode(line: bytes) -> list[bytes]:
-    """Return a line's words."""
+    """Return the words of a line, which comes without its newline."""
     return [_unquote(word) for word in line.split(b" ")]
 
 
@@ -45,15 +51,15 @@ def _unquote(word: bytes) -> bytes:
 
 
 class Channel:
-    """One end of the socketpair. The other end's death is the end of its messages, never an exception."""
+    """One end of the socket pair. If the process at the other end dies, no method raises an exception."""
 
     def __init__(self, descriptor: int) -> None:
         """Take over `descriptor`, which must not be inheritable."""
         self.descriptor = descriptor
-        self._pending = b""
+        self._pending = b""  # the beginning of a message whose end has not come yet
 
     def send(self, *words: bytes) -> bool:
-        """Send a message; return False when nobody is at the other end."""
+        """Send a message; return False if the other end is closed."""
         data = encode(list(words))
         try:
             while data:
@@ -63,10 +69,10 @@ class Channel:
         return True
 
     def receive(self) -> list[bytes] | None:
-        """Wait for a message; None when the other end is gone."""
+        """Wait for a message and return its words; None if the other end is closed."""
         while b"\n" not in self._pending:
             try:
-                data = os.read(self.descriptor, 65536)
+                data = os.read(self.descriptor, CHUNK)
             except ConnectionError:
                 return None
             if not data:
@@ -76,12 +82,12 @@ class Channel:
         return decode(line)
 
     def drain(self) -> list[list[bytes]]:
-        """Return the messages that have come, without waiting (the descriptor must not block)."""
+        """Return all messages that have arrived, without waiting. The descriptor must be non-blocking."""
         try:
-            while data := os.read(self.descriptor, 65536):
+            while data := os.read(self.descriptor, CHUNK):
                 self._pending += data
         except OSError:
-            pass  # nothing more for now, or the other end died
+            pass  # nothing more has arrived, or the other process died
         *lines, self._pending = self._pending.split(b"\n")
         return [decode(line) for line in lines]
 

@@ -1,10 +1,11 @@
 """
-What bwrun says to people, all of it on stderr.
+The messages that bwrun prints on stderr: errors, warnings, hints, the steps of `-v`.
 
-The rules: one `error` line, then hints; lower-case, no full stop unless there
-are two sentences; names in backticks, never a value.  A stderr that is closed
-or full changes nothing of what bwrun does.  Text that came from elsewhere (a
-server, a file name) cannot move the cursor: control characters are escaped.
+The rules for messages: one `error` line that says what happened and to which thing, then `hint` lines that say what to
+do next; lower case, no full stop after a single sentence; names in backticks; never a secret value.
+
+bwrun goes on in the same way if stderr is closed or full. Control characters in a message are escaped, so that text
+from a server or a file name cannot move the cursor or forge a line.
 """
 
 from __future__ import annotations
@@ -15,57 +16,56 @@ import time
 from bwrun.base.errors import BwrunError, UnresolvedReferencesError
 from bwrun.base.structs import Struct
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 STDERR = 2
 
 
-class Warn(Struct):
-    """Something dangerous that does not stop a run."""
+class WarningMessage(Struct):
+    """A warning to print: something that is dangerous or has no effect, but does not stop the run."""
 
     text: str
     hints: tuple[str, ...] = ()
 
 
 class Console:
-    """stderr, with the steps of a run when `verbose`."""
+    """Prints messages on stderr; with `verbose` the steps of the run too."""
 
     def __init__(self, *, verbose: bool, started: float) -> None:
-        """`started` is the time of `time.monotonic()` that steps are counted from, in seconds."""
+        """`started` is when bwrun began, in seconds of `time.monotonic()`."""
         self.verbose = verbose
         self.started = started
 
     def step(self, text: str) -> None:
-        """Say with `-v` that a step is done, with the time since bwrun's start."""
+        """With `-v`, print that a step is done, after the seconds since bwrun began."""
         if self.verbose:
             self._write(f"bwrun: {time.monotonic() - self.started:7.3f} s  {text}")
 
-    def say(self, lines: Iterable[str]) -> None:
-        """Say what was asked for."""
+    def print_lines(self, lines: Iterable[str]) -> None:
+        """Print lines that an option asks for, each after `bwrun: `."""
         self._write(*(f"bwrun: {line}" for line in lines))
 
-    def show(self, verbose: bool, warnings: Iterable[Warn]) -> None:  # noqa: FBT001
-        """Take the verbosity that the settings say, and print what they warn of."""
-        self.verbose = verbose
+    def print_warnings(self, warnings: Iterable[WarningMessage]) -> None:
+        """Print the warnings that the settings gave rise to."""
         for warning in warnings:
             self.warn(warning.text, *warning.hints)
 
     def warn(self, text: str, *hints: str) -> None:
-        """Say what is dangerous and not in the way."""
+        """Print a warning, and what to do about it."""
         self._write(f"bwrun: warning: {text}", *(f"bwrun: hint: {hint}" for hint in hints))
 
-    def report(self, error: BwrunError) -> None:
-        """Print an error: what, which, what next; of an error that is several, each."""
+    def print_error(self, error: BwrunError) -> None:
+        """Print an error and its hints; of an error that stands for several, each of them."""
         for one in error.failures if isinstance(error, UnresolvedReferencesError) else (error,):
             self._write(f"bwrun: error: {one.message} [{one.code}]", *(f"bwrun: hint: {hint}" for hint in one.hints))
 
-    def report_internal(self, error: BaseException) -> None:
-        """Print the type and the place of an exception nobody expected, never its text: it may quote a secret."""
+    def print_internal_error(self, error: BaseException) -> None:
+        """Print type and place of an exception that is a bug of bwrun. Its text is not shown: it may quote a secret."""
         self._write(
             f"bwrun: error: internal error: {type(error).__name__} in {place_of(error)} [internal]",
-            "bwrun: hint: this is a bug of bwrun, please report it with this line",
+            "bwrun: hint: this is a bug in bwrun; please report it and quote the line above",
         )
 
     def _write(self, *lines: str) -> None:
@@ -73,18 +73,18 @@ class Console:
         try:
             os.write(STDERR, data.encode("utf-8"))
         except OSError:
-            pass  # nobody reads: not a reason to fail
+            pass  # stderr is closed or full
 
 
 def printable(text: str) -> str:
-    """Return `text` with everything escaped that is no printable character, bytes that are no UTF-8 included."""
+    """Return `text` with all characters escaped that are not printable, and bytes that were not UTF-8."""
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
 def place_of(error: BaseException) -> str:
-    """Return `module.py:line` of the innermost frame of bwrun's own code."""
+    """Return `module.py:line` of the innermost frame that is bwrun's own code."""
     place = "?"
     trace = error.__traceback__
     while trace is not None:

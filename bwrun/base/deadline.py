@@ -1,4 +1,4 @@
-"""The time a run may take before its command starts."""
+"""The time limit for everything that bwrun does before the command starts."""
 
 from __future__ import annotations
 
@@ -6,26 +6,25 @@ import time
 
 from bwrun.base.errors import NetworkError
 
+HINT = "check the network and the server's address, or allow more time with `--timeout`"
+
 
 class Deadline:
     """A point in time, on the monotonic clock."""
 
     def __init__(self, seconds: float) -> None:
-        """Start counting now."""
+        """Set the deadline `seconds` from now."""
         self.seconds = seconds
         self._end = time.monotonic() + seconds
 
-    def excuse(self, seconds: float) -> None:
-        """Add time that does not count: a person was asked, or a command of theirs ran."""
+    def extend(self, seconds: float) -> None:
+        """Move the deadline by the time that a prompt or the password command took: it does not count."""
         self._end += seconds
 
     def left(self) -> float:
-        """Return the seconds that are left, 0 or less when it is over."""
+        """Return the seconds that are left; 0 or less after the deadline."""
         return self._end - time.monotonic()
 
-    def exceeded(self, waiting_for: str) -> NetworkError:
-        """Return the error for a time that ran out."""
-        return NetworkError(
-            "timeout", f"{waiting_for} did not answer within {self.seconds:g} s",
-            "check the connection and the server's address, or allow more with --timeout",
-        )  # fmt: skip
+    def exceeded(self, waiting_for: str, hint: str = HINT) -> NetworkError:
+        """Return the error to raise after the deadline; `waiting_for` names what bwrun was waiting for."""
+        return NetworkError("timeout", f"timed out after {self.seconds:g} s while waiting for {waiting_for}", hint)

@@ -1,53 +1,51 @@
 """
-Everything bwrun can fail with.
+All errors that bwrun explains to the user, and the exit statuses they lead to.
 
-A message says what happened and to which thing; hints say what to do next.
-Neither ever holds a secret: whoever raises passes names, places and sizes.
+A message says what happened and to which thing; hints say what to do next. Neither contains a secret: whoever raises
+an error passes names, places and sizes.
 
-    BwrunError                       125
-    ├─ UsageError                    usage.*        the words on bwrun's command line
-    ├─ ConfigError                   config.*       a setting or an env file
-    ├─ CredentialError               credentials.*  missing, malformed, unreadable
-    ├─ NetworkError                  network.*      no answer: DNS, TLS, time out
-    ├─ ServerError                   server.*       an answer that cannot be used
-    │  └─ AuthenticationError        auth.*         the server said no, or the account cannot do it
-    ├─ CryptoError                   crypto.*
+    BwrunError                       exit status 125, unless noted
+    ├─ UsageError                    usage.*        wrong command line
+    ├─ ConfigError                   config.*       wrong setting or env file
+    ├─ CredentialError               credentials.*  a credential is missing, malformed or unreadable
+    ├─ NetworkError                  network.*      no answer: DNS, TLS, timeout
+    ├─ ServerError                   server.*       an answer that bwrun cannot use
+    │  └─ AuthenticationError        auth.*         a refused login, or an account that bwrun cannot unlock
+    ├─ CryptoError                   crypto.*       encrypted data that cannot be decrypted
     │  ├─ MalformedEncStringError
     │  ├─ UnsupportedEncStringError
     │  ├─ IntegrityError
-    │  └─ WrongMasterPasswordError   only crypto.keys may say this
-    ├─ SecretError                   reference.*    a `bw://` reference, or what it names
+    │  └─ WrongMasterPasswordError   raised by crypto.account_keys; login.unlocking adds hints
+    ├─ SecretError                   reference.*    a `bw://` reference, or the item or field it names
     │  ├─ InvalidReferenceError
-    │  ├─ SecretNotFoundError        what an optional reference may be
+    │  ├─ SecretNotFoundError        not an error for a variable of `--optional`
     │  ├─ AmbiguousReferenceError
-    │  ├─ UnavailableItemError       in the trash, its organization disabled or without a key
+    │  ├─ UnavailableItemError       in the trash, or of an organization that is disabled or has no key
     │  ├─ ProtectedItemError
     │  ├─ InvalidTotpError
-    │  ├─ FailedReferenceError       any of the above and more, with the variable's name
-    │  └─ UnresolvedReferencesError  all that failed in a run
-    ├─ SessionError                  session.*      the session's directory and files
-    └─ CommandError                  command.*
-       ├─ CommandNotExecutableError  126
-       └─ CommandNotFoundError       127
-
-This module knows nothing else of bwrun.
+    │  ├─ FailedReferenceError       one of the above (or another error), with the name of the variable
+    │  └─ UnresolvedReferencesError  all FailedReferenceErrors of a run
+    ├─ SessionError                  session.*      the session's directory or files cannot be written
+    └─ CommandError                  command.*      the command cannot be run
+       ├─ CommandNotExecutableError  exit status 126
+       └─ CommandNotFoundError       exit status 127
 """
 
 from __future__ import annotations
 
-STATUS_FAILED = 125  # bwrun itself failed: GNU coreutils' EXIT_CANCELED, as `env` and `timeout` use it
+STATUS_FAILED = 125  # bwrun itself failed; `env` and `timeout` use it too (EXIT_CANCELED of GNU coreutils)
 STATUS_NOT_EXECUTABLE = 126
 STATUS_NOT_FOUND = 127
 
 
 class BwrunError(Exception):
-    """A failure that bwrun explains itself. Never raised as such, only as one of its subclasses."""
+    """The base of all errors below. Only its subclasses are raised."""
 
     family = "internal"
     status = STATUS_FAILED
 
     def __init__(self, reason: str, message: str, *hints: str) -> None:
-        """`reason` completes the code in brackets, e.g. `missing` in `[credentials.missing]`."""
+        """`reason` is the second part of the code, e.g. `missing` in `[credentials.missing]`."""
         super().__init__(message)
         self.code = f"{self.family}.{reason}"
         self.message = message
@@ -55,13 +53,13 @@ class BwrunError(Exception):
 
 
 class UsageError(BwrunError):
-    """The words on bwrun's command line do not make a call."""
+    """bwrun's command line is wrong."""
 
     family = "usage"
 
 
 class ConfigError(BwrunError):
-    """A setting or an env file cannot be used."""
+    """A setting or an env file is wrong or unreadable."""
 
     family = "config"
 
@@ -79,118 +77,118 @@ class NetworkError(BwrunError):
 
 
 class ServerError(BwrunError):
-    """The server gave an answer that cannot be used."""
+    """The server gave an answer that bwrun cannot use."""
 
     family = "server"
 
 
 class AuthenticationError(ServerError):
-    """The server said no, or the account cannot be opened with a master password."""
+    """The server refused a login or a token, or bwrun cannot unlock this kind of account."""
 
     family = "auth"
 
 
 class CryptoError(BwrunError):
-    """Something encrypted cannot be opened."""
+    """Encrypted data cannot be decrypted."""
 
     family = "crypto"
 
 
 class MalformedEncStringError(CryptoError):
-    """A text is no EncString."""
+    """A text is not an EncString, or other encrypted data has the wrong form."""
 
     def __init__(self, message: str) -> None:
-        """`message` says what is wrong with the form, never the text itself."""
+        """`message` says what is wrong with the form, without quoting the text."""
         super().__init__("malformed", message)
 
 
 class UnsupportedEncStringError(CryptoError):
-    """An EncString's type is unknown, or may not be used in this place."""
+    """An EncString has a type that is unknown, or not allowed where it is."""
 
     def __init__(self, message: str) -> None:
-        """`message` names the type."""
+        """`message` names the type and says why it is refused."""
         super().__init__("unsupported", message)
 
 
 class IntegrityError(CryptoError):
-    """A MAC or a padding does not match: wrong key, or changed data."""
+    """A MAC, a signature or a padding does not match: the key is wrong, or the data was changed."""
 
     def __init__(self, message: str, *hints: str) -> None:
-        """`message` says what does not match; hints come from whoever knows what it belongs to."""
+        """`message` says what does not match."""
         super().__init__("integrity", message, *hints)
 
 
 class WrongMasterPasswordError(CryptoError):
-    """The user key does not open with the key derived from the master password."""
+    """The key that was derived from the master password does not decrypt the user key."""
 
     def __init__(self, *hints: str) -> None:
-        """Hints come from whoever knows where the master password was read."""
+        """`hints` say where the master password was read from."""
         super().__init__("wrong-master-password", "wrong master password", *hints)
 
 
 class SecretError(BwrunError):
-    """A reference is malformed, or what it names cannot be had."""
+    """A reference is malformed, or bwrun cannot get the value that it names."""
 
     family = "reference"
 
 
 class InvalidReferenceError(SecretError):
-    """A text is no reference."""
+    """A text is not a valid reference."""
 
     def __init__(self, message: str, *hints: str) -> None:
-        """`message` says what is wrong with the form; hints what to write instead."""
+        """`message` says what is wrong, `hints` say what to write instead."""
         super().__init__("invalid", message, *hints)
 
 
 class SecretNotFoundError(SecretError):
-    """There is no such item or field: what an optional reference may be."""
+    """There is no such item or field. For a variable of `--optional` this is not an error."""
 
 
 class AmbiguousReferenceError(SecretError):
-    """A name means more than one thing."""
+    """More than one item, field or file has the name."""
 
     def __init__(self, message: str, *hints: str) -> None:
-        """Hints name each of them so that it can be told from the others."""
+        """`hints` say how to name one of them."""
         super().__init__("ambiguous", message, *hints)
 
 
 class UnavailableItemError(SecretError):
-    """The item is there and may not or cannot be opened: trash, a disabled organization, no organization key."""
+    """The item is in the trash, or its organization is disabled or has no key that can be decrypted."""
 
 
 class ProtectedItemError(SecretError):
     """The item asks for the master password again, or hides its password from this user."""
 
     def __init__(self, message: str, *hints: str) -> None:
-        """`message` says which of the two."""
+        """`message` says which of the two it is."""
         super().__init__("protected", message, *hints)
 
 
 class InvalidTotpError(SecretError):
-    """An authenticator key is none."""
+    """An authenticator key (TOTP) is malformed."""
 
     def __init__(self, message: str, *hints: str) -> None:
-        """`message` says what is wrong with the form, never the key itself."""
+        """`message` says what is wrong with the form, without quoting the key."""
         super().__init__("totp", message, *hints)
 
 
 class FailedReferenceError(SecretError):
-    """What one variable's reference failed with, under that failure's own code."""
+    """The error of one variable's reference, with the variable's name and the code of the original error."""
 
     def __init__(self, name: str, failure: BwrunError) -> None:
-        """`name` is the variable's."""
+        """`name` is the variable, or the option or the place in a template that holds the reference."""
         super().__init__("failed", f"{name}: {failure.message}", *failure.hints)
         self.name = name
         self.code = failure.code
 
 
 class UnresolvedReferencesError(SecretError):
-    """Some references cannot be resolved: `failures` has each of them, for who prints line by line."""
+    """One or more references cannot be resolved; `failures` has the error of each."""
 
     def __init__(self, failures: list[FailedReferenceError]) -> None:
-        """`failures`: at least one."""
+        """Make one error of `failures`, of which there must be at least one."""
         one = len(failures) == 1
-        head = "" if one else f"{len(failures)} references cannot be resolved: "
+        head = "" if one else f"cannot resolve {len(failures)} references: "
         hints = [hint if one else f"{failure.name}: {hint}" for failure in failures for hint in failure.hints]
         super().__init__("unresolved", head + "; ".join(failure.message for failure in failures), *hints)
         if one:
@@ -199,7 +197,7 @@ class UnresolvedReferencesError(SecretError):
 
 
 class SessionError(BwrunError):
-    """The session's directory or files cannot be made."""
+    """The session's directory or files cannot be made, written or read."""
 
     family = "session"
 
@@ -211,12 +209,12 @@ class CommandError(BwrunError):
 
 
 class CommandNotExecutableError(CommandError):
-    """The command is there and cannot be executed."""
+    """The command's file exists, but cannot be executed."""
 
     status = STATUS_NOT_EXECUTABLE
 
 
 class CommandNotFoundError(CommandError):
-    """The command, or the interpreter it names, is not there."""
+    """The command, or the interpreter that its first line names, does not exist."""
 
     status = STATUS_NOT_FOUND

@@ -1,4 +1,4 @@
-"""Reading what somebody else may be slow to write: a pipe is waited for, and not for ever."""
+"""Reading files and descriptors that may be pipes: a writer may be slow, so each read has a deadline."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ CHUNK = 65536  # bytes
 
 def read_file(path: str, limit: int, deadline: Deadline) -> bytes:
     """
-    Return a file's content, at most `limit` bytes; a pipe's to its end.
+    Return the content of a file, or all that comes through a pipe, but at most `limit` bytes.
 
-    Raises OSError, ValueError (a NUL byte in the name), NetworkError (the deadline).
+    Raises OSError; ValueError: the path contains a NUL byte; NetworkError: the deadline has passed.
     """
+    # Without O_NONBLOCK the open of a pipe would wait for its writer, without a deadline.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.set_blocking(descriptor, True)
@@ -29,9 +30,9 @@ def read_file(path: str, limit: int, deadline: Deadline) -> bytes:
 
 def read_line(descriptor: int, limit: int, deadline: Deadline) -> bytes:
     """
-    Return one line, byte by byte: what comes after it is not bwrun's.
+    Return one line with its newline, but at most `limit` bytes; what follows the line is not read.
 
-    Raises OSError, NetworkError (the deadline).
+    Raises OSError; NetworkError: the deadline has passed.
     """
     data = b""
     while len(data) < limit and not data.endswith(b"\n"):
@@ -46,5 +47,5 @@ def _read(descriptor: int, size: int, what: str, deadline: Deadline) -> bytes:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     if not poll.poll(max(0.0, deadline.left() * 1000)):
-        raise deadline.exceeded(what)
+        raise deadline.exceeded(what, "check that a program writes to it and then closes it")
     return os.read(descriptor, size)

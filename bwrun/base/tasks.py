@@ -1,4 +1,9 @@
-"""Work in threads whose results are waited for: `concurrent.futures` without the 15 ms of its import (it logs)."""
+"""
+One function call in a thread, whose result can be waited for.
+
+The standard library's `concurrent.futures` does the same. It imports `logging` and takes 15 ms, in front of the first
+connection; measure that with `python -X importtime -c "import concurrent.futures.thread"`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import threading
 
 from bwrun.base.errors import SessionError
 
-TYPE_CHECKING = False  # `typing` costs 5 ms, and the first thread is to start before
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Generic, TypeVar
@@ -16,21 +21,21 @@ else:
     T = None
 
     class Generic:
-        """As far as it is needed to write the class."""
+        """Stands for `typing.Generic` at run time: all that `class Task(Generic[T])` needs of it."""
 
         def __class_getitem__(cls, _item: object) -> type:
-            """Return the class."""
+            """Return the class itself."""
             return cls
 
 
 class Task(Generic[T]):
-    """One call in a thread of its own, which never keeps the process from ending."""
+    """One call in a daemon thread, which cannot keep the process from ending."""
 
     def __init__(self, function: Callable[[], T]) -> None:
         """
-        Start it.
+        Start the thread, which calls `function`.
 
-        Raises SessionError: there can be no more threads.
+        Raises SessionError: the system allows no more threads.
         """
         self._function = function
         self._value: T
@@ -39,19 +44,21 @@ class Task(Generic[T]):
         try:
             self._thread.start()
         except RuntimeError:
-            raise SessionError("no-process", "no thread can be started: is RLIMIT_NPROC too low?") from None
+            raise SessionError(
+                "no-process", "cannot start a thread", "raise the limit on processes: `ulimit -u`"
+            ) from None
 
     def is_done(self) -> bool:
         """Return whether the call has ended."""
         return not self._thread.is_alive()
 
-    def result(self, patience: float | None = None) -> T:
+    def result(self, timeout: float | None = None) -> T:
         """
-        Return what the call returned, waiting for it at most `patience` seconds.
+        Wait at most `timeout` seconds for the call to end, and return what it returned.
 
-        Raises TimeoutError: it goes on still; whatever the call raised.
+        Raises TimeoutError: the call has not ended; also everything that the call itself raised.
         """
-        self._thread.join(patience)
+        self._thread.join(timeout)
         if self._thread.is_alive():
             raise TimeoutError
         if self._error is not None:
@@ -61,5 +68,5 @@ class Task(Generic[T]):
     def _run(self) -> None:
         try:
             self._value = self._function()
-        except BaseException as error:  # noqa: BLE001  (it is raised where it is waited for)
+        except BaseException as error:  # noqa: BLE001  (`result()` raises it)
             self._error = error

@@ -56,12 +56,12 @@ def _checked(file: bytes, name: str) -> bytes:
     except OSError as error:
         raise _failure(error, file, name) from None
     except ValueError:
-        raise CommandNotFoundError("not-found", "the command's name holds a NUL byte") from None
+        raise CommandNotFoundError("not-found", "the command's name contains a NUL byte") from None
     if is_directory:
         raise CommandNotExecutableError("is-directory", f"cannot run `{name}`: it is a directory")
     if not os.access(file, os.X_OK):
         raise CommandNotExecutableError(
-            "not-executable", f"cannot run `{name}`: it is not executable", f"chmod +x {os.fsdecode(file)}"
+            "not-executable", f"cannot run `{name}`: it is not executable", f"run `chmod +x {os.fsdecode(file)}`"
         )
     interpreter = _interpreter(file)
     if interpreter and not os.path.exists(interpreter):
@@ -94,9 +94,11 @@ def _first_line(file: bytes) -> bytes:
 
 def _no_interpreter(name: str, interpreter: bytes) -> CommandNotFoundError:
     shown = os.fsdecode(interpreter)
-    hint = "the script has Windows line ends" if shown.endswith("\r") else "install it, or correct the first line"
+    hint = "install the interpreter, or correct the script's first line"
+    if shown.endswith("\r"):
+        hint = "convert the script's Windows line endings (CRLF) to Unix ones (LF)"
     return CommandNotFoundError(
-        "no-interpreter", f"cannot run `{name}`: its interpreter `{shown.rstrip()}` is not there", hint
+        "no-interpreter", f"cannot run `{name}`: its interpreter `{shown.rstrip()}` does not exist", hint
     )
 
 
@@ -105,11 +107,11 @@ def _failure(error: OSError, file: bytes, name: str) -> CommandError:
     if error.errno == errno.ENOENT:
         if os.path.exists(file):
             return CommandNotFoundError(
-                "no-interpreter", f"cannot run `{name}`: its interpreter or loader is not there"
+                "no-interpreter", f"cannot run `{name}`: its interpreter or loader does not exist"
             )
         return CommandNotFoundError("not-found", f"cannot run `{name}`: no such file")
     if error.errno == errno.ENOEXEC:
-        return CommandNotExecutableError("exec-format", f"cannot run `{name}`: it is no program for this machine")
+        return CommandNotExecutableError("exec-format", f"cannot run `{name}`: it is not a program for this machine")
     if error.errno in (errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ETXTBSY):
         return CommandNotExecutableError("not-executable", f"cannot run `{name}`: {why}")
     return CommandError("exec", f"cannot run `{name}`: {why}")
@@ -127,8 +129,8 @@ def check_size(file: bytes, words: Sequence[str], environment: Mapping[bytes, by
     limit = min(max(os.sysconf("SC_ARG_MAX"), MIN_SIZE), MAX_SIZE)
     if size > limit:
         raise CommandError(
-            "too-large", f"the command's words and variables have {size} bytes, and the kernel takes {limit}",
-            "put large values into files: NAME=@bw://… or --template",
+            "too-large", f"the command's arguments and variables take {size} bytes, and the kernel allows {limit}",
+            "put large values into files, with `NAME=@bw://…` or `--template`",
         )  # fmt: skip
 
 
@@ -151,4 +153,4 @@ def become(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]
     except OSError as error:
         raise _failure(error, file, words[0]) from None
     except ValueError:
-        raise CommandError("nul", "a word of the command or a variable holds a NUL byte") from None
+        raise CommandError("nul", "an argument of the command or a variable contains a NUL byte") from None

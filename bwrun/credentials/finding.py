@@ -23,9 +23,10 @@ from bwrun.settings.env_files import PATIENCE, EnvFile
 from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
-KEY_HINT = "the personal API key is in the web vault at Settings → Security → Keys → View API key"
-PASSWORD_HINT = "an API key does not open a vault: the master password is needed too"  # noqa: S105
-CONNECTOR_HINT = "an account of a Key Connector has none: --key-connector-url URL says where its key is"
+QUESTIONS = ("client_id", "client_secret", "master password")
+KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
+PASSWORD_HINT = "set the master password too: an API key alone cannot unlock a vault"  # noqa: S105
+CONNECTOR_HINT = "if your organization runs a Key Connector, set `--key-connector-url` instead"
 
 
 class Secret(Struct):
@@ -91,7 +92,7 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
     if missing:
         start = time.monotonic()
         found.update(_ask(missing, config.sources))
-        deadline.excuse(time.monotonic() - start)
+        deadline.extend(time.monotonic() - start)
     complete = {name: secret for name, secret in found.items() if secret is not None}
     password = complete.get("BW_PASSWORD")
     return Credentials(
@@ -116,7 +117,9 @@ def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
 
 def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadline) -> Secret | None:
     if direct is not None and path is not None:
-        raise CredentialError("conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "keep one of them")
+        raise CredentialError(
+            "conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "remove one of them"
+        )
     if direct is not None:
         return Secret(_bytes(direct), direct.place)
     if path is not None:
@@ -148,7 +151,7 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
             raise CredentialError(
                 "conflict",
                 f"the master password is set more than once in {level}: {', '.join(ways)}",
-                "keep one of them",
+                "remove all but one of them",
             )
         for name, found in ways.items():
             if name == "BW_PASSWORD":
@@ -165,14 +168,14 @@ _WAYS = ("password-file", "password-fd", "password-command")
 
 def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
-        return Secret(_read_file(value, "--password-file", deadline), f"`{value}`")
+        return Secret(_read_file(value, "`--password-file`", deadline), f"`{value}`")
     if option == "password-fd":
         return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
     from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
 
     start = time.monotonic()
     password = run_password_command(value, config.sources.environment)
-    deadline.excuse(time.monotonic() - start)
+    deadline.extend(time.monotonic() - start)
     return Secret(password, "the password command")
 
 
@@ -180,19 +183,21 @@ def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
     try:
         data = read_file(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
-        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
         # What holds no slash and is no file may be the secret itself, put in the wrong variable.
-        shown = f"`{path}`" if "/" in path or os.path.exists(path) else "the file it names"
-        raise CredentialError("unreadable", f"{setting}: cannot read {shown}: {why}") from None
-    return _one_secret(data, f"{setting}: `{path}`")
+        shown = (
+            f"`{path}` (from {setting})" if "/" in path or os.path.exists(path) else f"the file that {setting} names"
+        )
+        raise CredentialError("unreadable", f"cannot read {shown}: {why}") from None
+    return _one_secret(data, f"`{path}` (from {setting})")
 
 
 def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: Deadline) -> Sensitive:
-    where = f"--password-fd {number}"
+    where = f"descriptor {number} (from `--password-fd`)"
     if not (number.isascii() and number.isdigit()) or len(number) > 9:
-        raise CredentialError("bad-fd", "--password-fd takes the number of an open descriptor")
+        raise CredentialError("bad-fd", "`--password-fd` needs the number of an open descriptor")
     if int(number) in own_descriptors:
-        raise CredentialError("unreadable", f"{where}: that descriptor is not open")
+        raise CredentialError("unreadable", f"{where} is not open")
     try:
         data = read_line(int(number), MAX_SIZE + 1, deadline)
         if int(number) > 2:
@@ -200,7 +205,9 @@ def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: De
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise CredentialError(
-            "unreadable", f"{where}: cannot read: {why}", "e.g. `bwrun --password-fd 3 -- … 3<FILE`"
+            "unreadable",
+            f"cannot read {where}: {why}",
+            "open it in the shell: `bwrun --password-fd 3 -- COMMAND 3<FILE`",
         ) from None
     return _one_secret(data, where)
 
@@ -208,7 +215,9 @@ def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: De
 def _one_secret(data: bytes, place: str) -> Sensitive:
     """Strip the newline at a file's end, and nothing else: a password may begin and end with spaces."""
     if len(data) > MAX_SIZE:
-        raise CredentialError("too-large", f"{place} holds more than {MAX_SIZE >> 10} KiB: that is no password")
+        raise CredentialError(
+            "too-large", f"{place} contains more than {MAX_SIZE >> 10} KiB", "check that it contains only the secret"
+        )
     secret = data.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
         raise CredentialError("empty", f"{place} is empty")
@@ -221,12 +230,12 @@ def _checked_client_id(secret: Secret) -> str:
         raise _quoted("BW_CLIENTID", secret.place)
     if text.startswith("organization."):
         raise CredentialError(
-            "organization-key", f"the client id from {secret.place} is an organization's API key",
-            f"bwrun needs the personal one, which starts with `user.`: {KEY_HINT}",
+            "organization-key", f"the client id from {secret.place} belongs to an organization's API key",
+            f"use a personal API key, whose client id begins with `user.`; {KEY_HINT}",
         )  # fmt: skip
     if not (text.startswith("user.") and is_uuid(text.removeprefix("user."))):
         raise CredentialError(
-            "malformed-client-id", f"the client id from {secret.place} is not of the form user.<uuid>", KEY_HINT
+            "malformed-client-id", f"the client id from {secret.place} does not have the form `user.UUID`", KEY_HINT
         )
     return text
 
@@ -246,8 +255,8 @@ def _is_quoted(text: str) -> bool:
 
 def _quoted(name: str, place: str) -> CredentialError:
     return CredentialError(
-        "quoted", f"{name} from {place} has quotes left round its value",
-        "docker's --env-file and systemd's docker-style files keep quotes: write the value without them",
+        "quoted", f"the value of {name} from {place} begins or ends with a quote",
+        "remove the quotes: `docker run --env-file`, for example, passes them on as part of the value",
     )  # fmt: skip
 
 
@@ -257,13 +266,15 @@ def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
 
     prompter = None if refused else Prompter.find()
     if prompter is None:
+        verb, it = ("is", "it") if len(missing) == 1 else ("are", "them")
+        names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
         raise CredentialError(
-            "missing", f"not set: {', '.join(missing)}" + ("" if refused else ", and there is no terminal to ask on"),
-            f"set {'it' if len(missing) == 1 else 'them'} in the environment or in `.env`, each also as NAME_FILE",
+            "missing", f"{names} {verb} not set" + ("" if refused else f", and there is no terminal to ask for {it}"),
+            f"set {it} in the environment or in `.env`, or set NAME_FILE to the path of a file that contains the value",
             *([KEY_HINT] if missing != ["BW_PASSWORD"] else []),
             *([PASSWORD_HINT, CONNECTOR_HINT] if "BW_PASSWORD" in missing else []),
         )  # fmt: skip
-    questions = {"BW_CLIENTID": "client_id", "BW_CLIENTSECRET": "client_secret", "BW_PASSWORD": "master password"}
+    questions = {name: f"Bitwarden {what}" for name, what in zip(CREDENTIALS, QUESTIONS, strict=True)}
     try:
         answers = {}
         for name in missing:

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 
 from bwrun.base.errors import CredentialError
-from bwrun.base.kernel import die_with
+from bwrun.base.prctl import die_with_parent
 from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_own
 
@@ -32,11 +32,11 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=lambda: die_with(worker),  # noqa: PLW1509  (this process has one thread here)
+            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has one thread here)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__
-        raise CredentialError("password-command", f"the password command cannot be run: {how}") from None
+        raise CredentialError("password-command", f"cannot run the password command: {how}") from None
     with process:
         output = b"" if process.stdout is None else process.stdout.read(MAX_SIZE + 1)
         if len(output) > MAX_SIZE:
@@ -44,7 +44,9 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
             raise CredentialError("password-command", f"the password command printed more than {MAX_SIZE >> 10} KiB")
     if process.returncode != 0:
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-        raise CredentialError("password-command", f"the password command ended with {how}", "run it by hand to see why")
+        raise CredentialError(
+            "password-command", f"the password command ended with {how}", "run the password command by hand to see why"
+        )
     secret = output.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
         raise CredentialError("password-command", "the password command printed nothing")

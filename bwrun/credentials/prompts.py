@@ -50,7 +50,7 @@ class Prompter:
         try:
             return self._ask(question, echo=echo)
         except (OSError, termios.error):
-            raise CredentialError("terminal", f"the terminal is gone while the {question} is asked for") from None
+            raise CredentialError("terminal", f"the terminal closed while bwrun asked for the {question}") from None
 
     def _ask(self, question: str, *, echo: bool) -> Sensitive:
         before = termios.tcgetattr(self._terminal)
@@ -81,7 +81,7 @@ class Prompter:
                 os.write(self._terminal, b"\n")
         line = line.removesuffix(b"\n").removesuffix(b"\r")
         if not line:
-            raise CredentialError("empty", f"nothing was typed for the {question}")
+            raise CredentialError("empty", f"nothing was entered for the {question}")
         return Sensitive(line)
 
     def _read_line(self) -> bytes:

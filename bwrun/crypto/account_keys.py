@@ -19,7 +19,7 @@ from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccount
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
 
 V1 = 1  # the security version of an account that signs none
-MISMATCH = "the account's keys are of two kinds, V1 and V2: the server's data may have been tampered with"
+MISMATCH = "the account has keys of two kinds, V1 and V2: the server's data may have been tampered with"
 
 
 class AccountKeys(Struct):
@@ -37,7 +37,7 @@ class AccountKeys(Struct):
         Raises CryptoError: there is no private key, or it does not open.
         """
         if self.private_key is None:
-            raise CryptoError("private-key", "the account's private key does not open, and organizations need it")
+            raise CryptoError("private-key", "cannot decrypt the account's private key, which organization keys need")
         return AesKey(self.private_key.unwrap_organization_key(wrapped))
 
 
@@ -95,8 +95,8 @@ def unwrap_connected_user_key(unlock: KeyConnectorData, key: str) -> VaultKey:
         return open_user_key(unlock.master_key_wrapped_user_key, read_key_connector_key(key))
     except IntegrityError:
         raise CryptoError(
-            "key-connector", "the Key Connector's key does not open the account's user key",
-            "is it the Key Connector of this account's organization?",
+            "key-connector", "the key from the Key Connector does not decrypt the account's user key",
+            "check that it is the Key Connector of this account's organization",
         ) from None  # fmt: skip
 
 

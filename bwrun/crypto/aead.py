@@ -31,9 +31,9 @@ def decrypt(algorithm: int, key: bytes, nonce: bytes, ciphertext: bytes, associa
     IntegrityError.
     """
     if algorithm not in NONCE_SIZES:
-        raise UnsupportedEncStringError(f"COSE algorithm {algorithm} is not usable here")
+        raise UnsupportedEncStringError(f"COSE algorithm {algorithm} is not supported")
     if len(nonce) != NONCE_SIZES[algorithm]:
-        raise MalformedEncStringError(f"a nonce of {len(nonce)} bytes is not one of {NAMES[algorithm]}")
+        raise MalformedEncStringError(f"a nonce of {NAMES[algorithm]} cannot have {len(nonce)} bytes")
     if len(ciphertext) < TAG_SIZE:
         raise IntegrityError("the authentication tag is missing")
     if algorithm == XCHACHA20_POLY1305:

@@ -23,8 +23,8 @@ def argon2id(secret: bytes, salt: bytes, iterations: int, memory_mib: int, paral
     try:
         return hash_secret_raw(secret, salt, iterations, memory_mib * 1024, parallelism, KEY_SIZE, Type.ID)
     except (HashingError, MemoryError) as error:
-        why = str(error) if isinstance(error, HashingError) else "no memory"
+        why = str(error) if isinstance(error, HashingError) else "out of memory"
         raise CryptoError(
-            "argon2", f"Argon2id needs {memory_mib} MiB of memory and {parallelism} threads: {why}",
-            "allow this process more: ulimit -v, ulimit -u, or the container's limits",
+            "argon2", f"cannot run Argon2id with {memory_mib} MiB of memory and {parallelism} threads: {why}",
+            "raise the limits on memory and threads: `ulimit -v`, `ulimit -u`, or those of the container",
         ) from None  # fmt: skip

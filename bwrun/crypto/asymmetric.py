@@ -51,7 +51,7 @@ class PrivateKey:
         """
         kind = kind_of(wrapped)
         if kind not in (*RSA_OAEP_SHA1, *RSA_OAEP_SHA256):
-            raise UnsupportedEncStringError(f"encryption type {kind} is not one of an organization's key")
+            raise UnsupportedEncStringError(f"an organization's key cannot have encryption type {kind}")
         data = from_base64(wrapped.partition(".")[2].partition("|")[0])
         return SymmetricKey.from_bytes(primitives.rsa_oaep_decrypt(self._key, data, sha256=kind in RSA_OAEP_SHA256))
 

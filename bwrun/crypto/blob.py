@@ -36,14 +36,16 @@ class Blob(Struct):
         """
         key = cipher_key.unwrap_key(self.wrapped_key)
         if not isinstance(key, AeadKey):
-            raise UnsupportedEncStringError("the item's content has a key without an id, which is a downgrade")
+            raise UnsupportedEncStringError(
+                "the item's content is encrypted with an older kind of key, which is refused as a downgrade"
+            )
         message = Encrypt0.parse(from_base64(self.envelope))
         if message.content_type != PADDED_CBOR:
-            raise UnsupportedEncStringError("what is encrypted is of another kind than belongs in this place")
+            raise UnsupportedEncStringError("an encrypted value has an unexpected content type")
         for label, namespace in (cose.SAFE_OBJECT_NAMESPACE, DATA_ENVELOPE), (cose.SAFE_CONTENT_NAMESPACE, VAULT_ITEM):
             found = message.header.get(label)
             if found != namespace or isinstance(found, bool):
-                raise IntegrityError("it was encrypted for another purpose than an item")
+                raise IntegrityError("it was not encrypted as an item")
         return _content(cbor.decode_map(cose.unpad(message.open(key.cose_key))))
 
 
@@ -56,7 +58,7 @@ def find_blob(data: object) -> Blob | None:
     if not isinstance(data, str) or "format_version" not in data:
         return None
     if len(data) > MAX_TEXT:
-        raise MalformedEncStringError(f"an item's data has {len(data)} characters, too many to read")
+        raise MalformedEncStringError(f"the item's data is too large ({len(data)} characters)")
     try:
         parts = json.loads(data)
     except (ValueError, RecursionError):
@@ -65,16 +67,16 @@ def find_blob(data: object) -> Blob | None:
         return None
     version, wrapped_key, envelope = (parts.get(name) for name in ("format_version", "wrapped_cek", "envelope"))
     if isinstance(version, bool) or version != FORMAT_VERSION:
-        raise UnsupportedEncStringError("the item's format is too new for this program")
+        raise UnsupportedEncStringError("the item has a newer format than this version of bwrun can read")
     if not isinstance(wrapped_key, str) or not isinstance(envelope, str):
-        raise MalformedEncStringError("an item's data lacks its key or its envelope")
+        raise MalformedEncStringError("the item's data lacks its key or its envelope")
     return Blob(wrapped_key, envelope)
 
 
 def _content(envelope: dict[int | str, cbor.Value]) -> dict[str, cbor.Value]:
     if envelope.get("version") != CONTENT_VERSION:
-        raise UnsupportedEncStringError("the item's content is too new for this program")
+        raise UnsupportedEncStringError("the item's content has a newer format than this version of bwrun can read")
     content = envelope.get("content")
     if not isinstance(content, dict):
-        raise MalformedEncStringError("an item's content is not a map")
+        raise MalformedEncStringError("the item's content is not a map")
     return {name: value for name, value in content.items() if isinstance(name, str)}

@@ -34,11 +34,11 @@ def decode(data: bytes, *, max_size: int = MAX_SIZE) -> Value:
     Raises CborError.
     """
     if len(data) > max_size:
-        raise CborError(f"CBOR of {len(data)} bytes, and {max_size} are the most that is read")
+        raise CborError(f"the CBOR data has {len(data)} bytes, more than {max_size}")
     reader = _Reader(data)
     value = reader.value(MAX_DEPTH)
     if reader.place != len(data):
-        raise CborError("CBOR with something behind its end")
+        raise CborError("the CBOR data continues after its end")
     return value
 
 
@@ -46,7 +46,7 @@ def decode_map(data: bytes, *, max_size: int = MAX_SIZE) -> dict[int | str, Valu
     """Read one map. Raises CborError: it is something else."""
     value = decode(data, max_size=max_size)
     if not isinstance(value, dict):
-        raise CborError("CBOR that is not a map")
+        raise CborError("the CBOR data is not a map")
     return value
 
 
@@ -61,7 +61,7 @@ class _Reader:
     def take(self, size: int) -> bytes:
         """Return the next `size` bytes; what is announced must be there, before anything is made of it."""
         if size > len(self.data) - self.place:
-            raise CborError("CBOR that ends too early")
+            raise CborError("the CBOR data ends too early")
         self.place += size
         return self.data[self.place - size : self.place]
 
@@ -73,18 +73,18 @@ class _Reader:
         if info < 24:
             return first >> 5, info
         if info > 27:
-            raise CborError("CBOR of indefinite length, or of a kind that does not exist")
+            raise CborError("the CBOR data has an indefinite length or an invalid type")
         size = 1 << (info - 24)
         argument = int.from_bytes(self.take(size), "big")
         if argument < (24 if size == 1 else 1 << 4 * size):
-            raise CborError("CBOR with a number that is not in its shortest form")
+            raise CborError("the CBOR data contains a number that is not in its shortest form")
         return first >> 5, argument
 
     def value(self, depth: int) -> Value:
         """Return the next value; `depth` is how many levels it may have."""
         self.values += 1
         if depth == 0 or self.values > MAX_VALUES:
-            raise CborError("CBOR with too many values, or too many levels")
+            raise CborError("the CBOR data contains too many values or too many levels")
         major, argument = self.head()
         if major == TEXT:
             return self.text(argument)
@@ -100,12 +100,12 @@ class _Reader:
             return [self.value(depth - 1) for _ in range(self.count(argument))]
         if major == SIMPLE and argument in SIMPLE_VALUES:
             return SIMPLE_VALUES[argument]
-        raise CborError("CBOR with a tag, a float or a simple value of another kind")
+        raise CborError("the CBOR data contains a tag, a float or another simple value that is not supported")
 
     def count(self, announced: int) -> int:
         """Return how many values follow: each takes a byte at least, so no more than there are bytes."""
         if announced > len(self.data) - self.place:
-            raise CborError("CBOR that ends too early")
+            raise CborError("the CBOR data ends too early")
         return announced
 
     def text(self, size: int) -> str:
@@ -113,7 +113,7 @@ class _Reader:
         try:
             return self.take(size).decode()
         except UnicodeDecodeError:
-            raise CborError("CBOR with a text that is not UTF-8") from None
+            raise CborError("the CBOR data contains text that is not UTF-8") from None
 
     def map(self, announced: int, depth: int) -> dict[int | str, Value]:
         """Return a map of `announced` pairs."""
@@ -121,9 +121,9 @@ class _Reader:
         for _ in range(self.count(announced)):
             key = self.value(depth)
             if type(key) not in (int, str) or not isinstance(key, (int, str)):  # True is an int, and no key
-                raise CborError("CBOR with a map's key that is neither a number nor a text")
+                raise CborError("the CBOR data contains a map key that is neither a number nor text")
             if key in found:
-                raise CborError("CBOR with a key twice in one map")
+                raise CborError("the CBOR data contains a map with the same key twice")
             found[key] = self.value(depth)
         return found
 

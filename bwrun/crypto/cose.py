@@ -63,11 +63,11 @@ class CoseKey(Struct):
         algorithm, kid, secret = header.get(KEY_ALG), header.get(KEY_KID), header.get(K)
         operations = header.get(KEY_OPS, [])
         if header.get(KTY) != SYMMETRIC:
-            raise MalformedEncStringError("a COSE key is not a symmetric one")
+            raise MalformedEncStringError("a COSE key is not a symmetric key")
         if not _is_int(algorithm) or algorithm not in aead.NAMES:
-            raise UnsupportedEncStringError("a COSE key's algorithm is not usable here")
+            raise UnsupportedEncStringError("the algorithm of a COSE key is not supported")
         if not isinstance(operations, list) or not all(_is_int(one) and one in SYMMETRIC_OPS for one in operations):
-            raise MalformedEncStringError("a COSE key's operations are not those of a symmetric key")
+            raise MalformedEncStringError("the operations of a COSE key are not those of a symmetric key")
         return cls(algorithm, _kid(kid), _secret(secret))
 
 
@@ -91,7 +91,7 @@ class SigningKey(Struct):
             return cls(EDDSA, _kid(header.get(KEY_KID)), _secret(header.get(OKP_D)))
         if (kind, algorithm) == (AKP, ML_DSA_44):
             return cls(ML_DSA_44, _kid(header.get(KEY_KID)), _secret(header.get(AKP_PRIV)))
-        raise UnsupportedEncStringError("the signing key is neither one of Ed25519 nor one of ML-DSA-44")
+        raise UnsupportedEncStringError("the signing key is neither an Ed25519 key nor an ML-DSA-44 key")
 
     @property
     def usable(self) -> bool:
@@ -124,7 +124,7 @@ class Encrypt0(Struct):
             raise MalformedEncStringError("a COSE message does not have three parts")
         protected, unprotected, ciphertext = parts
         if not isinstance(protected, bytes) or not isinstance(unprotected, dict) or not isinstance(ciphertext, bytes):
-            raise MalformedEncStringError("a COSE message's parts are not of the right kind")
+            raise MalformedEncStringError("the parts of a COSE message have the wrong types")
         nonce = unprotected.get(IV)
         if not isinstance(nonce, bytes):
             raise MalformedEncStringError("a COSE message has no nonce")
@@ -143,7 +143,9 @@ class Encrypt0(Struct):
         """
         algorithm = self.header.get(ALG)
         if not _is_int(algorithm) or algorithm != key.algorithm:
-            raise UnsupportedEncStringError(f"a COSE message is not one of {aead.NAMES[key.algorithm]}, as its key is")
+            raise UnsupportedEncStringError(
+                f"a COSE message is not encrypted with {aead.NAMES[key.algorithm]}, the algorithm of its key"
+            )
         if self.header.get(KID) != key.kid:
             raise IntegrityError("it is encrypted with another key")
         associated = ENC_STRUCTURE + cbor.encode(self.protected) + cbor.encode(b"")
@@ -161,9 +163,9 @@ def verify_sign1(data: bytes, key: SigningKey, namespace: int) -> bytes:
         raise MalformedEncStringError("a COSE signature does not have four parts")
     protected, unprotected, payload, signature = parts
     if not isinstance(protected, bytes) or not isinstance(unprotected, dict):
-        raise MalformedEncStringError("a COSE signature's parts are not of the right kind")
+        raise MalformedEncStringError("the parts of a COSE signature have the wrong types")
     if not isinstance(payload, bytes) or not isinstance(signature, bytes):
-        raise MalformedEncStringError("a COSE signature's parts are not of the right kind")
+        raise MalformedEncStringError("the parts of a COSE signature have the wrong types")
     header = _header(protected)
     expected = {ALG: key.algorithm, KID: key.kid, CONTENT_TYPE: CBOR, SIGNING_NAMESPACE: namespace}
     if any(header.get(label) != value or isinstance(header.get(label), bool) for label, value in expected.items()):
@@ -176,19 +178,19 @@ def verify_sign1(data: bytes, key: SigningKey, namespace: int) -> bytes:
 def _header(protected: bytes) -> Header:
     header = cbor.decode_map(protected)
     if CRIT in header:
-        raise UnsupportedEncStringError("a COSE message has headers that must be understood, and are not")
+        raise UnsupportedEncStringError("a COSE message has critical headers that bwrun does not support")
     return header
 
 
 def _kid(kid: cbor.Value) -> bytes:
     if not isinstance(kid, bytes) or len(kid) != KID_SIZE:
-        raise MalformedEncStringError(f"a COSE key has no id of {KID_SIZE} bytes")
+        raise MalformedEncStringError(f"the id of a COSE key does not have {KID_SIZE} bytes")
     return kid
 
 
 def _secret(secret: cbor.Value) -> bytes:
     if not isinstance(secret, bytes) or len(secret) != primitives.KEY_SIZE:
-        raise MalformedEncStringError(f"a COSE key is not one of {primitives.KEY_SIZE} bytes")
+        raise MalformedEncStringError(f"a COSE key does not have {primitives.KEY_SIZE} bytes")
     return secret
 
 

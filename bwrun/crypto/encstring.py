@@ -52,7 +52,7 @@ class SymmetricKey(Struct):
         Raises UnsupportedEncStringError: any other size, which names another kind of key.
         """
         if len(key) != cls.SIZE:
-            raise UnsupportedEncStringError(f"a key of {len(key)} bytes is not one of AES-256-CBC with HMAC")
+            raise UnsupportedEncStringError(f"a key of AES-256-CBC with HMAC cannot have {len(key)} bytes")
         return cls(key[:32], key[32:])
 
     def to_bytes(self) -> bytes:
@@ -84,12 +84,14 @@ class EncString:
             return cls._make(AES_256_CBC_HMAC_SHA256, [text[2:26], text[27:-45], text[-44:]])
         _, dot, rest = text.partition(".")
         if not dot:
-            raise MalformedEncStringError("an encrypted value has no type in front")
+            raise MalformedEncStringError("an encrypted value does not begin with its type")
         kind = kind_of(text)
         if kind is None:
             raise MalformedEncStringError("an encrypted value's type is not a number")
         if kind not in (AES_256_CBC, AES_256_CBC_HMAC_SHA256):
-            raise UnsupportedEncStringError(f"encryption type {kind} ({NAMES.get(kind, 'unknown')}) is not usable here")
+            raise UnsupportedEncStringError(
+                f"encryption type {kind} ({NAMES.get(kind, 'unknown')}) is not accepted here"
+            )
         return cls._make(kind, rest.split("|"))
 
     @classmethod
@@ -102,7 +104,7 @@ class EncString:
         if len(iv) != IV_SIZE or len(mac) != (MAC_SIZE if kind == AES_256_CBC_HMAC_SHA256 else 0):
             raise MalformedEncStringError(f"an encrypted value of type {kind} has an IV or a MAC of the wrong size")
         if not data or len(data) % primitives.BLOCK:
-            raise MalformedEncStringError(f"an encrypted value of type {kind} is not made of whole blocks")
+            raise MalformedEncStringError(f"an encrypted value of type {kind} is not a multiple of 16 bytes long")
         return cls(kind, iv, data, mac)
 
     def decrypt(self, key: SymmetricKey) -> bytes:
@@ -112,7 +114,7 @@ class EncString:
         Raises UnsupportedEncStringError: there is no MAC (a downgrade); IntegrityError: it does not match.
         """
         if self.kind != AES_256_CBC_HMAC_SHA256:
-            raise UnsupportedEncStringError(f"encryption type {self.kind} under a key with a MAC is a downgrade")
+            raise UnsupportedEncStringError(f"encryption type {self.kind} has no MAC, which is refused as a downgrade")
         if not primitives.same_bytes(primitives.hmac_sha256(key.mac_key, self.iv + self.data), self.mac):
             raise IntegrityError("the MAC does not match")
         return primitives.aes_256_cbc_decrypt(key.enc_key, self.iv, self.data)
@@ -157,5 +159,5 @@ def from_base64(part: str) -> bytes:
         raise MalformedEncStringError("an encrypted value is not base64") from None
     rest = len(data) % 3
     if rest and part[rest - 4] not in LAST_DIGITS[rest]:
-        raise MalformedEncStringError("an encrypted value is not base64 in its one right form")
+        raise MalformedEncStringError("an encrypted value is not canonical base64")
     return data

@@ -39,8 +39,8 @@ def check_kdf(kdf: Kdf, *, testing_any_cost: bool = False) -> None:
 def _check(what: str, value: int, allowed: range) -> None:
     if value not in allowed:
         raise CryptoError(
-            "kdf-parameters", f"the server says {what}: {value}, and accounts have {allowed[0]} to {allowed[-1]}",
-            "too low makes the master password easy to guess, too high stops this machine: ask who runs the server",
+            "kdf-parameters", f"the server sets the {what} to {value}, outside of {allowed[0]} to {allowed[-1]}",
+            "ask the server's administrator: low costs make the password easy to guess, high ones stall this machine",
         )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     Raises IntegrityError: the padding is wrong, or it is not made of whole blocks.
     """
     if not ciphertext or len(ciphertext) % BLOCK or len(iv) != BLOCK:
-        raise IntegrityError("it is not made of whole blocks")
+        raise IntegrityError("it is not a multiple of 16 bytes long")
     decryptor = _aes_256_cbc(key, iv).decryptor()
     padded = decryptor.update(ciphertext) + decryptor.finalize()
     size = padded[-1]
@@ -188,7 +188,7 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
     try:
         return key.decrypt(ciphertext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
     except ValueError:
-        raise IntegrityError("the key does not open it") from None
+        raise IntegrityError("the key does not decrypt it") from None
 
 
 def certificate_issuer(der: bytes) -> str:

@@ -20,7 +20,7 @@ from bwrun.crypto.vault_key import AeadKey
 SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # what a signature is for
 V2 = 2  # the first security version that is signed
 TAMPERED = "the account's keys do not belong together: the server's data may have been tampered with"
-HINT = "do not use it, and do not log in there; ask who runs the server"
+HINT = "do not log in to this server; ask its administrator"
 
 
 def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
@@ -37,7 +37,7 @@ def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None)
         raise IntegrityError(TAMPERED, HINT) from None
     except CryptoError as error:
         reason = error.code.partition(".")[2]
-        raise CryptoError(reason, f"the account's keys cannot be used: {error.message}", *error.hints) from None
+        raise CryptoError(reason, f"cannot use the account's keys: {error.message}", *error.hints) from None
 
 
 def _open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
@@ -66,7 +66,7 @@ def _verify_security_state(signed: bytes, key: SigningKey, user_id: str | None) 
     payload = _verify(signed, key, SECURITY_STATE)
     entity, version = payload.get("entityId"), payload.get("version")
     if not isinstance(version, int) or isinstance(version, bool) or version < V2:
-        raise UnsupportedEncStringError("the account's security state is not in a form that is known here")
+        raise UnsupportedEncStringError("the account's security state has a form that bwrun does not know")
     if entity is not None and user_id is not None and entity != _uuid_bytes(user_id):
         raise IntegrityError("another user is signed")
     return version

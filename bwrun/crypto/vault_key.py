@@ -72,7 +72,7 @@ class VaultKey(ABC):
         try:
             return self.decrypt_bytes(encstring, PADDED_UTF8).decode()
         except UnicodeDecodeError:
-            raise MalformedEncStringError("what was encrypted is not UTF-8") from None
+            raise MalformedEncStringError("the decrypted text is not UTF-8") from None
 
     def __repr__(self) -> str:
         """Show nothing of the key."""
@@ -108,7 +108,7 @@ class AesKey(VaultKey):
         body = _body(buffer, AES_256_CBC_HMAC_SHA256)
         iv, mac, data = body[:IV_SIZE], body[IV_SIZE : IV_SIZE + MAC_SIZE], body[IV_SIZE + MAC_SIZE :]
         if not data or len(data) % primitives.BLOCK:
-            raise MalformedEncStringError("an encrypted file is not made of whole blocks")
+            raise MalformedEncStringError("an encrypted file is not a multiple of 16 bytes long")
         return EncString(AES_256_CBC_HMAC_SHA256, iv, data, mac).decrypt(self.symmetric_key)
 
     def encode(self) -> bytes:
@@ -154,7 +154,7 @@ class AeadKey(VaultKey):
     def _open(self, message: Encrypt0, content_type: int | str) -> bytes:
         found = message.content_type
         if found != content_type or isinstance(found, bool):
-            raise UnsupportedEncStringError("what is encrypted is of another kind than belongs in this place")
+            raise UnsupportedEncStringError("an encrypted value has an unexpected content type")
         plaintext = message.open(self.cose_key)
         if content_type != PADDED_UTF8:
             return plaintext
@@ -192,12 +192,12 @@ def _message(encstring: str) -> Encrypt0:
 def _check_kind(encstring: str, expected: int) -> None:
     """Refuse what is too long, no EncString, or of a type this key is not for."""
     if len(encstring) > MAX_TEXT:
-        raise MalformedEncStringError(f"an encrypted value has {len(encstring)} characters, too many to read")
+        raise MalformedEncStringError(f"an encrypted value is too large ({len(encstring)} characters)")
     if expected == AES_256_CBC_HMAC_SHA256 and encstring.startswith("2."):
         return  # the most common by far
     kind = kind_of(encstring)
     if kind is None:
-        raise MalformedEncStringError("an encrypted value has no type in front")
+        raise MalformedEncStringError("an encrypted value does not begin with its type")
     _refuse_other(kind, expected)
 
 
@@ -211,4 +211,6 @@ def _body(buffer: bytes, expected: int) -> bytes:
 def _refuse_other(kind: int, expected: int) -> None:
     if kind != expected:
         name = NAMES.get(kind, "unknown")
-        raise UnsupportedEncStringError(f"encryption type {kind} ({name}) under a key of type {expected} is refused")
+        raise UnsupportedEncStringError(
+            f"encryption type {kind} ({name}) does not fit the key, which is of type {expected}"
+        )

@@ -108,8 +108,8 @@ def _parse_item(text: str, label: str, failures: list[FailedReferenceError]) -> 
     if reference.field is None:
         return reference
     whole = InvalidReferenceError(
-        f"{label.partition(' ')[0]} takes a whole item, and no field of it",
-        "a `/` in a name is written `%2F`; for one field: `-e NAME=bw://ITEM/FIELD`",
+        f"`{label.partition(' ')[0]}` takes an item without a field",
+        "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
     )
     failures.append(FailedReferenceError(label, whole))
     return None
@@ -121,7 +121,11 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
     for path, variable, file_name in map(split_option, config.templates):
         replaced = variable in config.assignments or (variable == AGENT_VARIABLE and bool(config.ssh_keys))
         if variable in templates or replaced:
-            raise UsageError("template", f"two options set the variable `{variable}`", "name another one for the file")
+            raise UsageError(
+                "template",
+                f"two options set the variable `{variable}`",
+                "name another variable after the colon of `--template`",
+            )
         if path not in texts:
             texts[path] = read_text(path)
         templates[variable], wrong = read_template(path, variable, file_name, texts[path])
@@ -133,4 +137,6 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
 def _refuse_same_names(templates: Iterable[Template]) -> None:
     names = [template.file_name for template in templates]
     if len(set(names)) != len(names):
-        raise UsageError("template", "two templates make files of the same name")
+        raise UsageError(
+            "template", "two templates make files with the same name", "name another file after the colon of one"
+        )

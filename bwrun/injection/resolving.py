@@ -116,12 +116,13 @@ def _resolve_ssh_keys(wanted: Wanted, vault: Vault | None, failures: list[Failed
 
 def _problem(name: str, value: bytes) -> SecretError | None:
     """Return why a variable cannot have the value, None if it can."""
+    hint = f"put the value into a file: `-e {name}=@bw://…`"
     if b"\0" in value:
-        return SecretError("nul", "the value holds a NUL byte, and a variable cannot")
+        return SecretError("nul", "the value contains a NUL byte, which a variable cannot", hint)
     if len(os.fsencode(name)) + len(value) + 2 > MAX_VARIABLE:
         return SecretError(
-            "too-large", f"the value has {len(value)} bytes, more than the kernel lets a variable have",
-            f"as a file: `-e {name}=@bw://…`",
+            "too-large", f"the value has {len(value)} bytes, more than the kernel allows in a variable",
+            hint,
         )  # fmt: skip
     return None
 
@@ -153,11 +154,11 @@ def _resolve_items(
             why = refusal_from_item(name)
             problem: SecretError | None = None
             if why is not None:
-                hint = "for one field by a name of your own: `-e NAME=bw://ITEM/FIELD`"
+                hint = "rename the field, or set a variable of another name with `-e NAME=bw://ITEM/FIELD`"
                 problem = InvalidReferenceError(f"a custom field cannot become a variable: {why}", hint)
             elif name in values:
-                other = f"`{name}` is a custom field of item `{owners[name].item}` too"
-                problem = AmbiguousReferenceError(other, f"say which: `-e {name}=bw://ITEM/{name}`")
+                other = f"item `{owners[name].item}` has a custom field `{name}` too"
+                problem = AmbiguousReferenceError(other, f"choose one of them with `-e {name}=bw://ITEM/{name}`")
             if problem is not None:
                 failures.append(FailedReferenceError(label, problem))
                 continue

@@ -67,15 +67,17 @@ def split_option(text: str) -> tuple[str, str, str]:
     path, colon, out = text.rpartition(":")
     variable = out if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", out) else re.sub(r"[^A-Z0-9]", "_", out.upper())
     if not colon or not path or not out:
-        raise UsageError("template", "--template takes IN:OUT", "e.g. `--template app.conf.tpl:APP_CONF`")
+        raise UsageError("template", "`--template` needs IN:OUT", "write it like `--template app.conf.tpl:APP_CONF`")
     if "/" in out or out[:1] == "." or not out.isprintable() or len(os.fsencode(out)) > 200 or variable[:1].isdigit():
         raise UsageError(
-            "template", "OUT of --template is no plain name",
-            "it names a variable, or a file in the session's directory: its path is in the environment",
+            "template", "OUT in `--template IN:OUT` is neither a variable nor a plain file name",
+            "name a variable, e.g. `APP_CONF`, or a file, e.g. `app.conf`, whose path is then in `$APP_CONF`",
         )  # fmt: skip
     why = refusal(variable)
     if why is not None:
-        raise UsageError("template", f"--template: {why}", "name another variable after the colon")
+        raise UsageError(
+            "template", f"`--template` cannot set this variable: {why}", "name another variable after the colon"
+        )
     return path, variable, out
 
 
@@ -88,7 +90,7 @@ def read_text(path: str) -> bytes:
     try:
         text = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
     except (OSError, ValueError) as error:
-        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
         raise ConfigError("template", f"cannot read the template `{path}`: {why}") from None
     if len(text) > MAX_SIZE:
         raise ConfigError("template", f"the template `{path}` is larger than {MAX_SIZE >> 20} MiB")
@@ -116,9 +118,11 @@ def read_template(path: str, variable: str, file_name: str, text: bytes) -> tupl
 def _parse(found: re.Match[bytes]) -> Reference:
     text = (found["braced"] or found["bare"]).rstrip(b" \t").decode("utf-8", "surrogateescape")
     if text[:1] == "@":
-        raise InvalidReferenceError("a file's path cannot stand in a template", "write `{{ bw://… }}` for the value")
+        raise InvalidReferenceError(
+            "a template cannot contain `@bw://…`, the path of a file", "write `{{ bw://… }}` for the value"
+        )
     try:
         return parse(text)
     except InvalidReferenceError as error:
-        hint = "where a reference ends is plain between braces: `{{ bw://ITEM/FIELD }}`"
+        hint = "mark where the reference ends with braces: `{{ bw://ITEM/FIELD }}`"
         raise InvalidReferenceError(error.message, *error.hints, *([] if found["braced"] else [hint])) from None

@@ -33,16 +33,16 @@ _STARTS_CODE = re.compile(
 def refusal(name: str) -> str | None:
     """Return why a reference may not set the variable `name`, None if it may."""
     if is_own(name) or name in SESSION_VARIABLES:
-        return f"`{name}` is bwrun's own"
+        return f"`{name}` is reserved for bwrun"
     if _STARTS_PROGRAMS.fullmatch(name):
-        return f"`{name}` decides which programs and code are started: no item of a vault may set it"
+        return f"`{name}` decides which programs or code are started, so no vault item may set it"
     return None
 
 
 def refusal_from_item(name: str) -> str | None:
     """Return why a custom field may not become a variable of its own name, None if it may."""
     if not _NAME.fullmatch(name):
-        return f"`{name}` is no variable's name" if name else "it has no name"
+        return f"`{name}` is not a valid variable name" if name else "it has no name"
     if _STARTS_CODE.fullmatch(name):
-        return f"`{name}` is a variable that interpreters and tools take code or places from"
+        return f"interpreters and tools take code or paths from the variable `{name}`"
     return refusal(name)

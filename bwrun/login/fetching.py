@@ -63,12 +63,12 @@ def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...]) -> Fetch
 def _record(answer: Answer, what: str) -> dict[str, object]:
     if answer.status in (401, 403):
         raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
-                                  "do --identity-url and --api-url belong to the same server?")  # fmt: skip
+                                  "check that `--identity-url` and `--api-url` belong to the same server")  # fmt: skip
     if answer.status != HTTP_OK:
         said = f"{answer.status} {answer.message}".strip()
         raise ServerError(
-            "sync", f"the {what} cannot be fetched ({said})" if what != "sync" else f"the sync failed ({said})",
-            "is --server right, path included?",
+            "sync", f"cannot fetch the {'vault' if what == 'sync' else what} from {answer.url} ({said})",
+            "check `--server`, including the path of its URL",
         )  # fmt: skip
     if not isinstance(answer.data, dict):
         raise ServerError("unexpected-reply", f"the server's reply to the {what} is not a JSON object")

@@ -16,7 +16,7 @@ from bwrun.network.client import Client
 from bwrun.settings.servers import find_key_connector
 
 HTTP_NOT_FOUND = 404
-SETTING_HINT = "--key-connector-url says which one to ask, and no other is asked then"
+SETTING_HINT = "set `--key-connector-url` to the address of your organization's Key Connector"
 
 
 def url_in(sync: dict[str, object]) -> str:
@@ -32,11 +32,11 @@ def url_in(sync: dict[str, object]) -> str:
         urls = sorted({url for text in named if (url := find_key_connector(text, "its address"))})
     except ConfigError as error:
         raise AuthenticationError(
-            "key-connector", f"the server names a Key Connector that cannot be asked: {error.message}", SETTING_HINT
+            "key-connector", f"cannot use the Key Connector that the server names: {error.message}", SETTING_HINT
         ) from None
     if len(urls) != 1:
-        said = f"the server names {len(urls)}: {', '.join(urls)}" if urls else "the server does not say where that is"
-        raise AuthenticationError("key-connector", f"this account is unlocked by a Key Connector, and {said}",
+        said = f"names more than one: {', '.join(urls)}" if urls else "does not say at which address"
+        raise AuthenticationError("key-connector", f"a Key Connector unlocks this account, but the server {said}",
                                   SETTING_HINT)  # fmt: skip
     return urls[0]
 
@@ -50,13 +50,13 @@ def ask(client: Client, url: str, token: Sensitive) -> str:
     answer = client.get("user-keys", token, base=url)
     if answer.status == HTTP_NOT_FOUND:
         raise AuthenticationError(
-            "key-connector", f"the Key Connector at {url} keeps no key for this account (404)",
-            "is it the right address? An account gets its key there at its first login with an official client",
+            "key-connector", f"the Key Connector at {url} has no key for this account (404)",
+            "check the address; if it is right, log in once with an official client, which stores the key there",
         )  # fmt: skip
     if answer.status != HTTP_OK:
         said = f"{answer.status} {answer.message}".strip()
         raise AuthenticationError(
-            "key-connector", f"the Key Connector at {url} does not give the key ({said})",
-            "is it the one of this account's organization?",
+            "key-connector", f"the Key Connector at {url} did not return the key ({said})",
+            "check that it is the Key Connector of this account's organization",
         )  # fmt: skip
     return Wire(answer.data, "the Key Connector's reply").need_text("Key")

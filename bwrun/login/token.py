@@ -107,7 +107,7 @@ def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
 def _access_token(reply: Wire) -> str:
     token = reply.need_text("access_token")
     if not all("!" <= char <= "~" for char in token):  # what a header can hold
-        raise ServerError("unexpected-reply", "the access token is not a token")
+        raise ServerError("unexpected-reply", "the server's reply to the login contains an invalid access token")
     return token
 
 
@@ -123,7 +123,7 @@ def _is_connected(reply: Wire) -> bool:
         return True
     if has_master_password is False:
         raise AuthenticationError(
-            "no-master-password", "this account has no master password, and an API key alone does not open its vault",
+            "no-master-password", "this account has no master password, and an API key alone cannot unlock its vault",
             "set a master password in the web vault, or use another account",
         )  # fmt: skip
     return False
@@ -195,7 +195,9 @@ def _kdf(part: Wire, kind_name: str, prefix: str) -> Kdf:
         return Pbkdf2(iterations)
     if kind == _KDF_ARGON2ID:
         return Argon2id(iterations, part.need_number(f"{prefix}Memory"), part.need_number(f"{prefix}Parallelism"))
-    raise AuthenticationError("unsupported-account", f"this account's KDF is of type {kind}, which is not supported")
+    raise AuthenticationError(
+        "unsupported-account", f"this account uses a KDF of type {kind}, which bwrun does not support"
+    )
 
 
 def _claims(token: str) -> dict[str, object]:
@@ -220,7 +222,10 @@ def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunE
     if message and message != kind:
         said += f": {message}"
     if answer.status == HTTP_NOT_FOUND:
-        return ServerError("not-found", f"there is no login at {answer.url} (404)", "is --server right, path included?")
+        return ServerError(
+            "not-found", f"cannot log in: {answer.url} does not exist (404)",
+            "check `--server`, including the path of its URL",
+        )  # fmt: skip
     if kind in ("version_header_missing", "invalid_client_version"):
         return ServerError(
             "client-version", f"the server does not accept bwrun's client version ({said})",
@@ -228,7 +233,7 @@ def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunE
         )  # fmt: skip
     if "disabled" in message.lower():
         return AuthenticationError(
-            "disabled", f"the server has disabled this account ({said})", "ask who runs the server"
+            "disabled", f"the server has disabled this account ({said})", "ask the server's administrator"
         )
     if kind == "invalid_client" or any(word in message.lower() for word in _BAD_KEY):
         return AuthenticationError(
@@ -241,13 +246,15 @@ def _key_hints(credentials: Credentials, server: Server) -> list[str]:
     hints = []
     if credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials):
         hints.append(
-            f"its halves came from two places: client_id from {credentials.client_id_place},"
+            f"check that both halves belong to one key: client_id is from {credentials.client_id_place},"
             f" client_secret from {credentials.client_secret_place}"
         )
-    hints.append(f"a key that was rotated is no longer valid; {KEY_HINT}")
+    hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
     if server in (US, EU):
         other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")
-        hints.append(f"an account at {other} needs --server {flag}, one of a self-hosted server its URL")
+        hints.append(
+            f"if the account is at {other}, set `--server {flag}`; for a self-hosted server set `--server URL`"
+        )
     return hints
 
 

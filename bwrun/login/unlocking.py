@@ -104,7 +104,7 @@ class _Unlocking:
         sync = self._start("sync", lambda: self._fetch(login, items))
         user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
-        what = f"fetched {len(items)} item(s)" if items else "synced"
+        what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
@@ -131,10 +131,10 @@ class _Unlocking:
         with self._timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)
         login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
-        self._console.step(f"logged in at {server.name}")
+        self._console.step(f"logged in to {server.name}")
         if login.force_password_reset:
             self._console.warn(
-                "the administrator has reset this account's master password", "set a new one in the web vault"
+                "an administrator has reset this account's master password", "set a new one in the web vault"
             )
         return login, server_config
 
@@ -165,7 +165,7 @@ class _Unlocking:
             user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:
             raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
-        self._console.step(f"unlocked with the master password ({_cost(unlock.kdf)})")
+        self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector
 
     def _ask_connector(
@@ -180,7 +180,7 @@ class _Unlocking:
         place = url
         answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, token)))
         user_key = self._wait(answer, origin(url))
-        self._console.step(f"unlocked with the key at the Key Connector {url}")
+        self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
 
     def _import(self, what: Callable[[], None]) -> None:
@@ -206,15 +206,19 @@ def _open_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | N
 
     keys = open_account_keys(user_key, wrapped, user_id)
     if not keys.verified:
-        console.warn("the account's keys are signed in a way that this installation cannot verify (ML-DSA-44)",
-                     "install `cryptography` 48 or newer from its wheel")  # fmt: skip
+        console.warn(
+            "cannot verify the signatures of this account's keys: this installation does not support ML-DSA-44",
+            "install version 48 or newer of the Python package `cryptography`, as a wheel",
+        )
     return keys
 
 
 def _needed_password(credentials: Credentials) -> Sensitive:
     if credentials.master_password is None:
-        raise CredentialError("missing", "not set: BW_PASSWORD, and this account has a master password",
-                              "--key-connector-url is for the accounts of a Key Connector")  # fmt: skip
+        raise CredentialError(
+            "missing", "BW_PASSWORD is not set, and this account has a master password",
+            "set it; `--key-connector-url` replaces it only for accounts of a Key Connector",
+        )  # fmt: skip
     return credentials.master_password
 
 
@@ -233,10 +237,10 @@ def _cost(kdf: Kdf) -> str:
 
 
 def _password_hints(credentials: Credentials) -> list[str]:
-    hints = [f"it came from {credentials.master_password_place}"]
+    hints = [f"check the master password from {credentials.master_password_place}"]
     value = _needed_password(credentials).reveal()
     if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
-        hints.append("it has quotes round it; if they are not a part of it, write it without them")
+        hints.append("it is in quotes: remove them if they are not part of the password")
     if value != value.strip():
-        hints.append("it begins or ends with white space; only a newline at a file's end is taken off")
+        hints.append("it begins or ends with white space: remove that if it is not part of the password")
     return hints

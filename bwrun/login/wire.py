@@ -34,9 +34,9 @@ class Wire:
 
     def text(self, name: str) -> str | None:
         """Return a text, None if it is missing or null. Raises ServerError: it is something else."""
-        value = self._typed(name, str, "a text")
+        value = self._typed(name, str, "text")
         if value is not None and not value.isascii() and any("\ud800" <= char <= "\udfff" for char in value):
-            raise self._wrong(name, "a text")  # JSON can write half a character, UTF-8 cannot
+            raise self._wrong(name, "text")  # JSON can write half a character, UTF-8 cannot
         return value
 
     def number(self, name: str) -> int | None:
@@ -77,7 +77,9 @@ class Wire:
     def lacks(self, name: str) -> ServerError:
         """Return the error for a part that is missing."""
         return ServerError(
-            "incomplete-reply", f"{self.what} lacks `{name}`", "is this a Bitwarden server, and is it up to date?"
+            "incomplete-reply",
+            f"{self.what} lacks `{name}`",
+            "check that `--server` is a Bitwarden server, and that it is up to date",
         )
 
     def _typed(self, name: str, kind: type[T], words: str) -> T | None:

@@ -67,25 +67,25 @@ def redirected(url: str, location: str) -> ServerError:
     """Return the error for an answer that sends on to another address: no credential is sent there."""
     return ServerError(
         "redirect",
-        f"{origin(url)} sends on to another address: {origin(location) or 'unknown'}",
-        "no credential is sent there; if that is the server, set --server to it",
+        f"{origin(url)} redirects to {origin(location) or 'an invalid address'}",
+        "if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address",
     )
 
 
 def not_json(answer: Answer, body: Body) -> ServerError:
     """Return the error for an answer that is not JSON."""
     html = b"<html" in body[:2000].lower() or "html" in answer.headers.get("content-type", "")
-    what = "an HTML page" if html else "something that is not JSON"
+    what = "an HTML page" if html else "something other than JSON"
     if answer.status == HTTP_FORBIDDEN:
         return ServerError(
             "blocked",
-            f"{origin(answer.url)} refuses with {what} (403)",
-            "a proxy or bot protection in front of the server stands in the way",
+            f"{origin(answer.url)} refused the request with {what} (403)",
+            "check whether a proxy or bot protection in front of the server blocks bwrun",
         )
     return ServerError(
         "not-json",
-        f"{answer.url} answers with {what} instead of JSON ({answer.status})",
-        "is that the server's address, path included? A login page in front of it cannot be passed",
+        f"{answer.url} answered with {what} ({answer.status})",
+        "check `--server`, including the path of its URL; bwrun cannot pass a login page in front of the server",
     )
 
 
@@ -97,14 +97,18 @@ def file_address(answer: Answer) -> str:
     """
     url = _lowered(answer.data).get("url")
     if answer.status != HTTP_OK or not isinstance(url, str):
-        raise ServerError("attachment", f"{origin(answer.url)} does not say where the file is ({answer.status})")
+        raise ServerError(
+            "attachment", f"{origin(answer.url)} did not return the address of the attachment ({answer.status})"
+        )
     try:
         parts = urlsplit(url)
         host = parts.hostname or ""
     except ValueError:
         parts, host = urlsplit(""), ""
     if not host or (parts.scheme != "https" and not is_loopback(host)):
-        raise ServerError("attachment", f"{origin(answer.url)} names a place for the file that is not https")
+        raise ServerError(
+            "attachment", f"{origin(answer.url)} returned an address for the attachment that is not https"
+        )
     return url
 
 

@@ -78,7 +78,7 @@ class Client:
         url = file_address(answer)
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != HTTP_OK:
-            raise ServerError("attachment", f"{origin(url)} does not give the file ({reply.status})")
+            raise ServerError("attachment", f"cannot download the attachment from {origin(url)} ({reply.status})")
         return bytes(reply.body)
 
     def get_server_config(self) -> object:
@@ -140,10 +140,10 @@ class Client:
         if attempt < RETRIES and wait < self._deadline.left():
             time.sleep(wait)
             return
-        words = "did not say for how long" if told is None else f"asks to wait {told:.0f} s"
+        words = "does not say how long to wait" if told is None else f"asks bwrun to wait {told:.0f} s"
         raise ServerError(
-            "rate-limit", f"{origin(url)} gets too many requests and {words} (429)",
-            "the limit counts all logins from this address in the last minute; --timeout says how long bwrun may wait",
+            "rate-limit", f"{origin(url)} has received too many requests and {words} (429)",
+            "try again in a minute, or allow more time with `--timeout`; the limit is per IP address",
         )  # fmt: skip
 
     def _wait_for_recovery(self, reply: Reply, url: str, attempt: int) -> None:
@@ -153,7 +153,7 @@ class Client:
             time.sleep(wait)
             return
         raise ServerError(
-            "unavailable", f"{origin(url)} fails ({reply.status}), after {attempt + 1} tries", "try again later"
+            "unavailable", f"{origin(url)} failed ({reply.status}) in {attempt + 1} attempts", "try again later"
         )
 
     def _pause(self, seconds: float, url: str) -> None:

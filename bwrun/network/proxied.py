@@ -38,9 +38,13 @@ class ProxiedTransport:
                 event_hooks={"response": [_set_redirect_aside]},
             )
         except (ValueError, httpx.InvalidURL):
-            raise NetworkError("proxy", "a proxy variable holds no usable address", "check https_proxy") from None
+            raise NetworkError("proxy", "a proxy variable contains an invalid address", "check https_proxy") from None
         except ImportError:
-            raise NetworkError("proxy", "a proxy variable names a SOCKS proxy", "pip install 'httpx[socks]'") from None
+            raise NetworkError(
+                "proxy",
+                "a proxy variable names a SOCKS proxy, which needs another package",
+                "run `pip install 'httpx[socks]'`",
+            ) from None
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """Send one request and read the answer. Raises TransportError."""

@@ -59,7 +59,7 @@ def _with(context: ssl.SSLContext, ca_files: Sequence[str]) -> ssl.SSLContext:
         try:
             context.load_verify_locations(cafile=path)
         except (OSError, ssl.SSLError):
-            raise ConfigError("ca-file", f"`{path}` holds no certificate that can be read", CA_HINT) from None
+            raise ConfigError("ca-file", f"cannot read a certificate from the CA file `{path}`", CA_HINT) from None
     return context
 
 

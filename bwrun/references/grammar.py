@@ -32,7 +32,7 @@ from bwrun.references import fields
 
 SCHEME = "bw://"
 PARAMETERS = ("folder", "collection", "organization")
-FORM = "a reference is `bw://ITEM/FIELD?folder=…&collection=…&organization=…`, all but ITEM optional"
+FORM = "write it as `bw://ITEM/FIELD?folder=…&collection=…&organization=…`; only ITEM is required"
 SAFE = "@:+,"  # beside what is never encoded: letters, digits and `_.-~`
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -107,7 +107,7 @@ def parse(text: str) -> Reference:
     if not text.startswith(SCHEME):
         raise InvalidReferenceError("a reference begins with `bw://`, in lower case", FORM)
     if "#" in text:
-        raise InvalidReferenceError("a `#` in a reference", "in a name, write `%23`")
+        raise InvalidReferenceError("a reference cannot contain `#`", "write a `#` in a name as `%23`")
     path, mark, query = text.removeprefix(SCHEME).partition("?")
     item, slash, field = path.partition("/")
     name = _decode(item, "the item")
@@ -146,7 +146,7 @@ def _parse_field(text: str) -> Field:
     head, slash, rest = text.partition("/")
     if head in ("field", "attachment"):
         if not slash:
-            raise InvalidReferenceError(f"`{head}` without a name", f"write `{head}/NAME`")
+            raise InvalidReferenceError(f"`{head}` is not followed by a name", f"write `{head}/NAME`")
         what = "the custom field" if head == "field" else "the file"
         return Field("custom" if head == "field" else "attachment", _decode(rest, what))
     name = _decode(text, "the field")
@@ -156,8 +156,8 @@ def _parse_field(text: str) -> Field:
         prefix = name.partition(".")[0]
         known = [one for one in fields.BUILT_IN if one.startswith(f"{prefix}.")] or ["uri", "uri.1", "uri.2"]
         raise InvalidReferenceError(
-            f"`{_short(name)}` is no built-in field", f"`{prefix}` has {_list(known)}",
-            f"a custom field of that name is `{_short(str(Field('custom', name)))}`",
+            f"`{_short(name)}` is not a built-in field", f"use one of {_list(known)}",
+            f"write a custom field of that name as `{_short(str(Field('custom', name)))}`",
         )  # fmt: skip
     return Field("custom", name)
 
@@ -166,23 +166,23 @@ def _parse_parameters(query: str) -> dict[str, str]:
     parameters: dict[str, str] = {}
     if "?" in query:
         raise InvalidReferenceError(
-            "a second `?` in a reference", "between parameters, write `&`; in a name, write `%3F`"
+            "the reference contains a second `?`", "write `&` between parameters, and a `?` in a name as `%3F`"
         )
     for part in query.split("&"):
         name, equals, value = part.partition("=")
         if not part:
             raise InvalidReferenceError(
-                "a parameter is empty", "after `?` and `&`, write `NAME=VALUE` or leave it away"
+                "a parameter of the reference is empty", "write `NAME=VALUE` after each `?` and `&`, or remove the mark"
             )
         if name not in PARAMETERS:
             near = near_names(name, PARAMETERS)
             raise InvalidReferenceError(
-                f"a parameter `{_short(name)}` is unknown",
-                f"did you mean `{near[0]}`?" if near else f"there are {_list(PARAMETERS)}",
-                *(["in a name, write `&` as `%26`"] if not equals else []),
+                f"unknown parameter `{_short(name)}`",
+                f"did you mean `{near[0]}`?" if near else f"use one of {_list(PARAMETERS)}",
+                *(["write a `&` in a name as `%26`"] if not equals else []),
             )
         if name in parameters:
-            raise InvalidReferenceError(f"the parameter `{name}` is there twice", "leave one of them away")
+            raise InvalidReferenceError(f"the parameter `{name}` is given twice", "remove one of them")
         parameters[name] = _decode(value, f"`{name}`")
     return parameters
 
@@ -190,26 +190,29 @@ def _parse_parameters(query: str) -> dict[str, str]:
 def _decode(part: str, what: str) -> str:
     """Decode one part; `what` names it."""
     if not part:
-        raise InvalidReferenceError(f"{what} is empty in a reference", FORM)
+        raise InvalidReferenceError(f"{what} in the reference is empty", FORM)
     if "/" in part:
-        raise InvalidReferenceError(f"there is a `/` in {what}", "in a name, write it as `%2F`")
+        raise InvalidReferenceError(f"{what} in the reference contains a `/`", "write a `/` in a name as `%2F`")
     if part != part.strip(" "):
         raise InvalidReferenceError(
-            f"{what} begins or ends with a space", "leave it away; if it is a part of the name, write it as `%20`"
+            f"{what} in the reference begins or ends with a space",
+            "remove the space, or write it as `%20` if it is part of the name",
         )
     if not part.isprintable():
         raise InvalidReferenceError(
-            f"{what} holds a character that cannot be seen", "leave it away, or write its UTF-8 bytes as `%XX`"
+            f"{what} in the reference contains an invisible character", "remove it, or write its UTF-8 bytes as `%XX`"
         )
     if _BAD_ESCAPE.search(part):
         raise InvalidReferenceError(
-            f"{what} holds a `%` without two hexadecimal digits after it", "a percent sign itself is written `%25`"
+            f"{what} in the reference contains a `%` without two hexadecimal digits after it",
+            "write a `%` in a name as `%25`",
         )
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:
         raise InvalidReferenceError(
-            f"the `%XX` in {what} are not UTF-8", "write the character itself, or its UTF-8 bytes"
+            f"the `%XX` codes in {what} of the reference are not UTF-8",
+            "write the character itself, or its UTF-8 bytes",
         ) from None
 
 

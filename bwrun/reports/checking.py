@@ -16,9 +16,9 @@ from bwrun.settings.config import Config
 from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_own
 from bwrun.vault.vault import Vault
 
-HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "INSTEAD OF")
+HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
 OWN, OUTER, NONE = "own", "outer", "none"  # where the command's session comes from
-SESSIONS = {OWN: "of its own", OUTER: "that of the bwrun around this one", NONE: "none"}
+SESSIONS = {OWN: "a new one", OUTER: "that of the outer bwrun", NONE: "none"}
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class Report:
         ]
         lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
         lines += [f"session     {SESSIONS[self.session]}\n"]
-        lines += [f"taken away  {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
-        lines += [f"inherited   {len(self.inherited)} variables, as they are\n"]
+        lines += [f"removed     {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
+        lines += [f"inherited   {len(self.inherited)} variables, unchanged\n"]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
 

@@ -29,7 +29,7 @@ def fits(item: ListedItem, words: Sequence[str]) -> bool:
 
 
 def _row(item: ListedItem) -> tuple[str, ...]:
-    name = "(cannot be opened)" if item.name is None else item.name
+    name = "(cannot be decrypted)" if item.name is None else item.name
     notes = [item.problem] if item.problem else []
     notes += ["protected: needs --allow-protected"] if item.protected else []
     reference = f"{item.reference}  ({'; '.join(notes)})" if notes else item.reference

@@ -72,7 +72,8 @@ def _make(folder: str) -> None:
 
 
 def _failure(directory: str, error: OSError, size: int) -> SessionError:
+    needed = f"{size / 1024:.0f} KiB" if size else "a directory"
     return SessionError(
         "write", f"cannot write the session to `{directory}`: {os.strerror(error.errno or 0)}",
-        f"it needs {size / 1024:.0f} KiB; BWRUN_RUNTIME_DIR names another place",
+        f"make sure that {needed} can be written there, or set BWRUN_RUNTIME_DIR to another directory",
     )  # fmt: skip

@@ -45,13 +45,14 @@ def run_in_place(options: Options, console: Console) -> None:
     variables = command_environment(config.sources, config.passed, config.assignments, session)
     if may_hold_references(variables) or config.items or config.templates or config.ssh_keys:
         return  # references want a vault, which the outer session does not lend
-    console.show(config.verbose, config.warnings)
+    console.verbose = config.verbose
+    console.print_warnings(config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
-    console.step("using the session of the bwrun around this one")
+    console.step("reusing the session of the outer bwrun")
     if config.timings:
         from bwrun.base.timings import Timings  # noqa: PLC0415
 
-        console.say(Timings(console.started).lines())
+        console.print_lines(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
     become(file, config.command, variables)

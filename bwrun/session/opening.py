@@ -63,6 +63,8 @@ def _one_ca_file(directory: str, ca_files: tuple[str, ...]) -> str:
             with open(path, "rb") as file:
                 parts.append(file.read())
         except OSError as error:
-            raise SessionError("ca-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+            raise SessionError(
+                "ca-file", f"cannot read the CA file `{path}`: {os.strerror(error.errno or 0)}"
+            ) from None
     write_private(directory, CA_FILE, [b"\n".join(parts)])
     return os.path.join(directory, CA_FILE)

@@ -33,7 +33,7 @@ def replace_access_token(path: str, token: Sensitive) -> None:
             with open(path, "rb") as file:
                 state = json.load(file)
         except (OSError, ValueError, RecursionError):
-            raise SessionError("gone", "the session's file cannot be read") from None
+            raise SessionError("gone", "cannot read the session's data.json") from None
         name = (
             f"user_{state.get('global_account_activeAccountId')}_token_accessToken" if isinstance(state, dict) else ""
         )
@@ -53,7 +53,7 @@ def _write(path: str, data: bytes) -> None:
             file.write(data)
         os.replace(new, path)
     except OSError as error:
-        raise SessionError("write", f"cannot rewrite the session: {os.strerror(error.errno or 0)}") from None
+        raise SessionError("write", f"cannot write the session's data.json: {os.strerror(error.errno or 0)}") from None
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def _locked(path: str) -> Iterator[None]:
         except OSError:
             raise SessionError("gone", "the session's directory is gone") from None
         if time.monotonic() > end:
-            raise SessionError("locked", "the session's file stays locked")
+            raise SessionError("locked", "another process keeps the session's data.json locked")
         time.sleep(PAUSE)
     try:
         yield

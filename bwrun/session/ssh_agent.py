@@ -8,11 +8,10 @@ ssh-add through a pipe.  They are in no file, no command line and no environment
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from bwrun.base.channel import Channel
+from bwrun.base.channel import REFUSED, START_AGENT, Channel
 from bwrun.base.errors import CommandError, SessionError
 from bwrun.base.sensitive import Sensitive
 from bwrun.command.finding import find_command
@@ -50,8 +49,8 @@ class SshAgent:
             found = [find_command(name, None if path is None else os.fsencode(path)) for name in names]
         except CommandError as error:
             raise SessionError(
-                "no-ssh-agent", f"--ssh-key needs OpenSSH's ssh-agent and ssh-add: {error.message}",
-                "install the OpenSSH client (on Debian, the package openssh-client)",
+                "no-ssh-agent", f"`--ssh-key` needs ssh-agent and ssh-add: {error.message}",
+                "install the OpenSSH client (on Debian, the package `openssh-client`)",
             ) from None  # fmt: skip
         self._ssh_agent, self._ssh_add = map(os.path.abspath, found)
         self._environment = {name: value for name, value in environment.items() if not is_own(name)}
@@ -67,10 +66,10 @@ class SshAgent:
         size = len(os.fsencode(self._socket))
         if size > MAX_SOCKET:
             raise SessionError(
-                "socket-path", f"the path of the ssh-agent's socket has {size} bytes; it can have {MAX_SOCKET}",
-                "BWRUN_RUNTIME_DIR names another place for the session",
+                "socket-path", f"the path of the ssh-agent's socket is too long: {size} bytes, and {MAX_SOCKET} are allowed",
+                "set BWRUN_RUNTIME_DIR to a directory with a shorter path",
             )  # fmt: skip
-        link.send(b"agent", self._ssh_agent, os.fsencode(self._socket))
+        link.send(START_AGENT, self._ssh_agent, os.fsencode(self._socket))
 
     def hand_over(self, link: Channel, keys: Iterable[Key]) -> bytes:
         """
@@ -79,7 +78,7 @@ class SshAgent:
         Raises SessionError: it did not start, or does not take a key.
         """
         words = link.receive()
-        if words is None or words[0] == b"refused":
+        if words is None or words[0] == REFUSED:
             why = "" if words is None else f": {os.fsdecode(words[2])}"
             raise SessionError("ssh-agent", f"ssh-agent did not start{why}")
         for key in keys:
@@ -90,6 +89,8 @@ class SshAgent:
 
     def _add(self, private_key: Sensitive) -> str | None:
         """Return what went wrong, None if nothing did."""
+        import subprocess  # noqa: PLC0415  (20 ms, which the worker spends beside the key derivation)
+
         try:
             done = subprocess.run(
                 [self._ssh_add, "-q", "-"],

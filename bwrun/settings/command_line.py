@@ -20,35 +20,36 @@ if TYPE_CHECKING:
 
 HELP = """\
 Usage: bwrun [OPTIONS] -- COMMAND [ARG]...
-Run COMMAND with an unlocked Bitwarden session of its own, gone when it ends,
-and with the values of variables that hold references: NAME=bw://ITEM/FIELD.
+Run COMMAND with an unlocked Bitwarden session, which is removed when it ends.
+A variable whose value is a reference, bw://ITEM/FIELD, is set to the secret.
 
 Values:
-  -e, --env NAME=VALUE    Set a variable; NAME=@bw://… makes a file and sets its
-                          path (repeatable, as are the next four)
+  -e, --env NAME=VALUE    Set a variable; NAME=@bw://… puts the secret into a
+                          file and sets its path (repeatable, as the next four)
       --item ITEM         Set a variable for each custom field of ITEM
-      --template IN:OUT   Fill in the references in file IN; $OUT is the result
+      --template IN:OUT   Fill in the references in a copy of IN, at $OUT
       --env-file FILE     Read FILE instead of .env
-      --optional NAME     NAME's item or field may be missing
-      --allow-protected   Take items that ask for the master password again
+      --optional NAME     Leave NAME unset if its item or field does not exist
+      --allow-protected   Use items with master password re-prompt too
 Server and login:
       --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
-      --ca-file FILE      Trust the certificates in FILE (PEM) too
+      --ca-file FILE      Also trust the certificates in FILE (PEM)
       --password-file FILE, --password-fd N, --password-command CMD
-      --pass NAME         Let COMMAND see credential NAME (repeatable)
-      --timeout SECONDS   For everything before COMMAND; default: 60
+      --pass NAME         Leave the credential NAME to COMMAND (repeatable)
+      --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
-      --ssh-key ITEM      Start an ssh-agent with the key ITEM (repeatable)
-      --no-session        Values alone: no session for the official bw
+      --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
+      --no-session        Resolve references, but open no session
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
-      --kill-after SECONDS   KILL COMMAND so long after TERM, INT or HUP
-      --kill-leftovers    End what COMMAND leaves running, daemons too
-      --signal-exit 128   Exit 128+N where signal N ended COMMAND
-  -v, --verbose; --timings   Say each step; say how long each phase took
+      --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
+      --kill-leftovers    End the processes that COMMAND leaves running
+      --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
+  -v, --verbose, --timings   Print each step; print how long each phase took
 Instead of a run:
-      --check [-- COMMAND...], --list [WORDS]   Try one, list items; or --json
-      --clean             Remove what killed runs left behind
+      --check [-- COMMAND]   Show which variables a run would set, no values
+      --list [WORD]...    List the items that match all words (both: or --json)
+      --clean             Remove the sessions that killed runs left behind
   -V, --version; -h, --help
 
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
@@ -113,7 +114,7 @@ def parse(words: list[str]) -> Options:
 
 
 def _no_command() -> UsageError:
-    return UsageError("no-command", "no command to run", "put it after `--`, e.g. `bwrun -- make deploy`")
+    return UsageError("no-command", "no command to run", "put the command after `--`, e.g. `bwrun -- make deploy`")
 
 
 def _parse_options(words: list[str]) -> Options:
@@ -132,7 +133,7 @@ def _parse_options(words: list[str]) -> Options:
         if rest:
             raise _stray_words(rest, separated=end < len(words))
         if options.json:
-            raise UsageError("conflict", "`--json` goes with `--check` or `--list`")
+            raise UsageError("conflict", "`--json` can only be used with `--check` or `--list`")
     else:
         _choose_call(options, calls, rest, separated=end < len(words))
     return options
@@ -146,10 +147,12 @@ def _choose_call(options: Options, calls: list[str], rest: list[str], *, separat
     if call in ("help", "version"):
         options.show = HELP if call == "help" else f"bwrun {__version__}\n"
         return
-    if len(calls) > 1 or (call == "clean" and (options.command or options.json)):
+    if len(calls) > 1:
         raise UsageError(
-            "conflict", "`--clean`, `--check` and `--list` are calls of their own", "give one of them; see `--help`"
+            "conflict", "`--clean`, `--check` and `--list` cannot be used together", "leave out all but one of them"
         )
+    if call == "clean" and (options.command or options.json):
+        raise UsageError("conflict", "`--clean` takes no command and no `--json`", "run `bwrun --clean` by itself")
     if call == LIST and not any(word.startswith("-") for word in rest):
         options.search, options.command = [*rest, *options.command], []
     elif rest:
@@ -166,7 +169,7 @@ def _make_parser() -> argparse.ArgumentParser:
             # argparse's words may quote a value, and that may be a secret.
             option = message.removeprefix("argument ").partition(":")[0].partition("/")[0]
             what = "needs a value" if "expected" in message else "takes no value"
-            raise UsageError("bad-option", f"`{option}` {what}", "`bwrun --help` lists the options")
+            raise UsageError("bad-option", f"`{option}` {what}", "run `bwrun --help` to see the options")
 
     parser = Parser(prog="bwrun", add_help=False, allow_abbrev=False)
     for name in VALUE_OPTIONS:
@@ -187,11 +190,12 @@ def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
     """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
     if rest[0].startswith("-"):
         shown = rest[0].partition("=")[0] if rest[0].startswith("--") else rest[0][:2]
-        return UsageError("unknown-option", f"unknown option `{shown}`", "`bwrun --help` lists the options")
+        return UsageError("unknown-option", f"unknown option `{shown}`", "run `bwrun --help` to see the options")
     if not separated:
         return UsageError(
-            "no-separator", "options and no `--` before the command", "put it there: `bwrun -v -- make deploy`"
-        )
+            "no-separator", "there is no `--` between the options and the command",
+            "put `--` before the command, e.g. `bwrun -v -- make deploy`",
+        )  # fmt: skip
     return UsageError(
-        "stray-word", "a word before `--` is neither an option nor an option's value", "the command goes after `--`"
+        "stray-word", "an argument before `--` is neither an option nor the value of one", "put the command after `--`"
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from bwrun.base.console import Warn
+from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
@@ -61,7 +61,7 @@ class Config(Struct):
     device_id: str | None
     client_version: str
     password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
-    warnings: tuple[Warn, ...]
+    warnings: tuple[WarningMessage, ...]
 
 
 def load_config(options: Options, environment: Mapping[str, str]) -> Config:
@@ -132,7 +132,7 @@ class _Settings:
             return False
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
-        raise ConfigError("flag", f"{variable(name)} in {found.place} is neither 1 nor 0")
+        raise ConfigError("flag", f"{variable(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
 
 
 def variable(option: str) -> str:
@@ -156,10 +156,10 @@ def _check_ca_file(path: str, place: str) -> None:
         with open(path, "rb") as file:
             data = file.read(MAX_CA_FILE)
     except (OSError, ValueError) as error:
-        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a NUL byte in the name"
-        raise ConfigError("ca-file", f"{place}: cannot read `{path}`: {why}") from None
+        why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
+        raise ConfigError("ca-file", f"cannot read the CA file `{path}` (from {place}): {why}") from None
     if b"CERTIFICATE-----" not in data:
-        raise ConfigError("ca-file", f"{place}: `{path}` holds no certificate", CA_HINT)
+        raise ConfigError("ca-file", f"the CA file `{path}` (from {place}) contains no certificate", CA_HINT)
 
 
 def _seconds(found: Found | None, what: str) -> float | None:
@@ -170,7 +170,8 @@ def _seconds(found: Found | None, what: str) -> float | None:
     except ValueError:
         seconds = 0.0
     if not 0 < seconds <= MAX_TIMEOUT:
-        raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds above 0")
+        allowed = f"above 0 and at most {MAX_TIMEOUT:.0f}"
+        raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds {allowed}")
     return seconds
 
 
@@ -185,7 +186,7 @@ def _supervision(settings: _Settings) -> dict[str, str]:
     signal_exit = settings.found("signal-exit")
     if signal_exit is not None:
         if signal_exit.value != "128":
-            raise ConfigError("signal-exit", f"signal-exit from {signal_exit.place} can only be 128")
+            raise ConfigError("signal-exit", f"the value of signal-exit from {signal_exit.place} is not 128")
         given["signal-exit"] = "128"
     return given
 
@@ -195,9 +196,12 @@ def _assignments(options: Options) -> dict[str, str]:
     for text in options.lists.get("env", []):
         name, equals, value = text.partition("=")
         if not name or not equals:
-            raise UsageError("env", "-e takes NAME=VALUE", "e.g. `-e DB_PASSWORD=bw://prod-db/password`")
+            raise UsageError("env", "`-e` needs NAME=VALUE", "write it like `-e DB_PASSWORD=bw://prod-db/password`")
         if is_own(name):
-            raise UsageError("env", f"-e {name}: credentials and settings are not set for the command", "see --pass")
+            raise UsageError(
+                "env", f"`-e` cannot set {name}: bwrun keeps its credentials and settings from the command",
+                f"use `--pass {name}` to leave that variable to the command",
+            )  # fmt: skip
         given[name] = value
     return given
 
@@ -215,7 +219,7 @@ def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
     keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
     if keys and AGENT_VARIABLE in _assignments(options):
         raise UsageError(
-            "conflict", f"--ssh-key and -e {AGENT_VARIABLE} contradict each other", "leave one of them away"
+            "conflict", f"`--ssh-key` and `-e {AGENT_VARIABLE}` cannot be used together", "leave out one of them"
         )
     return keys
 
@@ -223,7 +227,8 @@ def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
 def _refuse_useless(settings: _Settings) -> None:
     useless = [name for name in ("session-api-key", "renew") if settings.flag("no-session") and settings.flag(name)]
     if useless:
-        raise UsageError("conflict", f"--no-session and --{useless[0]} contradict each other", "leave one of them away")
+        pair = f"`--no-session` and `--{useless[0]}`"
+        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
 
 
 def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
@@ -238,8 +243,8 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
     for name in names:
         if not is_own(name):
             raise UsageError(
-                "pass", "--pass names a variable that is not taken away from the command",
-                "--pass is for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
+                "pass", "`--pass` names a variable that bwrun does not keep from the command",
+                "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return names
 
@@ -267,21 +272,26 @@ def _client_version(found: Found | None) -> str:
         found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
         or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
     ):  # fmt: skip
-        raise ConfigError("client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not like {CLIENT_VERSION}")
+        raise ConfigError(
+            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
+            f"write it like {CLIENT_VERSION}",
+        )  # fmt: skip
     return found.value
 
 
 def _password_options(options: Options) -> dict[str, str]:
     given = {name: value for name, value in options.values.items() if name.startswith("password-")}
     if len(given) > 1:
-        raise UsageError("conflict", "the master password can come from one place only, not from "
-                         + " and ".join(f"--{name}" for name in given))  # fmt: skip
+        together = " and ".join(f"`--{name}`" for name in given)
+        raise UsageError("conflict", f"{together} cannot be used together", "leave out all but one of them")
     return given
 
 
-def _warnings(sources: Sources) -> list[Warn]:
+def _warnings(sources: Sources) -> list[WarningMessage]:
     warnings = [
-        Warn(f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"chmod 600 {file.path}",))
+        WarningMessage(
+            f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",)
+        )
         for file in sources.files
         if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
     ]
@@ -289,12 +299,21 @@ def _warnings(sources: Sources) -> list[Warn]:
         if name == RUNTIME_DIR:
             continue
         if name in SERVER_SETTINGS:
-            hint = "a server's address in it counts only with BW_CLIENTSECRET beside it, and none in the environment"
+            hint = (
+                "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
+            )
         else:
-            hint = "name the file with `--env-file .env` to trust it"
-        warnings.append(Warn(f"{name} in `.env` does not count: that file was found, not named", (hint,)))
+            hint = "set it in the environment, or name the file to trust it: `--env-file .env`"
+        warnings.append(
+            WarningMessage(
+                f"ignoring {name} in `.env`: bwrun found this file by itself and does not trust it with this setting",
+                (hint,),
+            )
+        )
     warnings += [
-        Warn(f"{RUNTIME_DIR} in `{file.path}` does not count: set it in the environment")
+        WarningMessage(
+            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
+        )
         for file in sources.files
         if RUNTIME_DIR in file.values
     ]

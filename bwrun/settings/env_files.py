@@ -73,11 +73,13 @@ def _read(path: str) -> tuple[bytes, int]:
         mode = stat.S_IMODE(os.stat(path).st_mode)
         data = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
     except OSError as error:
-        raise ConfigError("env-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
+        raise ConfigError("env-file", f"cannot read the env file `{path}`: {os.strerror(error.errno or 0)}") from None
     except ValueError:
-        raise ConfigError("env-file", "the name of an env file holds a NUL byte") from None
+        raise ConfigError("env-file", "the name of an env file contains a NUL byte") from None
     if len(data) > MAX_SIZE:
-        raise ConfigError("env-file", f"`{path}` is larger than {MAX_SIZE >> 20} MiB: is it an env file?")
+        raise ConfigError(
+            "env-file", f"the env file `{path}` is larger than {MAX_SIZE >> 20} MiB", "check that it is an env file"
+        )
     return data, mode
 
 
@@ -134,14 +136,14 @@ def parse_any(text: str, path: str) -> list[Entry]:
         if binding.error:
             raise ConfigError(
                 "env-file-syntax", f"`{path}` line {line} is not `NAME=value`",
-                "quote values that hold spaces, quotes or #",
+                "put quotes around a value that contains spaces, quotes or `#`",
             )  # fmt: skip
         if binding.key is None or binding.value is None:
             continue
         if not binding.key or "=" in binding.key:
-            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a name cannot be empty or hold `=`")
+            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a name cannot be empty or contain `=`")
         if "\0" in binding.key + binding.value:
-            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a value cannot hold a NUL byte")
+            raise ConfigError("env-file-syntax", f"`{path}` line {line}: a value cannot contain a NUL byte")
         entries.append((binding.key, binding.value, line))
     return entries
 

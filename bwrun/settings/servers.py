@@ -11,7 +11,7 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.structs import Struct
 from bwrun.base.urls import PORTS, split_url
 
-CA_HINT = "it must be PEM: -----BEGIN CERTIFICATE-----"
+CA_HINT = "use a PEM file, which contains the line `-----BEGIN CERTIFICATE-----`"
 
 
 class Server(Struct):
@@ -48,21 +48,21 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
     if server is None and (identity_url is None) != (api_url is None):
         given, missing = ("--identity-url", "--api-url") if api_url is None else ("--api-url", "--identity-url")
         raise ConfigError(
-            "server", f"{given} is set, and neither {missing} nor --server",
-            "the services belong together: set both, or --server",
+            "server", f"`{given}` is set without `{missing}`",
+            f"set `{missing}` too, or set `--server` for both",
         )  # fmt: skip
     known = _known(server)
     if identity_url is None and api_url is None:
         return known
     return Server(
-        identity=_url(identity_url, "--identity-url") if identity_url is not None else known.identity,
-        api=_url(api_url, "--api-url") if api_url is not None else known.api,
+        identity=_url(identity_url, "`--identity-url`") if identity_url is not None else known.identity,
+        api=_url(api_url, "`--api-url`") if api_url is not None else known.api,
         base=known.base if server is not None else None,
         region="Self-hosted",
     )
 
 
-def find_key_connector(text: str | None, setting: str = "--key-connector-url") -> str | None:
+def find_key_connector(text: str | None, setting: str = "`--key-connector-url`") -> str | None:
     """
     Return a Key Connector's URL without trailing slashes, None if none is given; `setting` is what errors call it.
 
@@ -76,7 +76,7 @@ def _known(server: str | None) -> Server:
         return US
     if server.strip().lower() == "eu":
         return EU
-    base = _url(server, "--server")
+    base = _url(server, "`--server`")
     parts = split_url(base)
     cloud = _CLOUD_HOSTS.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
@@ -95,18 +95,20 @@ def _url(text: str, setting: str, shows: str = "the API key") -> str:
         parts = None
     if parts is None or not url.isprintable() or " " in url or "\\" in url:
         raise ConfigError("server", f"{setting} is not a URL", "write it as `https://vault.example.com`")
-    if not parts.is_bare:
+    if parts.has_extra_parts:
         raise ConfigError(
-            "server", f"{setting}: a URL with a user name, a query or a fragment cannot be used",
+            "server", f"{setting} contains a user name, a query or a fragment",
             "write it as `https://vault.example.com/path`",
         )  # fmt: skip
     if parts.scheme == "http" and not is_loopback(parts.host):
         raise ConfigError(
-            "insecure-server", f"{setting}: `{parts.host}` over http would show {shows} to the network",
-            "write `https://`; http is for this machine's own loopback only",
+            "insecure-server", f"{setting} uses http, which would send {shows} to `{parts.host}` without encryption",
+            "use `https://`; `http://` is allowed only for this machine's loopback addresses",
         )  # fmt: skip
     if parts.scheme not in PORTS:
-        raise ConfigError("server", f"{setting}: `{parts.scheme}` is not https", "write it as `https://…`")
+        raise ConfigError(
+            "server", f"{setting} begins with `{parts.scheme}://`, not with `https://`", "write it as `https://…`"
+        )
     return f"{parts.scheme}://{parts.netloc.lower()}{parts.path}"
 
 

@@ -16,9 +16,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import select
 import time
 
-from bwrun.base import kernel, signals
+from bwrun.base import signals
+from bwrun.base.channel import AGENT_READY, REFUSED
 from bwrun.supervisor import proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -78,9 +80,9 @@ class Agent:
         os.close(self._output)
         self._output = None
         if READY in self._said:
-            return [b"agent"]
+            return [AGENT_READY]
         self.end()
-        return [b"refused", b"ssh-agent", self._said.strip()[-MAX_TEXT:] or b"it does not listen"]
+        return [REFUSED, b"ssh-agent", self._said.strip()[-MAX_TEXT:] or b"it does not listen"]
 
     def wait(self) -> float:
         """Return the seconds until `news()` gives up an agent that does not listen; a day if it does."""
@@ -112,5 +114,20 @@ def _become(program: bytes, socket: bytes, life: int, output: int) -> NoReturn:
     os.dup2(output, 1)
     os.dup2(output, 2)
     proc.close_all_but()
-    kernel.die_with_writers(0)
+    _die_with_writers(0)
     os.execve(program, [b"ssh-agent", b"-D", b"-a", socket], os.environ)
+
+
+def _die_with_writers(pipe: int) -> None:
+    """
+    Have the kernel kill this process group when the last write end of a pipe is closed; end at once if it is already.
+
+    `pipe` is the read end.  This lasts through every execve, as long as a process keeps the descriptor.
+    """
+    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid())
+    fcntl.fcntl(pipe, fcntl.F_SETSIG, signals.SIGKILL)
+    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
+    poll = select.poll()
+    poll.register(pipe, 0)
+    if poll.poll(0):
+        os._exit(1)

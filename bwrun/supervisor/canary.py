@@ -12,7 +12,7 @@ import os
 import select
 import time
 
-from bwrun.base import kernel, signals
+from bwrun.base import prctl, signals
 from bwrun.supervisor import proc
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
@@ -102,7 +102,7 @@ class Canary:
 def _sing(events: int, life: int) -> NoReturn:
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     proc.rename("signal-canary", command_line=True)
-    kernel.close_memory()
+    prctl.hide_memory()
     proc.close_all_but(events, life)
     proc.to_null(0, 1, 2)
     os.chdir("/")

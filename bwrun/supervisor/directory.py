@@ -42,7 +42,7 @@ def bases(environment: Mapping[str, str]) -> list[str]:
     if chosen:
         problem = unusable(chosen)
         if problem:
-            raise UnusableBaseError(f"BWRUN_RUNTIME_DIR: `{chosen}` {problem}")
+            raise UnusableBaseError(f"`{chosen}` (from BWRUN_RUNTIME_DIR) {problem}")
         return [os.path.realpath(chosen)]
     wanted = (environment.get("XDG_RUNTIME_DIR"), "/dev/shm", environment.get("TMPDIR"), "/tmp")  # noqa: S108
     found = [os.path.realpath(base) for base in wanted if base and unusable(base) is None]
@@ -62,9 +62,9 @@ def unusable(base: str) -> str | None:
     if status.st_uid not in (os.geteuid(), 0):
         return "belongs to another user"
     if status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX:
-        return "can be changed by other users"
+        return "is writable by other users"
     if not os.access(base, os.W_OK | os.X_OK):
-        return "is not writable"
+        return "is not writable by you"
     return None
 
 

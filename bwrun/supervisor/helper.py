@@ -9,9 +9,9 @@ import sys
 _START = """
 import sys
 sys.path.append(sys.argv[1])
-from bwrun.base import kernel
-kernel.close_memory()
-kernel.die_with(int(sys.argv[2]))
+from bwrun.base import prctl
+prctl.hide_memory()
+prctl.die_with_parent(int(sys.argv[2]))
 from {module} import main
 main(sys.argv[3:])
 """

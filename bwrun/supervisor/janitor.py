@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 import select
 
-from bwrun.base import kernel, signals
+from bwrun.base import prctl, signals
 from bwrun.supervisor import directory, proc
 from bwrun.supervisor.agent import Agent
 
@@ -105,7 +105,7 @@ def _watch(descriptors: tuple[int, int, int], paths: list[str], worker: int, sup
     os.setsid()
     os.chdir("/")
     proc.rename("session-janitor", command_line=True)
-    kernel.close_memory()  # after it: renaming needs /proc/self/mem
+    prctl.hide_memory()  # after it: renaming needs /proc/self/mem
     proc.close_all_but(pipe, ready, life)
     proc.to_null(0, 1, 2)
     command = _identify(worker)

@@ -12,8 +12,21 @@ import fcntl
 import os
 import time
 
-from bwrun.base import kernel, signals
-from bwrun.base.channel import Channel
+from bwrun.base import prctl, signals
+from bwrun.base.channel import (
+    CHECK_DIRECTORY,
+    CONFIRM,
+    CONFIRMED,
+    END,
+    EXEC,
+    MAKE_DIRECTORY,
+    NO_DIRECTORY,
+    REFUSED,
+    RENEW,
+    SET,
+    START_AGENT,
+    Channel,
+)
 from bwrun.base.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, proc
 from bwrun.supervisor.agent import Agent
@@ -42,7 +55,8 @@ def main(channel: int, worker: int) -> NoReturn:
         supervisor.prepare()
         status = supervisor.wait()
     except OSError as error:
-        say(f"error: the session cannot be guarded: {os.strerror(error.errno or 0)} [session.unguarded]")
+        why = os.strerror(error.errno or 0)
+        say(f"error: cannot start the processes that guard the session: {why} [session.unguarded]")
         supervisor.abandon()
         status = STATUS_FAILED << 8
     except BaseException as error:  # noqa: BLE001  (whatever happens: clear, and no traceback)
@@ -104,7 +118,7 @@ class Supervisor:
             self._seen.add(info.si_signo)
             forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
         self._canary = Canary.start()
-        kernel.close_memory()
+        prctl.hide_memory()
         # From here on the kernel says with SIGIO that the worker has sent something.
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
@@ -160,20 +174,20 @@ class Supervisor:
     def _listen(self) -> None:
         """Take what the worker has said."""
         for word, *rest in self._channel.drain():
-            if word in (b"place", b"try", b"bare"):
+            if word in (MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY):
                 self._channel.send(*self._place.answer(word))
                 self._stale = self._place.stale()
-            elif word == b"exec":
+            elif word == EXEC:
                 self._execs = True
-            elif word == b"end":
+            elif word == END:
                 self._said = int(rest[0])
-            elif word == b"agent":
+            elif word == START_AGENT:
                 self._start_agent(*rest)
-            elif word == b"renew":
+            elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
-            elif word == b"set":
+            elif word == SET:
                 self._settings[rest[0]] = rest[1]
-            elif word == b"ask":
+            elif word == CONFIRM:
                 self._confirm()
         news = self._agent and self._agent.news()
         if news:
@@ -183,14 +197,14 @@ class Supervisor:
         """Put the settings into force, and say so."""
         self.ends_by_code = b"signal-exit" in self._settings
         if b"kill-leftovers" in self._settings:
-            kernel.adopt_orphans()
-        self._channel.send(b"ready")
+            prctl.adopt_orphans()
+        self._channel.send(CONFIRMED)
 
     def _start_agent(self, program: bytes, socket: bytes) -> None:
         try:
             self._agent = None if self._janitor is None else self._janitor.start_agent(program, socket)
         except OSError as error:
-            self._channel.send(b"refused", b"ssh-agent", os.strerror(error.errno or 0).encode())
+            self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
 
     def _reap(self) -> int | None:
         """Collect all children that changed (orphans too, as PID 1); return the worker's status if it ended."""
@@ -207,7 +221,7 @@ class Supervisor:
             elif pid != self.worker:
                 warning = None if self._renewal is None else self._renewal.ended(pid)
                 if warning is not None:
-                    say(f"warning: the session's access token was not renewed: {warning}")
+                    say(f"warning: cannot renew the session's access token: {warning}")
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
@@ -227,7 +241,7 @@ class Supervisor:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
             return status
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-        say(f"error: the process that logs in ended with {how} [internal]")
+        say(f"error: the process that logs in and starts the command ended early, with {how} [internal]")
         return STATUS_FAILED << 8
 
     def abandon(self) -> None:
@@ -257,8 +271,8 @@ class Supervisor:
         for path in self._stale:
             directory.sweep_one(path)
         if not cleared:
-            say(f"error: the session at `{left[0]}` could not be removed [session.not-cleared]")
-            say("hint: the next run tries again; its contents open nothing without BW_SESSION")
+            say(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
+            say("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")
         return cleared
 
     @staticmethod
@@ -275,7 +289,7 @@ class Supervisor:
         try:
             helper = Helper.start("bwrun.helpers.leftovers", [str(os.getpid()), *map(str, own)])
         except OSError as error:
-            say(f"warning: what the command left running goes on: {os.strerror(error.errno or 0)}")
+            say(f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}")
             return
         end = time.monotonic() + LEFTOVERS_TIME  # the helper's own limits end it before
         ended = False

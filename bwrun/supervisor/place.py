@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from bwrun.base.channel import CHECK_DIRECTORY, GO, NO_DIRECTORY, REFUSED
 from bwrun.supervisor import directory
 
 
@@ -19,7 +20,10 @@ class Place:
         self.path: str | None = None
         self._bases: list[str] = []
         self._lock: int | None = None
-        self._refusal = [b"no-directory", b"there is no directory that could hold it"]
+        self._refusal = [
+            b"no-directory",
+            b"none of XDG_RUNTIME_DIR, /dev/shm, TMPDIR and /tmp is a directory that bwrun can use",
+        ]
         try:
             self._bases = directory.bases(os.environ)
         except directory.UnusableBaseError as error:
@@ -27,9 +31,9 @@ class Place:
         self.candidates = [directory.candidate(base) for base in self._bases]
 
     def answer(self, request: bytes) -> list[bytes]:
-        """Return the answer to the worker: `place` makes the directory, `try` only looks, `bare` wants none."""
-        if request == b"bare" or (request == b"try" and self.candidates):
-            return [b"go", b""]
+        """Return the answer to the worker: the directory is made, or only looked for, or not needed."""
+        if request == NO_DIRECTORY or (request == CHECK_DIRECTORY and self.candidates):
+            return [GO, b""]
         for path in self.candidates:
             try:
                 self._lock = directory.make(path)
@@ -38,8 +42,8 @@ class Place:
                 self._refusal = [b"no-directory", os.fsencode(problem)]
             else:
                 self.path = path
-                return [b"go", os.fsencode(path)]
-        return [b"refused", *self._refusal]
+                return [GO, os.fsencode(path)]
+        return [REFUSED, *self._refusal]
 
     def stale(self) -> list[str]:
         """Return the directories beside this run's that a sweep has to look at; none where nothing was made."""

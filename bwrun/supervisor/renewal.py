@@ -83,7 +83,7 @@ class Renewal:
         if self._warned:
             return None
         self._warned = True
-        return said.decode("utf-8", "replace") or "the helper ended early"
+        return said.decode("utf-8", "replace") or "the helper process ended early"
 
     def stop(self) -> None:
         """End a helper that is at work: after the command, nothing may write to the session."""

@@ -57,5 +57,5 @@ def open_blob(data: object, key: Key) -> Record:
 
     blob = find_blob(data)
     if blob is None:
-        raise MalformedEncStringError("an item's data is no blob")
+        raise MalformedEncStringError("the item's data is not a blob")
     return dict(blob.open(key))

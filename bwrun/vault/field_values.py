@@ -26,7 +26,9 @@ def field_value(item: Item, wanted: Field | None, now: float) -> str:
         default = fields.DEFAULTS.get(item.kind)
         if default is None:
             raise SecretNotFoundError(
-                "no-field", f"item {item.called} is of type {item.kind_name}: say which field", *_hints(item)
+                "no-field",
+                f"item {item.called} ({item.kind_name}) has no default field: name one in the reference",
+                *_hints(item),
             )
         wanted = Field("built-in", default)
     if wanted.kind == "custom":
@@ -75,7 +77,7 @@ def custom_value(item: Item, custom: CustomField) -> str:
         value = item.own_text(wire_name) if item.kind == kind else None
     if not value:
         raise SecretNotFoundError(
-            "no-field", f"the custom field `{custom.name}` of item {item.called} is linked to one that holds nothing"
+            "no-field", f"the custom field `{custom.name}` of item {item.called} is linked to an empty field"
         )
     return value
 
@@ -99,7 +101,7 @@ def find_attachment(item: Item, file_name: str) -> Attachment:
 def no_field(item: Item, name: str) -> SecretNotFoundError:
     """Return the error of a field that is missing or empty, with the fields there are, by name alone."""
     return SecretNotFoundError(
-        "no-field", f"item {item.called} ({item.kind_name}) has no `{name}`", *_hints(item, name)
+        "no-field", f"item {item.called} ({item.kind_name}) has no field `{name}`", *_hints(item, name)
     )
 
 
@@ -136,4 +138,4 @@ def _hints(item: Item, name: str = "") -> list[str]:
     near = near_names(name, there) if name else []
     more = f" and {len(there) - SHOWN} more" if len(there) > SHOWN else ""
     hints = [f"did you mean `{near[0]}`?"] if near else []
-    return [*hints, f"it has {', '.join(f'`{one}`' for one in there[:SHOWN])}{more}"]
+    return [*hints, f"its fields are {', '.join(f'`{one}`' for one in there[:SHOWN])}{more}"]

@@ -228,7 +228,7 @@ class Item:
         member = dict(self._object(contents.get("typeData"), "the contents"))
         name = fields.MEMBERS.get(self.kind)
         if name is not None and member.get("type") != name:
-            error = MalformedEncStringError("they are those of an item of another type")
+            error = MalformedEncStringError("they belong to an item of another type")
             raise in_place(error, f"the contents of item {self.called}")
         if name == "sshKey":
             member["keyFingerprint"] = member.get("fingerprint")
@@ -265,7 +265,7 @@ def need_text(value: object) -> str:
     Raises MalformedEncStringError: it is something else.
     """
     if not isinstance(value, str):
-        raise MalformedEncStringError("the server sent something else than a text")
+        raise MalformedEncStringError("the server sent something other than text")
     return value
 
 
@@ -273,4 +273,4 @@ def in_place(error: CryptoError, place: str) -> CryptoError:
     """Return `error` as one of `place`."""
     if isinstance(error, IntegrityError):
         return IntegrityError(f"{place} fails its integrity check", TAMPERED)
-    return CryptoError(error.code.partition(".")[2], f"{place} cannot be opened: {error.message}", *error.hints)
+    return CryptoError(error.code.partition(".")[2], f"cannot decrypt {place}: {error.message}", *error.hints)

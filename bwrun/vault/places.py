@@ -110,13 +110,15 @@ class Places:
         organization = self._organizations.get(identity)
         wrapped = None if organization is None else organization.get("key")
         if not isinstance(wrapped, str):
-            return _no_key(f"the organization {identity} is not among the account's, or has no key for it")
+            return _no_key(f"this account is not a member of organization {identity}, or has no key for it")
         if self._account_keys.private_key is None:
-            return _no_key("the account's private key, which opens organizations' keys, is missing or does not open")
+            return _no_key(
+                "the account's private key, which decrypts organization keys, is missing or cannot be decrypted"
+            )
         try:
             return self._account_keys.unwrap_organization_key(wrapped)
         except CryptoError as error:
-            return _no_key(f"the key of organization {identity} cannot be opened: {error.message}")
+            return _no_key(f"cannot decrypt the key of organization {identity}: {error.message}")
 
     def _names_of_folders(self) -> dict[str, str]:
         if self._folder_names is None:

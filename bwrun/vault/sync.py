@@ -46,6 +46,6 @@ def profile_of(sync: Mapping[str, object]) -> Record:
         raise ServerError(
             "incomplete-reply",
             "the server's reply to the sync lacks `profile`",
-            "is this a Bitwarden server, and is it up to date?",
+            "check that `--server` is a Bitwarden server, and that it is up to date",
         )
     return profile

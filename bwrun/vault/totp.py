@@ -22,7 +22,7 @@ ALGORITHMS = ("sha1", "sha256", "sha512")
 DEFAULT_DIGITS, MAX_DIGITS = 6, 10
 DEFAULT_PERIOD = 30  # seconds
 MAX_NUMBER = 2**32 - 1
-HINT = "the key is a base32 secret, `otpauth://totp/…?secret=…` or `steam://…`"
+HINT = "correct the key: it is a base32 secret, `otpauth://totp/…?secret=…` or `steam://…`"
 
 _NUMBER = re.compile(r"\+?0{0,20}[0-9]{1,10}")
 
@@ -55,7 +55,7 @@ class Totp(Struct):
         try:
             query = dict(parse_qsl(urlsplit(address).query, keep_blank_values=True))
         except ValueError:
-            raise InvalidTotpError("the authenticator key is no valid address", HINT) from None
+            raise InvalidTotpError("the authenticator key is not a valid URL", HINT) from None
         if "secret" not in query:
             raise InvalidTotpError("the authenticator key has no `secret`", HINT)
         algorithm = query.get("algorithm")

@@ -29,7 +29,7 @@ from bwrun.vault.names import Names
 from bwrun.vault.places import Narrowing, Places, records
 
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
-PROTECTED_HINT = "--allow-protected uses it all the same"
+PROTECTED_HINT = "add `--allow-protected` to use it anyway"
 UNPROTECTED = ("id", "name")
 
 
@@ -96,7 +96,9 @@ class Vault:
         Raises SecretError, CryptoError.
         """
         if reference.field is None or reference.field.kind != "attachment":
-            raise SecretNotFoundError("no-field", f"{reference} names no file", "write `bw://ITEM/attachment/FILENAME`")
+            raise SecretNotFoundError(
+                "no-field", f"{reference} does not name a file", "write `bw://ITEM/attachment/FILENAME`"
+            )
         return find_attachment(self._open(reference), reference.field.name)
 
     def custom_fields(self, reference: Reference) -> dict[str, Sensitive]:
@@ -212,13 +214,17 @@ class Vault:
         return 1 if record.get("archivedDate") else 0
 
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
-        hints = [f"elsewhere there is {', '.join(map(self._described, named[:SHOWN]))}"] if named else []
+        hints = (
+            [f"there are items of this name elsewhere: {', '.join(map(self._described, named[:SHOWN]))}"]
+            if named
+            else []
+        )
         near = near_names(reference.item, self._names.ids) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
         unreadable = [identity for identity in self._names.unreadable if not self._records[identity].get("deletedDate")]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
-            hints.append(f"the names of {len(unreadable)} items cannot be opened: {some}")
+            hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
         return SecretNotFoundError("not-found", f"no item is called `{reference.item}`{narrowing.words}", *hints)
 
     def _described(self, identity: str) -> str:

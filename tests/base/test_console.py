@@ -61,7 +61,7 @@ def test_control_characters_are_escaped(text: str, shown: str) -> None:
 
 def test_error_and_hints(capfd: pytest.CaptureFixture[str]) -> None:
     """An error is one line with its code in brackets, then a line for each hint; stdout stays empty."""
-    console().report(CredentialError("missing", "not set: BW_CLIENTID", "set it", "or not"))
+    console().print_error(CredentialError("missing", "not set: BW_CLIENTID", "set it", "or not"))
 
     out, err = capfd.readouterr()
     assert out == ""
@@ -72,7 +72,7 @@ def test_error_and_hints(capfd: pytest.CaptureFixture[str]) -> None:
 
 def test_an_error_stays_on_its_line(capfd: pytest.CaptureFixture[str]) -> None:
     """A message with line ends in it, from a server or a file's name, is still one line."""
-    console().report(ConfigError("env-file", "cannot read `a\nbwrun: error: forged\r`", "look at `\x1b[2J`"))
+    console().print_error(ConfigError("env-file", "cannot read `a\nbwrun: error: forged\r`", "look at `\x1b[2J`"))
 
     assert capfd.readouterr().err.splitlines() == [
         "bwrun: error: cannot read `a\\nbwrun: error: forged\\r` [config.env-file]",
@@ -102,7 +102,7 @@ def fail_somewhere() -> None:
 
 def test_internal_errors_show_no_text(capfd: pytest.CaptureFixture[str]) -> None:
     """Of an exception that nobody expected, type and place are printed, never its text."""
-    console().report_internal(ValueError("hunter2"))
+    console().print_internal_error(ValueError("hunter2"))
 
     err = capfd.readouterr().err
     assert err.startswith("bwrun: error: internal error: ValueError in ")
@@ -123,7 +123,7 @@ def test_a_lost_stderr_changes_nothing(where: str) -> None:
     """With a stderr that is closed or full, the program goes on."""
     code = (
         "from bwrun.base.console import Console; c = Console(verbose=True, started=0); c.step('x'); c.warn('x');"
-        "c.report_internal(ValueError()); print('went on')"
+        "c.print_internal_error(ValueError()); print('went on')"
     )
     done = subprocess.run(
         ["sh", "-c", f'exec "$@" {where}', "sh", sys.executable, "-c", code], capture_output=True, check=True

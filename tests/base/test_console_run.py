@@ -32,11 +32,11 @@ def test_steps(ready: Surroundings, account: Account) -> None:
     assert times == sorted(times)
     assert times[-1] > 0
     for word in (
-        "command: ",
-        "logged in at ",
-        "unlocked with ",
-        "synced from ",
-        "session written to ",
+        "found the command ",
+        "logged in to ",
+        "unlocked the vault with ",
+        "fetched the vault from ",
+        "wrote the session to ",
         "starting the command",
     ):
         assert any(word in step[2] for step in steps if step is not None), word

@@ -39,7 +39,7 @@ def test_agrees_with_the_standard_library(text: str) -> None:
     assert (found.scheme, found.netloc, found.host, found.port, found.path) == (
         parts.scheme, parts.netloc, host, port, parts.path,
     )  # fmt: skip
-    assert found.is_bare == (parts.username is None and not parts.query and not parts.fragment)
+    assert found.has_extra_parts == bool(parts.username is not None or parts.query or parts.fragment)
 
 
 @pytest.mark.parametrize(

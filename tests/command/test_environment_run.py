@@ -190,17 +190,18 @@ def test_search_goes_on_as_execvp_does(ready: Surroundings) -> None:
         ("", 127, ["the command's name is empty [command.not-found]"]),
         ("plain/nope", 126, ["cannot run `plain/nope`: Not a directory [command.not-executable]"]),
         ("./folder", 126, ["cannot run `./folder`: it is a directory [command.is-directory]"]),
-        ("./plain", 126, ["cannot run `./plain`: it is not executable [command.not-executable]", "chmod +x ./plain"]),
-        ("plain", 126, ["cannot run `plain`: it is not executable [command.not-executable]", "chmod +x ~/plain"]),
+        ("./plain", 126, ["cannot run `./plain`: it is not executable [command.not-executable]",
+                           "run `chmod +x ./plain`"]),
+        ("plain", 126, ["cannot run `plain`: it is not executable [command.not-executable]", "run `chmod +x ~/plain`"]),
         (
             "lost", 127,
-            ["cannot run `lost`: its interpreter `/nope/sh` is not there [command.no-interpreter]",
-             "install it, or correct the first line"],
+            ["cannot run `lost`: its interpreter `/nope/sh` does not exist [command.no-interpreter]",
+             "install the interpreter, or correct the script's first line"],
         ),
         (
             "windows", 127,
-            ["cannot run `windows`: its interpreter `/bin/sh` is not there [command.no-interpreter]",
-             "the script has Windows line ends"],
+            ["cannot run `windows`: its interpreter `/bin/sh` does not exist [command.no-interpreter]",
+             "convert the script's Windows line endings (CRLF) to Unix ones (LF)"],
         ),
         (
             "pyhton", 127,
@@ -234,7 +235,7 @@ def test_not_for_this_machine(ready: Surroundings) -> None:
     assert ready.run("--", "./broken") == Ended(
         126,
         "",
-        "bwrun: error: cannot run `./broken`: it is no program for this machine [command.exec-format]\n",
+        "bwrun: error: cannot run `./broken`: it is not a program for this machine [command.exec-format]\n",
     )
     assert ready.left() == []
 

@@ -19,8 +19,7 @@ from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.terminal import wait_until
 
-KEY_HINT = "the personal API key is in the web vault at Settings → Security → Keys → View API key"
-ONE_PLACE = "the master password can come from one place only"
+KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
 TWICE = "the master password is set more than once"
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 NONE: dict[str, str | None] = dict.fromkeys(CREDENTIALS)
@@ -178,18 +177,18 @@ def test_password_command_fails(keyed: Surroundings, server: BitwardenServer, co
     [
         (
             ["--password-file", "nope"],
-            "--password-file: cannot read the file it names: No such file or directory [~.unreadable]",
+            "cannot read the file that `--password-file` names: No such file or directory [~.unreadable]",
         ),
-        (["--password-file", "."], "--password-file: cannot read `.`: Is a directory [~.unreadable]"),
-        (["--password-file", "empty"], "--password-file: `empty` is empty [~.empty]"),
+        (["--password-file", "."], "cannot read `.` (from `--password-file`): Is a directory [~.unreadable]"),
+        (["--password-file", "empty"], "`empty` (from `--password-file`) is empty [~.empty]"),
         (
             ["--password-file", "large"],
-            "--password-file: `large` holds more than 64 KiB: that is no password [~.too-large]",
+            "`large` (from `--password-file`) contains more than 64 KiB [~.too-large]",
         ),
-        (["--password-fd", "0"], "--password-fd 0 is empty [~.empty]"),
-        (["--password-fd", "9"], "--password-fd 9: cannot read: Bad file descriptor [~.unreadable]"),
-        (["--password-fd", "-1"], "--password-fd takes the number of an open descriptor [~.bad-fd]"),
-        (["--password-fd", "٣"], "--password-fd takes the number of an open descriptor [~.bad-fd]"),
+        (["--password-fd", "0"], "descriptor 0 (from `--password-fd`) is empty [~.empty]"),
+        (["--password-fd", "9"], "cannot read descriptor 9 (from `--password-fd`): Bad file descriptor [~.unreadable]"),
+        (["--password-fd", "-1"], "`--password-fd` needs the number of an open descriptor [~.bad-fd]"),
+        (["--password-fd", "٣"], "`--password-fd` needs the number of an open descriptor [~.bad-fd]"),
     ],
 )  # fmt: skip
 def test_password_cannot_be_read(keyed: Surroundings, server: BitwardenServer, words: list[str], error: str) -> None:
@@ -297,7 +296,7 @@ def test_who_wins(ready: Surroundings, account: Account, prepare: Callable[[Path
     [
         (
             ["--password-file=x", "--password-fd=0"], {},
-            f"{ONE_PLACE}, not from --password-file and --password-fd [usage.conflict]",
+            "`--password-file` and `--password-fd` cannot be used together [usage.conflict]",
         ),
         (
             [], {"BW_PASSWORD_FILE": "x"},
@@ -317,23 +316,23 @@ def test_who_wins(ready: Surroundings, account: Account, prepare: Callable[[Path
         ),
         (
             [], {"BW_CLIENTID": "organization.00000000-0000-4000-8000-000000000000"},
-            "the client id from the environment is an organization's API key [~.organization-key]",
+            "the client id from the environment belongs to an organization's API key [~.organization-key]",
         ),
         (
             [], {"BW_CLIENTID": "ada@example.com"},
-            "the client id from the environment is not of the form user.<uuid> [~.malformed-client-id]",
+            "the client id from the environment does not have the form `user.UUID` [~.malformed-client-id]",
         ),
         (
             ["--env-file", "short"], {"BW_CLIENTID": None},
-            "the client id from `short` line 2 is not of the form user.<uuid> [~.malformed-client-id]",
+            "the client id from `short` line 2 does not have the form `user.UUID` [~.malformed-client-id]",
         ),
         (
             [], {"BW_CLIENTID": f'"{STRANGER}"'},
-            "BW_CLIENTID from the environment has quotes left round its value [~.quoted]",
+            "the value of BW_CLIENTID from the environment begins or ends with a quote [~.quoted]",
         ),
         (
             [], {"BW_CLIENTSECRET": "'canary'"},
-            "BW_CLIENTSECRET from the environment has quotes left round its value [~.quoted]",
+            "the value of BW_CLIENTSECRET from the environment begins or ends with a quote [~.quoted]",
         ),
         (
             [], {"BW_CLIENTSECRET": " \t"},
@@ -341,7 +340,7 @@ def test_who_wins(ready: Surroundings, account: Account, prepare: Callable[[Path
         ),
         (
             [], {"BW_CLIENTID": None, "BW_CLIENTID_FILE": "nope"},
-            "BW_CLIENTID_FILE: cannot read the file it names: No such file or directory [~.unreadable]",
+            "cannot read the file that BW_CLIENTID_FILE names: No such file or directory [~.unreadable]",
         ),
     ],
 )  # fmt: skip
@@ -366,7 +365,7 @@ def test_hint_for_an_organizations_key(ready: Surroundings) -> None:
     done = ready.run("--", "true", env={"BW_CLIENTID": "organization.00000000-0000-4000-8000-000000000000"})
 
     assert done.stderr.splitlines()[1:] == [
-        f"bwrun: hint: bwrun needs the personal one, which starts with `user.`: {KEY_HINT}"
+        f"bwrun: hint: use a personal API key, whose client id begins with `user.`; {KEY_HINT}"
     ]
 
 
@@ -377,12 +376,13 @@ def test_everything_missing_is_one_error(ready: Surroundings, server: BitwardenS
     assert done == Ended(
         125,
         "",
-        "bwrun: error: not set: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, and there is no terminal to ask on"
-        " [credentials.missing]\n"
-        "bwrun: hint: set them in the environment or in `.env`, each also as NAME_FILE\n"
+        "bwrun: error: BW_CLIENTID, BW_CLIENTSECRET and BW_PASSWORD are not set, and there is no terminal to ask"
+        " for them [credentials.missing]\n"
+        "bwrun: hint: set them in the environment or in `.env`, or set NAME_FILE to the path of a file"
+        " that contains the value\n"
         f"bwrun: hint: {KEY_HINT}\n"
-        "bwrun: hint: an API key does not open a vault: the master password is needed too\n"
-        "bwrun: hint: an account of a Key Connector has none: --key-connector-url URL says where its key is\n",
+        "bwrun: hint: set the master password too: an API key alone cannot unlock a vault\n"
+        "bwrun: hint: if your organization runs a Key Connector, set `--key-connector-url` instead\n",
     )
     assert server.requests() == []
 
@@ -394,10 +394,11 @@ def test_only_the_password_is_missing(ready: Surroundings) -> None:
     assert done == Ended(
         125,
         "",
-        "bwrun: error: not set: BW_PASSWORD, and there is no terminal to ask on [credentials.missing]\n"
-        "bwrun: hint: set it in the environment or in `.env`, each also as NAME_FILE\n"
-        "bwrun: hint: an API key does not open a vault: the master password is needed too\n"
-        "bwrun: hint: an account of a Key Connector has none: --key-connector-url URL says where its key is\n",
+        "bwrun: error: BW_PASSWORD is not set, and there is no terminal to ask for it [credentials.missing]\n"
+        "bwrun: hint: set it in the environment or in `.env`, or set NAME_FILE to the path of a file"
+        " that contains the value\n"
+        "bwrun: hint: set the master password too: an API key alone cannot unlock a vault\n"
+        "bwrun: hint: if your organization runs a Key Connector, set `--key-connector-url` instead\n",
     )
 
 
@@ -412,13 +413,13 @@ def test_key_of_two_halves(ready: Surroundings, account: Account, server: Bitwar
 
     done = ready.run("--", "true", env={**taken, "BW_PASSWORD": account.master_password})
 
-    places = "client_id from the environment, client_secret from `.env` line 3"
-    both = [f"bwrun: hint: its halves came from two places: {places}"] if halves == "two places" else []
+    places = "client_id is from the environment, client_secret from `.env` line 3"
+    both = [f"bwrun: hint: check that both halves belong to one key: {places}"] if halves == "two places" else []
     assert done.status == 125
     assert done.stderr.splitlines() == [
         f"bwrun: error: {server.url} does not accept this API key (400 invalid_client) [auth.invalid-api-key]",
         *both,
-        f"bwrun: hint: a key that was rotated is no longer valid; {KEY_HINT}",
+        f"bwrun: hint: copy the key again if it was rotated; {KEY_HINT}",
     ]
 
 
@@ -426,8 +427,8 @@ def test_key_of_two_halves(ready: Surroundings, account: Account, server: Bitwar
     ("password", "hint"),
     [
         ("\udcff\udcfe canary", None),  # no UTF-8
-        ("'canary'", "it has quotes round it; if they are not a part of it, write it without them"),
-        ("canary\n", "it begins or ends with white space; only a newline at a file's end is taken off"),
+        ("'canary'", "it is in quotes: remove them if they are not part of the password"),
+        ("canary\n", "it begins or ends with white space: remove that if it is not part of the password"),
     ],
 )
 def test_wrong_master_password(ready: Surroundings, password: str, hint: str | None) -> None:
@@ -437,6 +438,6 @@ def test_wrong_master_password(ready: Surroundings, password: str, hint: str | N
     assert (done.status, done.stdout) == (125, "")
     assert done.stderr.splitlines() == [
         "bwrun: error: wrong master password [crypto.wrong-master-password]",
-        "bwrun: hint: it came from the environment",
+        "bwrun: hint: check the master password from the environment",
         *([] if hint is None else [f"bwrun: hint: {hint}"]),
     ]

@@ -14,7 +14,7 @@ from tests.support.program import BWRUN, Surroundings
 from tests.support.terminal import Terminal, wait_until
 
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
-PASSWORD_PROMPT = "master password: "
+PASSWORD_PROMPT = "Bitwarden master password: "
 
 
 @pytest.fixture
@@ -40,7 +40,9 @@ def test_asks_for_all_three(ready: Surroundings, account: Account) -> None:
         terminal.type(account.master_password + "\n")
 
         assert terminal.ended() == 0
-        assert terminal.screen == (f"client_id: {account.client_id}\nclient_secret: \n{PASSWORD_PROMPT}\n88\n")
+        assert terminal.screen == (
+            f"Bitwarden client_id: {account.client_id}\nBitwarden client_secret: \n{PASSWORD_PROMPT}\n88\n"
+        )
         assert (shows_id, shows_secret, shows_password) == (True, False, False)
         assert terminal.modes() == before
 
@@ -83,7 +85,9 @@ def test_signal_at_the_prompt(asking: Surroundings, server: BitwardenServer, way
 
 
 @pytest.mark.parametrize("typed", ["\x04", "\n"], ids=["Ctrl-D", "Return"])
-@pytest.mark.parametrize(("name", "question"), [("BW_CLIENTID", "client_id"), ("BW_PASSWORD", "master password")])
+@pytest.mark.parametrize(
+    ("name", "question"), [("BW_CLIENTID", "Bitwarden client_id"), ("BW_PASSWORD", "Bitwarden master password")]
+)
 def test_nothing_is_typed(ready: Surroundings, name: str, question: str, typed: str) -> None:
     """Ctrl-D or an empty line at the prompt is an error on a line of its own; the terminal's modes are as they were."""
     environment = ready.full_environment({name: None})
@@ -95,7 +99,7 @@ def test_nothing_is_typed(ready: Surroundings, name: str, question: str, typed: 
         assert terminal.ended() == 125
         assert terminal.modes() == before
         assert terminal.screen == (
-            f"{question}: \nbwrun: error: nothing was typed for the {question} [credentials.empty]\n"
+            f"{question}: \nbwrun: error: nothing was entered for the {question} [credentials.empty]\n"
         )
 
 

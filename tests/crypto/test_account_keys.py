@@ -143,7 +143,7 @@ def test_opens_a_v1_account() -> None:
     for parts in (WrappedAccountKeys(), WrappedAccountKeys(v1.spoil_mac(right.private_key or ""))):
         keys = open_account_keys(key, parts)
         assert keys.private_key is None
-        with pytest.raises(CryptoError, match="organizations"):
+        with pytest.raises(CryptoError, match="organization keys"):
             keys.unwrap_organization_key(v1.wrap_for_account(RAW_KEY))
 
 

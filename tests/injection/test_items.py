@@ -100,7 +100,7 @@ def test_two_items(run_in: Surroundings) -> None:
     done = run_in.run(*words, "--", "touch", "x")
 
     assert (done.status, done.codes) == (125, ["reference.ambiguous"])
-    assert "--item other: `A` is a custom field of item `prod env` too" in done.stderr
+    assert "--item other: item `prod env` has a custom field `A` too" in done.stderr
     assert not (run_in.work / "x").exists()
     done = run_in.run(*words, "-e", "A=bw://other/A", "--", "sh", "-c", 'echo "$A $B $F"')
     assert (done.status, done.stdout, done.stderr) == (0, "of the other hidden f\n", "")
@@ -138,13 +138,13 @@ def test_a_field_that_an_option_replaces_is_no_matter(run_in: Surroundings) -> N
         ("twice", "reference.ambiguous", "--item twice: 2 items are called `twice`"),
         ("same", "reference.ambiguous", "two custom fields of item `same` are called `A`"),
         ("guarded", "reference.protected", "--item guarded: "),
-        ("dangling", "reference.no-field", "linked to one that holds nothing"),
-        ("nul", "reference.nul", "A: the value holds a NUL byte"),
+        ("dangling", "reference.no-field", "linked to an empty field"),
+        ("nul", "reference.nul", "A: the value contains a NUL byte"),
         ("big", "reference.too-large", "A: the value has 240000 bytes"),
         ("spoilt", "crypto.integrity", "the custom field `B` of item `spoilt`"),
         ("gone", "reference.in-trash", "--item gone: "),
-        ("prod env/A", "reference.invalid", "--item takes a whole item"),
-        ("", "reference.invalid", "the item is empty"),
+        ("prod env/A", "reference.invalid", "`--item` takes an item without a field"),
+        ("", "reference.invalid", "the item in the reference is empty"),
     ],
 )
 def test_cannot_be_used(run_in: Surroundings, item: str, code: str, words: str) -> None:
@@ -180,7 +180,7 @@ def test_from_a_file_that_was_found(run_in: Surroundings) -> None:
 
     done = run_in.run("--", "sh", "-c", 'echo "${A-unset}"')
     assert done.stdout == "unset\n"
-    assert "warning: BWRUN_ITEM in `.env` does not count" in done.stderr
+    assert "warning: ignoring BWRUN_ITEM in `.env`" in done.stderr
     assert run_in.run("--env-file", ".env", "--", "sh", "-c", 'echo "$B"').stdout == "hidden\n"
 
 

@@ -133,12 +133,12 @@ def test_nul_cannot_be_a_value(run_in: Surroundings) -> None:
     done = run_in.run("-e", "A=bw://nul", "--", "true")
 
     assert (done.status, done.codes) == (125, ["reference.nul"])
-    assert "A: the value holds a NUL byte" in done.stderr
+    assert "A: the value contains a NUL byte" in done.stderr
 
 
 @pytest.mark.parametrize("word", ["A", "=x", "BW_PASSWORD=x", "BWRUN_SERVER=x"])
 def test_odd_assignments(bare: Surroundings, word: str) -> None:
-    """-e takes NAME=VALUE, and no credential or setting; the word is not shown."""
+    """`-e` needs NAME=VALUE, and no credential or setting; the word is not shown."""
     done = bare.run("-e", word, "--", "true")
 
     assert (done.status, done.codes) == (125, ["usage.env"])

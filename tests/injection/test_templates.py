@@ -135,7 +135,7 @@ def test_says_where_and_what_to_write(file: Path) -> None:
 
     places = [f"`{file}` line 2 column 3", f"`{file}` line 3 column 1", f"`{file}` line 4 column 1"]
     assert [failure.name for failure in failures] == places
-    assert "where a reference ends is plain between braces: `{{ bw://ITEM/FIELD }}`" in failures[0].hints
+    assert "mark where the reference ends with braces: `{{ bw://ITEM/FIELD }}`" in failures[0].hints
     assert failures[1].hints == ("write `{{ bw://… }}` for the value",)
     assert len(failures[2].hints) == 1
 

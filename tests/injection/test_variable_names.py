@@ -64,7 +64,7 @@ def test_an_items_names_are_names_of_variables(name: str) -> None:
     """A custom field whose name no shell could use is refused, a nameless one in words of its own."""
     why = refusal_from_item(name)
 
-    assert why == ("it has no name" if not name else f"`{name}` is no variable's name")
+    assert why == ("it has no name" if not name else f"`{name}` is not a valid variable name")
 
 
 @given(names)

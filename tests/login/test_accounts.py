@@ -139,9 +139,9 @@ def odd_kdf(kdf: Pbkdf2 | Argon2id) -> Status:
 @pytest.mark.parametrize(
     ("kdf", "said"),
     [
-        (Pbkdf2(4_999), "PBKDF2 iterations: 4999, and accounts have 5000 to"),
-        (Pbkdf2(2_000_000_000), "PBKDF2 iterations: 2000000000, and accounts have 5000 to"),
-        (Argon2id(3, 4_000_000, 4), "Argon2id memory in MiB: 4000000, and accounts have 15 to 1024"),
+        (Pbkdf2(4_999), "the PBKDF2 iterations to 4999, outside of 5000 to"),
+        (Pbkdf2(2_000_000_000), "the PBKDF2 iterations to 2000000000, outside of 5000 to"),
+        (Argon2id(3, 4_000_000, 4), "the Argon2id memory in MiB to 4000000, outside of 15 to 1024"),
     ],
     ids=["low", "high", "all memory"],
 )
@@ -166,7 +166,7 @@ def test_refuses_an_unknown_kdf(ready: Surroundings, server: BitwardenServer) ->
     server.set_fault(Fault(TOKEN, Status(200, json.dumps(reply))))
 
     assert messages(fail(ready))[0] == (
-        "error: this account's KDF is of type 2, which is not supported [auth.unsupported-account]"
+        "error: this account uses a KDF of type 2, which bwrun does not support [auth.unsupported-account]"
     )
 
 

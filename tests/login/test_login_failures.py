@@ -39,8 +39,8 @@ PASSWORD = "correct horse canary-7f3a"
 TOKEN = "/connect/token"
 SYNC = "/api/sync"
 KEY_HINT = (
-    "hint: a key that was rotated is no longer valid;"
-    " the personal API key is in the web vault at Settings → Security → Keys → View API key"
+    "hint: copy the key again if it was rotated;"
+    " find the personal API key in the web vault: Settings → Security → Keys → View API key"
 )
 AT_ONCE = 20.0  # seconds: generous; what hangs would take the 60 of the default timeout
 
@@ -156,15 +156,15 @@ def test_wrong_master_password(bare: Surroundings, server: BitwardenServer, kdf:
 
     assert messages(done) == [
         "error: wrong master password [crypto.wrong-master-password]",
-        "hint: it came from the environment",
+        "hint: check the master password from the environment",
     ]
 
 
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (f"'{PASSWORD}'", "hint: it has quotes round it; if they are not a part of it, write it without them"),
-        (f"{PASSWORD} ", "hint: it begins or ends with white space; only a newline at a file's end is taken off"),
+        (f"'{PASSWORD}'", "hint: it is in quotes: remove them if they are not part of the password"),
+        (f"{PASSWORD} ", "hint: it begins or ends with white space: remove that if it is not part of the password"),
     ],
     ids=["quotes", "white space"],
 )
@@ -174,7 +174,7 @@ def test_wrong_master_password_by_a_slip(ready: Surroundings, account: Account, 
 
     assert messages(done) == [
         "error: wrong master password [crypto.wrong-master-password]",
-        "hint: it came from the environment",
+        "hint: check the master password from the environment",
         hint,
     ]
 
@@ -188,14 +188,14 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
         (
             replace(SPEC, master_password_set=False),
             (
-                "error: this account has no master password, and an API key alone does not open its vault"
+                "error: this account has no master password, and an API key alone cannot unlock its vault"
                 " [auth.no-master-password]"
             ),
         ),
         (
             replace(SPEC, key_connector=True),
             (
-                "error: this account is unlocked by a Key Connector, and the server does not say where that is"
+                "error: a Key Connector unlocks this account, but the server does not say at which address"
                 " [auth.key-connector]"
             ),
         ),
@@ -238,7 +238,7 @@ def test_reset_master_password_is_a_warning(bare: Surroundings, server: Bitwarde
 
     assert (done.status, done.stdout) == (0, "ran\n")
     assert messages(done) == [
-        "warning: the administrator has reset this account's master password",
+        "warning: an administrator has reset this account's master password",
         "hint: set a new one in the web vault",
     ]
 
@@ -252,7 +252,7 @@ def test_unreachable(ready: Surroundings) -> None:
 
     assert messages(done) == [
         f"error: cannot connect to https://127.0.0.1:{port}: Connection refused [network.unreachable]",
-        "hint: check --server and the network",
+        "hint: check `--server` and the network",
     ]
 
 
@@ -261,8 +261,8 @@ def test_unknown_name(ready: Surroundings) -> None:
     done = fail(ready, "--server", "https://vault.invalid", "--timeout", "20")
 
     assert messages(done) == [
-        "error: the name https://vault.invalid cannot be found [network.dns]",
-        "hint: check --server and the name service",
+        "error: cannot resolve the name of https://vault.invalid [network.dns]",
+        "hint: check `--server` and the DNS settings",
     ]
 
 
@@ -295,7 +295,7 @@ def test_name_service_that_hangs(ready: Surroundings, tmp_path: Path) -> None:
 
     assert_failed(ready, done, ready.environment)
     assert done.codes == ["network.timeout"]
-    assert "did not answer within 1.5 s" in messages(done)[0]
+    assert "timed out after 1.5 s" in messages(done)[0]
     assert time.monotonic() - started < AT_ONCE
 
 
@@ -309,8 +309,8 @@ def test_timeout(ready: Surroundings, server: BitwardenServer, path: str, action
     done = fail(ready, "--timeout", "1.5")
 
     assert messages(done) == [
-        f"error: {address_of(server)} did not answer within 1.5 s [network.timeout]",
-        "hint: check the connection and the server's address, or allow more with --timeout",
+        f"error: timed out after 1.5 s while waiting for {address_of(server)} [network.timeout]",
+        "hint: check the network and the server's address, or allow more time with `--timeout`",
     ]
     assert 1.5 <= time.monotonic() - started < AT_ONCE
 
@@ -335,17 +335,19 @@ def test_optional_request_that_hangs(ready: Surroundings, server: BitwardenServe
     assert time.monotonic() - started < AT_ONCE
 
 
-NOT_JSON_HINT = "hint: is that the server's address, path included? A login page in front of it cannot be passed"
+NOT_JSON_HINT = (
+    "hint: check `--server`, including the path of its URL; bwrun cannot pass a login page in front of the server"
+)
 
 
 @pytest.mark.parametrize(
     ("path", "action", "expected"),
     [
-        (TOKEN, NotJson(), "error: {url} answers with an HTML page instead of JSON (200) [server.not-json]"),
-        (SYNC, NotJson(), "error: {url} answers with an HTML page instead of JSON (200) [server.not-json]"),
-        (SYNC, TruncatedJson(), ("error: {url} answers with something that is not JSON instead of JSON (200)"
+        (TOKEN, NotJson(), "error: {url} answered with an HTML page (200) [server.not-json]"),
+        (SYNC, NotJson(), "error: {url} answered with an HTML page (200) [server.not-json]"),
+        (SYNC, TruncatedJson(), ("error: {url} answered with something other than JSON (200)"
          " [server.not-json]")),
-        (TOKEN, CLOUDFLARE_BLOCK, "error: {host} refuses with an HTML page (403) [server.blocked]"),
+        (TOKEN, CLOUDFLARE_BLOCK, "error: {host} refused the request with an HTML page (403) [server.blocked]"),
     ],
     ids=["HTML", "sync HTML", "sync half", "blocked"],
 )  # fmt: skip
@@ -396,7 +398,7 @@ def test_token_refused_by_the_api(ready: Surroundings, server: BitwardenServer, 
     done = fail(ready)
 
     assert done.codes == ["auth.token-refused"]
-    assert messages(done)[1] == "hint: do --identity-url and --api-url belong to the same server?"
+    assert messages(done)[1] == "hint: check that `--identity-url` and `--api-url` belong to the same server"
 
 
 def escaped(text: str) -> str:

@@ -286,7 +286,7 @@ def test_key_connector_asks_for_no_password(modern: Surroundings, server: Bitwar
     )
 
     assert (done.status, done.stdout) == (0, "p4ss \N{KEY}")
-    assert f"unlocked with the key at the Key Connector {url}" in done.stderr
+    assert f"unlocked the vault with the key from the Key Connector {url}" in done.stderr
     assert "the server names" not in done.stderr
     (asked,) = [one for one in server.requests() if one.path == "/key-connector/user-keys"]
     assert (asked.method, asked.headers["accept"]) == ("GET", "application/json")
@@ -326,9 +326,9 @@ def test_an_account_with_a_master_password_needs_it(modern: Surroundings, server
 @pytest.mark.parametrize(
     ("url", "said"),
     [
-        ("http://kc.example", "over http would show the access token"),
-        ("ftp://kc.example", "`ftp` is not https"),
-        ("https://user@kc.example", "a URL with a user name"),
+        ("http://kc.example", "uses http, which would send the access token"),
+        ("ftp://kc.example", "begins with `ftp://`"),
+        ("https://user@kc.example", "contains a user name"),
         ("https://kc.example/ x", "not a URL"),
     ],
 )
@@ -365,12 +365,12 @@ def test_two_key_connectors(modern: Surroundings, server: BitwardenServer, conne
     done = fail(modern)
 
     assert done.codes == ["auth.key-connector"]
-    assert "names 2" in messages(done)[0]
+    assert "names more than one" in messages(done)[0]
 
 
 ANSWERS = {
-    "no key": (Status(404), "auth.key-connector", "keeps no key"),
-    "refused": (Status(401, '{"message": "who?"}'), "auth.key-connector", "does not give the key (401 who?)"),
+    "no key": (Status(404), "auth.key-connector", "has no key"),
+    "refused": (Status(401, '{"message": "who?"}'), "auth.key-connector", "did not return the key (401 who?)"),
     "no JSON": (Status(200, "<html>", "text/html"), "server.not-json", ""),
     "no object": (Status(200, "[]"), "server.unexpected-reply", "the Key Connector's reply"),
     "empty": (Status(200, "{}"), "server.incomplete-reply", "lacks `Key`"),
@@ -379,7 +379,7 @@ ANSWERS = {
     "another": (
         Status(200, json.dumps({"Key": base64.b64encode(bytes(32)).decode()})),
         "crypto.key-connector",
-        "does not open the account's user key",
+        "does not decrypt the account's user key",
     ),
 }
 
@@ -407,7 +407,7 @@ def test_automatic_env_file(modern: Surroundings, server: BitwardenServer, conne
     write_private(modern.work / ".env", setting)
     done = modern.run("--", "true", env=WITHOUT_PASSWORD)
     assert (done.status, done.codes) == (125, ["credentials.missing"])
-    assert "BWRUN_KEY_CONNECTOR_URL in `.env` does not count" in done.stderr
+    assert "ignoring BWRUN_KEY_CONNECTOR_URL in `.env`" in done.stderr
 
     write_private(modern.work / ".env", setting + f"BW_CLIENTSECRET={connected.client_secret}\n")
     server_setting = {"BW_CLIENTSECRET": None, **WITHOUT_PASSWORD}

@@ -22,9 +22,7 @@ from tests.server.faults import (
 )
 from tests.support.program import Surroundings
 
-LIMIT_HINT = (
-    "hint: the limit counts all logins from this address in the last minute; --timeout says how long bwrun may wait"
-)
+LIMIT_HINT = "hint: try again in a minute, or allow more time with `--timeout`; the limit is per IP address"
 TRIES = 4
 
 
@@ -68,7 +66,7 @@ def test_does_not_wait_longer_than_there_is_time(
     done = fail(ready, "--timeout", "30", verbose=verbose)
 
     assert messages(done) == [
-        f"error: {server.url} gets too many requests and asks to wait 60 s (429) [server.rate-limit]",
+        f"error: {server.url} has received too many requests and asks bwrun to wait 60 s (429) [server.rate-limit]",
         LIMIT_HINT,
     ]
     assert time.monotonic() - started < AT_ONCE
@@ -93,7 +91,10 @@ def test_not_told_and_no_time(ready: Surroundings, server: BitwardenServer) -> N
     done = fail(ready, "--timeout", "3")
 
     assert messages(done) == [
-        f"error: {server.url} gets too many requests and did not say for how long (429) [server.rate-limit]",
+        (
+            f"error: {server.url} has received too many requests and does not say how long to wait (429)"
+            " [server.rate-limit]"
+        ),
         LIMIT_HINT,
     ]
 
@@ -130,8 +131,8 @@ def test_tries_again(ready: Surroundings, server: BitwardenServer, path: str, ac
 @pytest.mark.parametrize(
     ("path", "action", "expected"),
     [
-        (TOKEN, Status(500, "oops"), "error: {url} fails (500), after 4 tries [server.unavailable]"),
-        (SYNC, CloseMidBody(), "error: {url} broke off the connection, 4 times [network.interrupted]"),
+        (TOKEN, Status(500, "oops"), "error: {url} failed (500) in 4 attempts [server.unavailable]"),
+        (SYNC, CloseMidBody(), "error: {url} closed the connection early in 4 attempts [network.interrupted]"),
     ],
     ids=["500", "sync cut"],
 )

@@ -156,7 +156,7 @@ def test_proxy_that_refuses(ready: Surroundings, server: BitwardenServer) -> Non
         done = fail(ready, env={"https_proxy": url})
 
     assert messages(done) == [
-        f"error: the proxy does not let through to {server.url} [network.proxy]",
+        f"error: the proxy refused to connect to {server.url} [network.proxy]",
         "hint: check https_proxy and no_proxy",
     ]
     assert asked

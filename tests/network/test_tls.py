@@ -19,7 +19,7 @@ from tests.server.specs import AccountSpec
 from tests.server.tls import CertificateKind
 from tests.support.program import Surroundings
 
-HINT = "hint: for a private CA: --ca-file FILE, or SSL_CERT_FILE"
+HINT = "hint: if this is your private CA, trust it with `--ca-file FILE`"
 SHOW_CA = ("--", "sh", "-c", 'echo "$NODE_EXTRA_CA_CERTS"; cat "$NODE_EXTRA_CA_CERTS"')
 
 
@@ -64,7 +64,7 @@ def test_http_at_an_https_address(ready: Surroundings) -> None:
         asked = plain.requests()
 
     assert done.codes == ["network.tls"]
-    assert messages(done)[1] == "hint: is it https that is spoken at that port?"
+    assert messages(done)[1] == "hint: check that the server speaks https on that port"
     assert asked == []
 
 
@@ -159,21 +159,25 @@ def test_own_ca_does_not_replace_that_of_others(ready: Surroundings, tmp_path: P
     assert done.codes == ["network.tls-untrusted"]
 
 
-NO_CERTIFICATE = "{way}: `{path}` holds no certificate"
+NO_CERTIFICATE = "the CA file `{path}` (from {way}) contains no certificate"
 
 
 @pytest.mark.parametrize(
     ("way", "kind", "said"),
     [
-        ("--ca-file", "missing", "--ca-file: cannot read `{path}`: No such file or directory"),
-        ("SSL_CERT_FILE", "missing", "SSL_CERT_FILE: cannot read `{path}`: No such file or directory"),
-        ("NODE_EXTRA_CA_CERTS", "missing", "NODE_EXTRA_CA_CERTS: cannot read `{path}`: No such file or directory"),
-        ("--ca-file", "loop", "--ca-file: cannot read `{path}`: Too many levels of symbolic links"),
+        ("--ca-file", "missing", "cannot read the CA file `{path}` (from {way}): No such file or directory"),
+        ("SSL_CERT_FILE", "missing", "cannot read the CA file `{path}` (from {way}): No such file or directory"),
+        (
+            "NODE_EXTRA_CA_CERTS",
+            "missing",
+            "cannot read the CA file `{path}` (from {way}): No such file or directory",
+        ),
+        ("--ca-file", "loop", "cannot read the CA file `{path}` (from {way}): Too many levels of symbolic links"),
         ("--ca-file", "empty", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "empty", NO_CERTIFICATE),
         ("--ca-file", "key", NO_CERTIFICATE),
         ("SSL_CERT_FILE", "key", NO_CERTIFICATE),
-        ("--ca-file", "folder", "--ca-file: cannot read `{path}`: Is a directory"),
+        ("--ca-file", "folder", "cannot read the CA file `{path}` (from {way}): Is a directory"),
     ],
     ids=lambda value: value if len(value) < 20 else "",
 )

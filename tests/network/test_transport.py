@@ -49,21 +49,21 @@ KINDS = {
     "WriteTimeout": Kind.TIMEOUT,
 }
 CODES = {
-    Kind.BROKEN: ("network.interrupted", f"{BASE} broke off the connection, 4 times"),
-    Kind.DNS: ("network.dns", f"the name {BASE} cannot be found"),
-    Kind.PROXY_ADDRESS: ("network.proxy", "a proxy variable holds no usable address"),
+    Kind.BROKEN: ("network.interrupted", f"{BASE} closed the connection early in 4 attempts"),
+    Kind.DNS: ("network.dns", f"cannot resolve the name of {BASE}"),
+    Kind.PROXY_ADDRESS: ("network.proxy", "a proxy variable contains an invalid address"),
     Kind.PROXY_GONE: ("network.proxy", f"cannot connect to the proxy in front of {BASE}"),
-    Kind.PROXY_REFUSES: ("network.proxy", f"the proxy does not let through to {BASE}"),
-    Kind.TIMEOUT: ("network.timeout", f"{BASE} did not answer within 0.01 s"),
-    Kind.TLS: ("network.tls", f"no secure connection to {BASE}: <detail>"),
-    Kind.TOO_LARGE: ("server.too-large", f"{BASE} sends more than 512 MiB"),
+    Kind.PROXY_REFUSES: ("network.proxy", f"the proxy refused to connect to {BASE}"),
+    Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {BASE}"),
+    Kind.TLS: ("network.tls", f"cannot open a TLS connection to {BASE}: <detail>"),
+    Kind.TOO_LARGE: ("server.too-large", f"the answer from {BASE} is larger than 512 MiB"),
     Kind.UNREACHABLE: ("network.unreachable", f"cannot connect to {BASE}: <detail>"),
-    Kind.UNREADABLE: ("network.interrupted", f"what {BASE} sends cannot be read (<detail>)"),
+    Kind.UNREADABLE: ("network.interrupted", f"cannot read the answer from {BASE} (<detail>)"),
     Kind.UNTRUSTED: (
         "network.tls-untrusted",
         f"the certificate of {BASE}, issued by `<issuer>` is not trusted: <detail>",
     ),
-    Kind.URL: ("network.url", f"`{URL}` is no URL that can be asked"),
+    Kind.URL: ("network.url", f"cannot send a request to `{URL}`: the URL is invalid"),
 }
 
 

@@ -49,9 +49,9 @@ def imported(text: str) -> set[str]:
 
 def before_login(run: Ended) -> set[str]:
     """Return what launcher and worker imported until the login was answered."""
-    early, found, _ = run.stderr.partition("logged in at ")
+    early, found, _ = run.stderr.partition("logged in to ")
 
-    assert (run.status, found) == (0, "logged in at ")
+    assert (run.status, found) == (0, "logged in to ")
     return imported(early)
 
 
@@ -109,7 +109,7 @@ def test_session_is_imported_while_the_key_is_derived(ready: Surroundings) -> No
     """What opens the session comes after the login is answered and before the key is there."""
     done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"})
 
-    between = done.stderr.partition("logged in at ")[2].partition("unlocked with ")[0]
+    between = done.stderr.partition("logged in to ")[2].partition("unlocked the vault with ")[0]
     assert {"bwrun.session.opening", "bwrun.session.vault_state"} <= imported(between)
 
 

@@ -11,7 +11,7 @@ from tests.server.control import BitwardenServer
 from tests.server.faults import Delay, Fault
 from tests.support.program import BWRUN, Ended, Surroundings
 
-LINE = re.compile(r"^bwrun: timing: ([a-z]+) +([0-9]+\.[0-9]) ms  \(from ([0-9]+\.[0-9])\)$")
+LINE = re.compile(r"^bwrun: timing: ([a-z]+) +([0-9]+\.[0-9]) ms  \(began at ([0-9]+\.[0-9]) ms\)$")
 BEFORE = ["start", "import", "guard", "connect", "token", "kdf", "sync"]
 REFERENCE = {"ONE": "bw://prod-db/password"}
 

@@ -58,29 +58,33 @@ def test_parses(text: str, reference: Reference) -> None:
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("BW://x", "a reference begins with `bw://`, in lower case", "a reference is"),
-        ("bw://", "the item is empty in a reference", "a reference is"),
-        ("bw:///password", "the item is empty in a reference", "a reference is"),
-        ("bw://x/", "the field is empty in a reference", "a reference is"),
-        ("bw://x//y", "there is a `/` in the field", "in a name, write it as `%2F`"),
-        ("bw://x/a/b", "there is a `/` in the field", "in a name, write it as `%2F`"),
-        ("bw://x/field", "`field` without a name", "write `field/NAME`"),
-        ("bw://x/attachment/", "the file is empty in a reference", "a reference is"),
-        ("bw://x/uri.0", "`uri.0` is no built-in field", "`uri` has `uri`"),
-        ("bw://x/card.pin", "`card.pin` is no built-in field", "`card` has `card.cardholderName`, `card.brand`"),
-        ("bw://x?", "a parameter is empty", "after `?` and `&`, write"),
-        ("bw://x?folder=a&", "a parameter is empty", "after `?` and `&`, write"),
-        ("bw://x?folder=", "`folder` is empty in a reference", "a reference is"),
-        ("bw://x?folders=a", "a parameter `folders` is unknown", "did you mean `folder`?"),
-        ("bw://x?vault=a", "a parameter `vault` is unknown", "there are `folder`, `collection`, `organization`"),
-        ("bw://x?folder=a&folder=b", "the parameter `folder` is there twice", "leave one of them away"),
-        ("bw://x?folder=a?collection=b", "a second `?` in a reference", "between parameters, write `&`"),
-        ("bw://50%/x", "the item holds a `%` without two hexadecimal digits after it", "a percent sign itself is"),
-        ("bw://x/%ff", "the `%XX` in the field are not UTF-8", "write the character itself"),
-        ("bw://x/a#b", "a `#` in a reference", "in a name, write `%23`"),
-        ("bw:// x", "the item begins or ends with a space", "leave it away"),
-        ("bw://x/y\n", "the field holds a character that cannot be seen", "leave it away"),
-        ("bw://x\udcff", "the item holds a character that cannot be seen", "leave it away"),
+        ("BW://x", "a reference begins with `bw://`, in lower case", "write it as"),
+        ("bw://", "the item in the reference is empty", "write it as"),
+        ("bw:///password", "the item in the reference is empty", "write it as"),
+        ("bw://x/", "the field in the reference is empty", "write it as"),
+        ("bw://x//y", "the field in the reference contains a `/`", "write a `/` in a name as `%2F`"),
+        ("bw://x/a/b", "the field in the reference contains a `/`", "write a `/` in a name as `%2F`"),
+        ("bw://x/field", "`field` is not followed by a name", "write `field/NAME`"),
+        ("bw://x/attachment/", "the file in the reference is empty", "write it as"),
+        ("bw://x/uri.0", "`uri.0` is not a built-in field", "use one of `uri`"),
+        ("bw://x/card.pin", "`card.pin` is not a built-in field", "use one of `card.cardholderName`, `card.brand`"),
+        ("bw://x?", "a parameter of the reference is empty", "write `NAME=VALUE` after each"),
+        ("bw://x?folder=a&", "a parameter of the reference is empty", "write `NAME=VALUE` after each"),
+        ("bw://x?folder=", "`folder` in the reference is empty", "write it as"),
+        ("bw://x?folders=a", "unknown parameter `folders`", "did you mean `folder`?"),
+        ("bw://x?vault=a", "unknown parameter `vault`", "use one of `folder`, `collection`, `organization`"),
+        ("bw://x?folder=a&folder=b", "the parameter `folder` is given twice", "remove one of them"),
+        ("bw://x?folder=a?collection=b", "the reference contains a second `?`", "write `&` between parameters"),
+        (
+            "bw://50%/x",
+            "the item in the reference contains a `%` without two hexadecimal digits after it",
+            "write a `%`",
+        ),
+        ("bw://x/%ff", "the `%XX` codes in the field of the reference are not UTF-8", "write the character itself"),
+        ("bw://x/a#b", "a reference cannot contain `#`", "write a `#` in a name as `%23`"),
+        ("bw:// x", "the item in the reference begins or ends with a space", "remove the space"),
+        ("bw://x/y\n", "the field in the reference contains an invisible character", "remove it"),
+        ("bw://x\udcff", "the item in the reference contains an invisible character", "remove it"),
     ],
 )
 def test_says_what_to_write_instead(text: str, message: str, hint: str) -> None:
@@ -97,7 +101,7 @@ def test_hints_how_a_custom_field_is_reached() -> None:
     with pytest.raises(InvalidReferenceError) as caught:
         parse("bw://x/card.pin")
 
-    assert caught.value.hints[1] == "a custom field of that name is `field/card.pin`"
+    assert caught.value.hints[1] == "write a custom field of that name as `field/card.pin`"
     assert parse("bw://x/field/card.pin").field == Field("custom", "card.pin")
 
 
@@ -175,7 +179,7 @@ def test_lists_all_failures_and_no_value() -> None:
 
     error = caught.value
     assert error.message == (
-        "2 references cannot be resolved: Y: no item is called `b`; Z: `password` of item `c` fails its integrity check"
+        "cannot resolve 2 references: Y: no item is called `b`; Z: `password` of item `c` fails its integrity check"
     )
     assert (error.code, error.hints) == ("reference.unresolved", ("Y: did you mean `a`?",))
     assert [failure.code for failure in error.failures] == ["reference.not-found", "crypto.integrity"]

@@ -126,13 +126,13 @@ def test_for_people(run_in: Surroundings) -> None:
 
     assert head.splitlines() == [
         f"command     {shutil.which('sh', path=run_in.environment['PATH'])}",
-        "session     of its own",
-        "taken away  BWRUN_SERVER, BW_CLIENTSECRET, BW_PASSWORD",
-        "inherited   7 variables, as they are",
+        "session     a new one",
+        "removed     BWRUN_SERVER, BW_CLIENTSECRET, BW_PASSWORD",
+        "inherited   7 variables, unchanged",
     ]
     lines = [" ".join(line.split()) for line in variables.splitlines()]
     assert lines == [
-        "VARIABLE KIND ITEM FIELD SET BY INSTEAD OF",
+        "VARIABLE KIND ITEM FIELD SET BY OVERRIDES",
         *(
             " ".join(filter(None, (one["name"], one["kind"], one["item"], one["field"], one["set_by"],
                                    ", ".join(one["instead_of"]))))

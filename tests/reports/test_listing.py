@@ -117,7 +117,7 @@ def test_for_people(run_in: Surroundings) -> None:
     assert [" ".join(line.split()) for line in lines if line.startswith("guarded")] == [
         "guarded login bw://guarded (protected: needs --allow-protected)"
     ]
-    assert sum(line.startswith("(cannot be opened)") for line in lines) == 2
+    assert sum(line.startswith("(cannot be decrypted)") for line in lines) == 2
     assert SECRET not in done.stdout
 
 

@@ -43,7 +43,7 @@ def test_reuses_the_outer_session(ready: Surroundings, server: BitwardenServer, 
     assert done.status == 0
     outer, nested, status = done.stdout.splitlines()
     assert (nested, status) == (outer, "7")
-    assert ("using the session of the bwrun around this one" in done.stderr) == ("-v" in inner)
+    assert ("reusing the session of the outer bwrun" in done.stderr) == ("-v" in inner)
     assert logins(server) == 1
 
 

@@ -27,7 +27,7 @@ def test_no_command(bare: Surroundings, words: list[str]) -> None:
         125,
         "",
         "bwrun: error: no command to run [usage.no-command]\n"
-        "bwrun: hint: put it after `--`, e.g. `bwrun -- make deploy`\n",
+        "bwrun: hint: put the command after `--`, e.g. `bwrun -- make deploy`\n",
     )
 
 
@@ -45,7 +45,8 @@ def test_unknown_option_is_named(bare: Surroundings, words: list[str], named: st
     assert bare.run(*words) == Ended(
         125,
         "",
-        f"bwrun: error: unknown option {named} [usage.unknown-option]\nbwrun: hint: `bwrun --help` lists the options\n",
+        f"bwrun: error: unknown option {named} [usage.unknown-option]\n"
+        "bwrun: hint: run `bwrun --help` to see the options\n",
     )
 
 
@@ -88,8 +89,8 @@ def test_options_without_separator(bare: Surroundings, command: list[str]) -> No
     assert bare.run("-v", *command) == Ended(
         125,
         "",
-        "bwrun: error: options and no `--` before the command [usage.no-separator]\n"
-        "bwrun: hint: put it there: `bwrun -v -- make deploy`\n",
+        "bwrun: error: there is no `--` between the options and the command [usage.no-separator]\n"
+        "bwrun: hint: put `--` before the command, e.g. `bwrun -v -- make deploy`\n",
     )
 
 

@@ -13,8 +13,8 @@ from tests.support.files import write_private
 from tests.support.program import Ended, Surroundings
 
 NOWHERE = "https://localhost:1"  # nobody listens there
-SERVER_HINT = "a server's address in it counts only with BW_CLIENTSECRET beside it, and none in the environment"
-NAME_HINT = "name the file with `--env-file .env` to trust it"
+SERVER_HINT = "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
+NAME_HINT = "set it in the environment, or name the file to trust it: `--env-file .env`"
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 NONE: dict[str, str | None] = dict.fromkeys(CREDENTIALS)
 
@@ -22,7 +22,8 @@ NONE: dict[str, str | None] = dict.fromkeys(CREDENTIALS)
 def mistrusted(*names: str, hint: str) -> str:
     """Return the warnings for settings in a `.env` that do not count."""
     return "".join(
-        f"bwrun: warning: {name} in `.env` does not count: that file was found, not named\nbwrun: hint: {hint}\n"
+        f"bwrun: warning: ignoring {name} in `.env`: bwrun found this file by itself and does not trust it"
+        f" with this setting\nbwrun: hint: {hint}\n"
         for name in names
     )
 
@@ -87,7 +88,7 @@ def test_syntax_error(ready: Surroundings, server: BitwardenServer, line: str, w
         125,
         "",
         "bwrun: error: `.env` line 4 is not `NAME=value` [config.env-file-syntax]\n"
-        "bwrun: hint: quote values that hold spaces, quotes or #\n",
+        "bwrun: hint: put quotes around a value that contains spaces, quotes or `#`\n",
     )
     assert server.requests() == []
 
@@ -95,10 +96,18 @@ def test_syntax_error(ready: Surroundings, server: BitwardenServer, line: str, w
 @pytest.mark.parametrize(
     ("words", "environment", "error"),
     [
-        (["--env-file", "nope"], {}, "cannot read `nope`: No such file or directory [config.env-file]"),
-        ([], {"BWRUN_ENV_FILE": "nope"}, "cannot read `nope`: No such file or directory [config.env-file]"),
-        (["--env-file", "folder"], {}, "cannot read `folder`: Is a directory [config.env-file]"),
-        (["--env-file", ".env", "--env-file", ""], {}, "cannot read ``: No such file or directory [config.env-file]"),
+        (["--env-file", "nope"], {}, "cannot read the env file `nope`: No such file or directory [config.env-file]"),
+        (
+            [],
+            {"BWRUN_ENV_FILE": "nope"},
+            "cannot read the env file `nope`: No such file or directory [config.env-file]",
+        ),
+        (["--env-file", "folder"], {}, "cannot read the env file `folder`: Is a directory [config.env-file]"),
+        (
+            ["--env-file", ".env", "--env-file", ""],
+            {},
+            "cannot read the env file ``: No such file or directory [config.env-file]",
+        ),
     ],
 )
 def test_named_file_cannot_be_read(
@@ -152,7 +161,7 @@ def test_file_that_others_can_read(ready: Surroundings, account: Account, mode: 
     """A `.env` with a secret that others can read is a warning, and the run goes on."""
     write_private(ready.work / ".env", line.format(account.master_password)).chmod(mode)
     warning = (
-        f"bwrun: warning: `.env` can be read by other users (mode {mode:04o})\nbwrun: hint: chmod 600 .env\n"
+        f"bwrun: warning: `.env` can be read by other users (mode {mode:04o})\nbwrun: hint: run `chmod 600 .env`\n"
         if warns
         else ""
     )
@@ -240,7 +249,7 @@ def test_found_file_gives_no_paths(ready: Surroundings, account: Account, server
     done = ready.run("--", "true", env={"BW_CLIENTSECRET": None, "BW_PASSWORD": None})
 
     assert (done.status, done.codes) == (125, ["credentials.missing"])
-    assert "not set: BW_CLIENTSECRET, BW_PASSWORD, and" in done.stderr
+    assert "BW_CLIENTSECRET and BW_PASSWORD are not set" in done.stderr
     assert not (ready.work / "executed").exists()
     assert server.requests() == []
 
@@ -265,5 +274,6 @@ def test_runtime_directory_is_not_an_env_files(ready: Surroundings, tmp_path: Pa
     assert done == Ended(
         0,
         f"{ready.runtime}\n",
-        "bwrun: warning: BWRUN_RUNTIME_DIR in `.env` does not count: set it in the environment\n",
+        "bwrun: warning: ignoring BWRUN_RUNTIME_DIR in `.env`: an env file cannot set it\n"
+        "bwrun: hint: set it in the environment\n",
     )

@@ -76,8 +76,8 @@ def test_one_service_may_differ_from_the_server() -> None:
 @pytest.mark.parametrize(
     ("identity", "api", "message"),
     [
-        ("https://id.example.com", None, "--identity-url is set, and neither --api-url nor --server"),
-        (None, "https://api.example.com", "--api-url is set, and neither --identity-url nor --server"),
+        ("https://id.example.com", None, "`--identity-url` is set without `--api-url`"),
+        (None, "https://api.example.com", "`--api-url` is set without `--identity-url`"),
     ],
 )
 def test_refuses_half_a_server(identity: str | None, api: str | None, message: str) -> None:
@@ -144,7 +144,10 @@ def test_refuses_http_to_the_network(host: str) -> None:
         find_server(f"http://{host}:8080/vault", None, None)
 
     assert caught.value.code == "config.insecure-server"
-    assert caught.value.message == f"--server: `{host.strip('[]')}` over http would show the API key to the network"
+    bare = host.strip("[]")
+    assert caught.value.message == (
+        f"`--server` uses http, which would send the API key to `{bare}` without encryption"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.²", "127.0.0.٣", "127.0.0.１", "127。0。0。1", "ⓛocalhost"])  # noqa: RUF001  (digits of other scripts, on purpose)
@@ -168,8 +171,8 @@ def test_any_text_is_a_server_or_refused(host: str) -> None:
 @pytest.mark.parametrize(
     ("server", "hint"),
     [
-        ("us", "an account at bitwarden.eu needs --server eu, one of a self-hosted server its URL"),
-        ("eu", "an account at bitwarden.com needs --server us, one of a self-hosted server its URL"),
+        ("us", "if the account is at bitwarden.eu, set `--server eu`; for a self-hosted server set `--server URL`"),
+        ("eu", "if the account is at bitwarden.com, set `--server us`; for a self-hosted server set `--server URL`"),
         ("https://vault.example.com", None),
     ],
 )

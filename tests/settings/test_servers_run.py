@@ -78,7 +78,7 @@ def test_services_of_two_servers(ready: Surroundings, server: BitwardenServer) -
 
     assert messages(done) == [
         f"error: {other.api_url}/sync?excludeDomains=true does not accept the access token (401) [auth.token-refused]",
-        "hint: do --identity-url and --api-url belong to the same server?",
+        "hint: check that `--identity-url` and `--api-url` belong to the same server",
     ]
     assert asked == ["/api/sync"]
 
@@ -88,20 +88,20 @@ def test_services_of_two_servers(ready: Surroundings, server: BitwardenServer) -
     [
         (
             ("--identity-url", "https://id.example.com"),
-            "error: --identity-url is set, and neither --api-url nor --server [config.server]",
+            "error: `--identity-url` is set without `--api-url` [config.server]",
         ),
         (
             ("--server", "http://vault.example.com"),
             (
-                "error: --server: `vault.example.com` over http would show the API key to the network"
+                "error: `--server` uses http, which would send the API key to `vault.example.com` without encryption"
                 " [config.insecure-server]"
             ),
         ),
         (
             ("--server", f"https://ada:{PASSWORD.split()[-1]}@vault.example.com"),
-            "error: --server: a URL with a user name, a query or a fragment cannot be used [config.server]",
+            "error: `--server` contains a user name, a query or a fragment [config.server]",
         ),
-        (("--server", "https://exa mple.com"), "error: --server is not a URL [config.server]"),
+        (("--server", "https://exa mple.com"), "error: `--server` is not a URL [config.server]"),
     ],
     ids=["half", "http", "user", "no URL"],
 )
@@ -118,8 +118,8 @@ def test_wrong_path(ready: Surroundings, server: BitwardenServer) -> None:
     done = fail(ready, "--server", f"{server.url}/wrong")
 
     assert messages(done) == [
-        f"error: there is no login at {server.url}/wrong/identity/connect/token (404) [server.not-found]",
-        "hint: is --server right, path included?",
+        f"error: cannot log in: {server.url}/wrong/identity/connect/token does not exist (404) [server.not-found]",
+        "hint: check `--server`, including the path of its URL",
     ]
 
 
@@ -133,8 +133,8 @@ def test_redirect_of_the_login_to_another_host(ready: Surroundings, server: Bitw
         asked = other.requests()
 
     assert messages(done) == [
-        f"error: {server.url} sends on to another address: {other.url} [server.redirect]",
-        "hint: no credential is sent there; if that is the server, set --server to it",
+        f"error: {server.url} redirects to {other.url} [server.redirect]",
+        "hint: if that is your server, set `--server` to it; bwrun sends no credential to a redirect's address",
     ]
     assert asked == []
 

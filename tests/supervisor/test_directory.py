@@ -499,8 +499,8 @@ while True:
     ("mode", "problem"),
     [
         (0o700, None), (0o755, None), (0o711, None), (0o1777, None), (0o1770, None),
-        (0o770, "can be changed by other users"), (0o775, "can be changed by other users"),
-        (0o777, "can be changed by other users"), (0o702, "can be changed by other users"),
+        (0o770, "is writable by other users"), (0o775, "is writable by other users"),
+        (0o777, "is writable by other users"), (0o702, "is writable by other users"),
     ],
 )  # fmt: skip
 def test_a_base_is_ours_alone_or_sticky(base: Path, mode: int, problem: str | None) -> None:
@@ -541,7 +541,7 @@ def test_a_base_of_roots_serves_others_only_if_they_can_write(base: Path) -> Non
         with start("print(directory.unusable(sys.argv[1]))", base, drop=True) as process:
             found.append(process.communicate()[0].strip())
 
-    assert found == ["None", "is not writable"]
+    assert found == ["None", "is not writable by you"]
 
 
 def test_a_link_to_a_good_base_is_one(base: Path) -> None:
@@ -552,7 +552,7 @@ def test_a_link_to_a_good_base_is_one(base: Path) -> None:
     assert directory.unusable(str(base / "link")) is None
     assert directory.bases({"BWRUN_RUNTIME_DIR": str(base / "link")}) == [os.path.realpath(base / "real")]
     (base / "real").chmod(0o777)
-    assert directory.unusable(str(base / "link")) == "can be changed by other users"
+    assert directory.unusable(str(base / "link")) == "is writable by other users"
 
 
 def test_the_chosen_base_is_not_replaced(base: Path) -> None:
@@ -561,7 +561,7 @@ def test_the_chosen_base_is_not_replaced(base: Path) -> None:
     assert directory.bases(environment) == [os.path.realpath(base)]
 
     base.chmod(0o777)
-    with pytest.raises(directory.UnusableBaseError, match="can be changed by other users"):
+    with pytest.raises(directory.UnusableBaseError, match="is writable by other users"):
         directory.bases(environment)
     with pytest.raises(directory.UnusableBaseError, match="not an absolute path"):
         directory.bases({"BWRUN_RUNTIME_DIR": "tmp"})

@@ -234,17 +234,17 @@ def test_a_link_to_nothing_is_missing(number: int) -> None:
         ("double", AmbiguousReferenceError, "ambiguous", "3 items are called `double`"),
         ("gone", UnavailableItemError, "in-trash", "item `gone` is in the trash"),
         ("closed", UnavailableItemError, "organization-disabled", "item `closed` belongs to organization `Closed`"),
-        (ITEMS[17].id, UnavailableItemError, "organization-key", f"item `{ITEMS[17].id}`: the key of organization"),
+        (ITEMS[17].id, UnavailableItemError, "organization-key", f"item `{ITEMS[17].id}`: cannot decrypt the key of"),
         ("asked%20again", ProtectedItemError, "protected", "item `asked again` asks for the master password"),
         ("hidden/username", ProtectedItemError, "protected", "item `hidden` hides its password"),
         ("hidden/json", ProtectedItemError, "protected", "item `hidden` hides its password"),
-        ("prod-db/nope", SecretNotFoundError, "no-field", "item `prod-db` (login) has no `nope`"),
-        ("prod-db/uri.3", SecretNotFoundError, "no-field", "item `prod-db` (login) has no `uri.3`"),
-        ("prod-db/card.code", SecretNotFoundError, "no-field", "item `prod-db` (login) has no `card.code`"),
-        ("nothing", SecretNotFoundError, "no-field", "item `nothing` (login) has no `password`"),
-        ("visa", SecretNotFoundError, "no-field", "item `visa` is of type card: say which field"),
+        ("prod-db/nope", SecretNotFoundError, "no-field", "item `prod-db` (login) has no field `nope`"),
+        ("prod-db/uri.3", SecretNotFoundError, "no-field", "item `prod-db` (login) has no field `uri.3`"),
+        ("prod-db/card.code", SecretNotFoundError, "no-field", "item `prod-db` (login) has no field `card.code`"),
+        ("nothing", SecretNotFoundError, "no-field", "item `nothing` (login) has no field `password`"),
+        ("visa", SecretNotFoundError, "no-field", "item `visa` (card) has no default field: name one in the reference"),
         ("prod-db/twice", AmbiguousReferenceError, "ambiguous", "2 custom fields of item `prod-db` are called `twice`"),
-        ("prod-db/attachment/x", SecretNotFoundError, "no-field", "item `prod-db` (login) has no `attachment/x`"),
+        ("prod-db/attachment/x", SecretNotFoundError, "no-field", "item `prod-db` (login) has no field `attachment/x`"),
         ("tampered", IntegrityError, "integrity", "`password` of item `tampered` fails its integrity check"),
         (ITEMS[-2].id, IntegrityError, "integrity", f"the key of item `{ITEMS[-2].id}` fails its integrity check"),
     ],
@@ -263,7 +263,7 @@ def test_hints_what_is_near() -> None:
     hints = failure("prod-bd", SecretNotFoundError).hints
 
     assert hints[0] == "did you mean `prod-db`?"
-    assert hints[1] == f"the names of 2 items cannot be opened: {ITEMS[17].id}, {ITEMS[-2].id}"
+    assert hints[1] == f"bwrun cannot decrypt the names of 2 items: {ITEMS[17].id}, {ITEMS[-2].id}"
     assert failure("x?folder=prod", SecretNotFoundError).hints == ("did you mean `Prod`?",)
 
 
@@ -278,7 +278,7 @@ def test_hints_where_a_name_is() -> None:
         "folder Test)",
         "no folder)",
     ]
-    assert elsewhere == f"elsewhere there is bw://{ACCOUNT.item_ids['prod-db']} (folder Prod)"
+    assert elsewhere == f"there are items of this name elsewhere: bw://{ACCOUNT.item_ids['prod-db']} (folder Prod)"
 
 
 def test_hints_which_fields_there_are() -> None:
@@ -287,7 +287,7 @@ def test_hints_which_fields_there_are() -> None:
 
     assert hints[0] == "did you mean `token`?"
     assert hints[1].startswith(
-        "it has `username`, `password`, `totp`, `uri`, `notes`, `token`, `field/password`, `tls`"
+        "its fields are `username`, `password`, `totp`, `uri`, `notes`, `token`, `field/password`, `tls`"
     )
     assert not any("t0ken" in hint for hint in hints)
 
@@ -483,7 +483,7 @@ def test_a_sealed_item_of_a_later_format_says_that_it_is_too_new() -> None:
     sync = changed("prod-db", data='{"format_version":2,"envelope":""}')
     legacy = changed("prod-db", data='{"Name":"2.x"}')
 
-    assert "too new" in failure(f"{ACCOUNT.item_ids['prod-db']}/password", CryptoError, sync=sync).message
+    assert "newer format" in failure(f"{ACCOUNT.item_ids['prod-db']}/password", CryptoError, sync=sync).message
     assert get("prod-db", sync=legacy) == "p4ss 🔑"
 
 

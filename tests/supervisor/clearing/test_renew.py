@@ -292,7 +292,7 @@ def test_failures_are_told_once_and_tried_again(renewing: Renewing, tmp_path: Pa
             lucky.wait_ready()
             for account in (refused, first):
                 renewing.server.change_spec(account, disabled=True)
-            warning = "bwrun: warning: the session's access token was not renewed: "
+            warning = "bwrun: warning: cannot renew the session's access token: "
             for one in (run, lucky):
                 wait_for_text(one, warning)
             renewing.server.change_spec(first, disabled=False)

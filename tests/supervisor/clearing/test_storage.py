@@ -118,7 +118,7 @@ SPOILT = [
     pytest.param(remove, "No such file or directory", id="missing"),
     pytest.param(replace_by_file, "is not a directory", id="a file"),
     pytest.param(replace_by_loop, "cannot be used", id="a link to itself"),
-    pytest.param(open_to_others, "can be changed by other users", id="group-writable"),
+    pytest.param(open_to_others, "is writable by other users", id="group-writable"),
     pytest.param(give_away, "belongs to another user", id="another user's", marks=needs_root),
     pytest.param(
         replace_by_link_to_anothers, "belongs to another user", id="a link to another user's", marks=needs_root
