@@ -195,9 +195,8 @@ class Worker:
                 import bwrun.session.opening  # noqa: PLC0415
                 import bwrun.session.vault_state  # noqa: PLC0415
             if resolves:
-                import bwrun.injection.resolving  # noqa: PLC0415
+                import bwrun.injection.resolving  # noqa: F401, PLC0415
             if self._config.ssh_keys:
-                import bwrun.injection.ssh_keys  # noqa: PLC0415
                 import subprocess  # noqa: F401, PLC0415
 
         return Opened(credentials, unlock_vault(self._config, credentials, means, import_the_rest, items))
