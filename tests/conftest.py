@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,6 +90,28 @@ def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surro
     server.clear_requests()
     bare.use(server, vault)
     return bare
+
+
+@pytest.fixture(scope="session")
+def keys_account(server: BitwardenServer) -> Account:
+    """Make an account with SSH keys."""
+    from tests.support.ssh_vault import ssh_account  # noqa: PLC0415  (it needs this module)
+
+    return server.add_account(ssh_account())
+
+
+@pytest.fixture
+def with_keys(ready: Surroundings, server: BitwardenServer, keys_account: Account) -> Iterator[Surroundings]:
+    """Give surroundings with SSH keys, and a runtime directory whose path is short enough for a socket in a session."""
+    before = ready.runtime
+    ready.use(server, keys_account)
+    with tempfile.TemporaryDirectory(prefix="bwrun-") as folder:
+        ready.runtime = Path(folder)
+        ready.environment["XDG_RUNTIME_DIR"] = folder
+        yield ready
+
+        assert ready.left() == []
+    ready.runtime = before
 
 
 @pytest.fixture(scope="session")

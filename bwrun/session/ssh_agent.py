@@ -66,7 +66,7 @@ class SshAgent:
         size = len(os.fsencode(self._socket))
         if size > MAX_SOCKET:
             raise SessionError(
-                "socket-path", f"the path of the ssh-agent's socket has {size} bytes; at most {MAX_SOCKET} are possible",
+                "socket-path", f"the path of the ssh-agent's socket has {size} bytes, but {MAX_SOCKET} is the limit",
                 "set BWRUN_RUNTIME_DIR to a directory with a shorter path",
             )  # fmt: skip
         link.send(START_AGENT, self._ssh_agent, os.fsencode(self._socket))

@@ -51,13 +51,23 @@ def tool(name: str) -> str:
 
 
 @cache
-def key_pair(form: str, passphrase: str = "") -> KeyPair:
-    """Make a key in one of FORMS; the same one each time."""
+def key_pair(form: str, passphrase: str = "", comment: str = "") -> KeyPair:
+    """Make a key in one of FORMS; for the same arguments the same one each time."""
     if form == _ED25519_PKCS8:
         return _openssl_ed25519()
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "key"
-        words = [tool("ssh-keygen"), "-q", "-C", f"comment of {form}", "-N", passphrase, "-f", str(file), *_ASKED[form]]
+        words = [
+            tool("ssh-keygen"),
+            "-q",
+            "-C",
+            comment or f"comment of {form}",
+            "-N",
+            passphrase,
+            "-f",
+            str(file),
+            *_ASKED[form],
+        ]
         subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
         return KeyPair(file.read_bytes(), " ".join((Path(folder) / "key.pub").read_text().split()[:2]))
 
