@@ -43,6 +43,13 @@ class Console:
         if self.verbose:
             self._write(f"bwrun: {time.monotonic() - self.started:7.3f} s  {text}")
 
+    def tell(self, text: str) -> None:
+        """Print why nothing happens for a while, on a terminal or with `-v`."""
+        if self.verbose:
+            self.step(text)
+        elif os.isatty(STDERR):
+            self._write(f"bwrun: {text}")
+
     def print_lines(self, lines: Iterable[str]) -> None:
         """Print lines that an option asks for, each after `bwrun: `."""
         self._write(*(f"bwrun: {line}" for line in lines))

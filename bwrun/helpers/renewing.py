@@ -19,12 +19,13 @@ from bwrun.base.timings import Timings
 from bwrun.credentials.finding import ApiKey
 from bwrun.login.token import access_token_of, login_form
 from bwrun.network.client import Client
+from bwrun.network.proxies import EXCEPTION_VARIABLES, PROXY_VARIABLES
 from bwrun.network.routing import Network
 from bwrun.session.rewriting import replace_access_token
 from bwrun.settings.servers import Server
 
 TIMEOUT = 120.0  # seconds for a login
-NETWORK_VARIABLES = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "SSL_CERT_FILE", "SSL_CERT_DIR")
+NETWORK_VARIABLES = (*PROXY_VARIABLES, *EXCEPTION_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 class Order(Struct):
@@ -47,12 +48,7 @@ class Order(Struct):
             self.device,
             self.path,
         )
-        network = [
-            f"{name}={os.environ[name]}"
-            for plain in NETWORK_VARIABLES
-            for name in dict.fromkeys((plain, plain.upper()))
-            if os.environ.get(name)
-        ]
+        network = [f"{name}={os.environ[name]}" for name in NETWORK_VARIABLES if os.environ.get(name)]
         files = encode([os.fsencode(path) for path in self.ca_files])
         return [self.api_key.client_secret.reveal(), files, *map(os.fsencode, texts), *map(os.fsencode, network)]
 
@@ -89,7 +85,7 @@ def renew(order: Order) -> int:
     """
     deadline = Deadline(TIMEOUT)
     network = Network(order.ca_files, deadline, Timings(0))
-    client = Client(order.server, network.transport(), order.client_version, deadline)
+    client = Client(order.server, network, order.client_version, deadline)
     answer = client.post_token(login_form(order.api_key, order.device), order.api_key.client_secret)
     token, lifetime = access_token_of(answer)
     replace_access_token(order.path, token)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_at_hand
-from bwrun.network.proxies import has_proxy
+from bwrun.network.proxies import find_proxy
 from bwrun.settings.config import Config
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def dial_early(config: Config) -> Task[socket] | None:
     """Begin to connect, if nobody has to be asked for anything before the login."""
-    if has_proxy() or not are_at_hand(config):
+    if not are_at_hand(config) or find_proxy(config.server.identity) is not None:
         return None
     from bwrun.network.dialing import dial  # noqa: PLC0415
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 CONFIG_PATIENCE = 1.0  # seconds after everything else
+GRACE = 0.5  # seconds: who waits in a thread knows better what did not answer, and speaks first
 
 
 class Means(Struct):
@@ -93,8 +94,10 @@ class _Unlocking:
         self._timings = means.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
         with self._timings.phase("import"):
-            transport = means.network.transport()
-        self._client = Client(config.server, transport, config.client_version, means.deadline)
+            proxy = means.network.prepare(config.server.identity)
+        if proxy is not None:
+            self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
+        self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
         config = self._config
@@ -196,7 +199,7 @@ class _Unlocking:
 
     def _wait(self, task: Task[T], who: str) -> T:
         try:
-            return task.result(max(0.0, self._deadline.left()))
+            return task.result(max(0.0, self._deadline.left()) + GRACE)
         except TimeoutError:
             raise self._deadline.exceeded(who) from None
 

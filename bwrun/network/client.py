@@ -1,14 +1,13 @@
 """
 Requests to a Bitwarden server, their retries, and what an unusable answer means.
 
-This module knows no key and no EncString.  A request ends within the deadline: a 429 is waited for as told, a failing
-server gets a few more tries, no redirect leaves the origin.
+This module knows no key and no EncString. A request ends within the deadline. A server that limits requests (429) is
+waited for as long as there is time, one that fails is asked a few times more, and no redirect leaves the origin.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
 
 from bwrun import __version__
@@ -17,12 +16,11 @@ from bwrun.base.errors import BwrunError, ServerError
 from bwrun.base.sensitive import Sensitive
 from bwrun.network.answer import HTTP_OK, Answer, file_address, not_json, parse_json, redirected
 from bwrun.network.failures import network_failure
-from bwrun.network.rate_limit import failure_wait, told_wait, untold_wait
+from bwrun.network.retrying import LOGIN, Retries
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
 from bwrun.settings.servers import Server, origin
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
-RETRIES = 3  # after the first try
 MAX_REDIRECTS = 3
 _FINAL = frozenset((501, 505))  # failures of a server that do not pass
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
@@ -34,11 +32,19 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Client:
     """One server, for one run. Its methods may be called from several threads."""
 
-    def __init__(self, server: Server, transport: Transport, client_version: str, deadline: Deadline) -> None:
-        """Prepare; nothing is sent yet. `transport` carries the requests."""
+    def __init__(
+        self,
+        server: Server,
+        transport: Transport,
+        client_version: str,
+        deadline: Deadline,
+        tell: Callable[[str], None] = lambda _text: None,
+    ) -> None:
+        """Prepare; nothing is sent yet. `transport` carries the requests; `tell` is called before a long wait."""
         self._server = server
         self._transport = transport
         self._deadline = deadline
+        self._tell = tell
         self._headers = {
             "Accept": "application/json",
             "User-Agent": f"bwrun/{__version__}",
@@ -55,7 +61,7 @@ class Client:
 
         Raises NetworkError, ServerError.
         """
-        return self._answer("POST", f"{self._server.identity}/connect/token", form=form, secret=secret)
+        return self._answer("POST", f"{self._server.identity}{LOGIN}", form=form, secret=secret)
 
     def get(self, path: str, token: Sensitive, base: str | None = None) -> Answer:
         """
@@ -95,7 +101,7 @@ class Client:
     ) -> Answer:  # fmt: skip
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
         body = None if form is None else urlencode(form).encode()
-        reply = self._with_retries(method, url, headers if form is None else _FORM, body)
+        reply = self._with_retries(method, url, headers if form is None else _FORM, body, secret or token)
         answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
@@ -103,22 +109,25 @@ class Client:
             raise not_json(answer, reply.body)
         return answer
 
-    def _with_retries(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
-        for attempt in range(RETRIES + 1):
+    def _with_retries(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, secret: Sensitive | None = None
+    ) -> Reply:
+        """Send a request until there is an answer that counts. `secret` is cut out of a server's words."""
+        retries = Retries(url, self._deadline, self._tell)
+        while True:
             try:
                 reply = self._once(method, url, headers, body)
             except TransportError as error:
-                if error.kind is not Kind.BROKEN or attempt == RETRIES:
-                    raise network_failure(error, url, self._deadline, RETRIES + 1) from None
-                self._pause(failure_wait(attempt), url)
+                if error.kind is not Kind.BROKEN:
+                    raise network_failure(error, url, self._deadline, 1) from None
+                retries.wait_after_break(error)
                 continue
             if reply.status == _TOO_MANY_REQUESTS:
-                self._wait_for_turn(reply, url, attempt)
+                retries.wait_for_turn(reply, secret)
             elif reply.status >= 500 and reply.status not in _FINAL:
-                self._wait_for_recovery(reply, url, attempt)
+                retries.wait_for_recovery(reply)
             else:
                 return reply
-        raise AssertionError("the last attempt returns or raises")
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
         """Send one request, following redirects within its origin (a POST only where it stays one)."""
@@ -132,34 +141,6 @@ class Client:
                 return reply
             url = onward
         return self._transport.send(method, url, all_headers, body)
-
-    def _wait_for_turn(self, reply: Reply, url: str, attempt: int) -> None:
-        """Wait as the server says it wants. Raises ServerError: that is longer than what is left."""
-        told = told_wait(reply.headers, Answer(reply.status, reply.headers, parse_json(reply.body)).message)
-        wait = untold_wait(attempt) if told is None else told
-        if attempt < RETRIES and wait < self._deadline.left():
-            time.sleep(wait)
-            return
-        words = "does not say how long to wait" if told is None else f"asks bwrun to wait {told:.0f} s"
-        raise ServerError(
-            "rate-limit", f"{origin(url)} has received too many requests and {words} (429)",
-            "try again in a minute, or allow more time with `--timeout`; the limit is per IP address",
-        )  # fmt: skip
-
-    def _wait_for_recovery(self, reply: Reply, url: str, attempt: int) -> None:
-        told = told_wait(reply.headers, "")
-        wait = failure_wait(attempt) if told is None else told
-        if attempt < RETRIES and wait < self._deadline.left():
-            time.sleep(wait)
-            return
-        raise ServerError(
-            "unavailable", f"{origin(url)} failed ({reply.status}) in {attempt + 1} attempts", "try again later"
-        )
-
-    def _pause(self, seconds: float, url: str) -> None:
-        if seconds >= self._deadline.left():
-            raise self._deadline.exceeded(origin(url))
-        time.sleep(seconds)
 
 
 def _onward(url: str, reply: Reply) -> str | None:

@@ -1,15 +1,18 @@
-"""What having no answer means to a user."""
+"""What a request without an answer means to a user: an error with a code, a message and a hint."""
 
 from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import BwrunError, NetworkError, ServerError
+from bwrun.network.proxies import Proxy
 from bwrun.network.transport import MAX_SIZE, Kind, TransportError
 from bwrun.settings.servers import origin
 
 
 def network_failure(error: TransportError, url: str, deadline: Deadline, tries: int) -> BwrunError:
     """Return the error for a request to `url` that got no answer, in `tries` tries."""
+    if error.proxy is not None:
+        return _proxy_failure(error, error.proxy, origin(url), deadline, tries)
     host, why = origin(url), error.detail
     if error.kind is Kind.TIMEOUT:
         return deadline.exceeded(host)
@@ -26,11 +29,6 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
             "interrupted", f"{host} closed the connection early in {tries} attempts", "try again later"
         ),
         Kind.DNS: NetworkError("dns", f"cannot resolve the name of {host}", "check `--server` and the DNS settings"),
-        Kind.PROXY_ADDRESS: NetworkError("proxy", "a proxy variable contains an invalid address", "check https_proxy"),
-        Kind.PROXY_GONE: NetworkError("proxy", f"cannot connect to the proxy in front of {host}", "check https_proxy"),
-        Kind.PROXY_REFUSES: NetworkError(
-            "proxy", f"the proxy refused to connect to {host}", "check https_proxy and no_proxy"
-        ),
         Kind.TLS: NetworkError(
             "tls", f"cannot open a TLS connection to {host}: {why}", "check that the server speaks https on that port"
         ),
@@ -40,3 +38,45 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
         Kind.UNREADABLE: NetworkError("interrupted", f"cannot read the answer from {host} ({why})", "try again later"),
         Kind.URL: NetworkError("url", f"cannot send a request to `{url}`: the URL is invalid", "check `--server`"),
     }[error.kind]
+
+
+def _proxy_failure(error: TransportError, proxy: Proxy, host: str, deadline: Deadline, tries: int) -> NetworkError:
+    """Return the error for a request that a proxy did not pass on to `host`."""
+    name, why = f"the proxy {proxy.shown}", error.detail
+    hint = f"check {proxy.variable}, or list the server in no_proxy to connect without the proxy"
+    if error.kind is Kind.TIMEOUT:
+        return deadline.exceeded(name, hint)
+    if error.kind is Kind.PROXY_LOGIN:
+        return _login_failure(proxy, name, why)
+    if error.kind is Kind.UNTRUSTED:
+        return NetworkError(
+            "tls-untrusted", f"the certificate of {name} is not trusted: {why}",
+            "if this is your private CA, trust it with `--ca-file FILE`", hint,
+        )  # fmt: skip
+    because = f": {why}" if why else ""
+    message = {
+        Kind.BROKEN: f"{name} closed the connection early in {tries} attempts",
+        Kind.DNS: f"cannot resolve the name of {name}",
+        Kind.PROXY_ADDRESS: f"{proxy.variable} contains an invalid proxy address",
+        Kind.PROXY_REFUSES: f"{name} refused to connect to {host}" + (f" ({why})" if why else ""),
+        Kind.TLS: f"cannot open a TLS connection to {name}{because}",
+        Kind.UNREACHABLE: f"cannot connect to {name}{because}",
+        Kind.UNREADABLE: f"cannot read the answer from {name} ({why})",
+    }[error.kind]
+    return NetworkError("proxy", message, hint)
+
+
+def _login_failure(proxy: Proxy, name: str, methods: str) -> NetworkError:
+    """Return the error for a proxy that wants a login; `methods` are those that it offers, if it says so."""
+    if methods and "basic" not in methods.lower():
+        return NetworkError(
+            "proxy", f"{name} requires a login with {methods}, but bwrun supports only Basic",
+            "run a local proxy that can log in there, for example cntlm or px, and use that",
+        )  # fmt: skip
+    if "@" in proxy.url:
+        return NetworkError(
+            "proxy", f"{name} rejected the user name and password in {proxy.variable}",
+            "percent-encode special characters in them: `@` as %40, `:` as %3A, `/` as %2F",
+        )  # fmt: skip
+    url = f"{proxy.scheme or 'http'}://USER:PASSWORD@HOST:PORT"
+    return NetworkError("proxy", f"{name} requires a user name and a password", f"add them to {proxy.variable}: {url}")

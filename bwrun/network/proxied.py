@@ -1,7 +1,7 @@
 """
-Requests by httpx: for runs in whose environment a proxy is named, for it knows all kinds and exceptions of them.
+Requests through a proxy, by httpx, which knows HTTP and SOCKS proxies.
 
-The only caller of httpx; its exceptions end here.
+The only caller of httpx. Its exceptions end here.
 """
 
 from __future__ import annotations
@@ -15,107 +15,178 @@ import httpx
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import NetworkError
+from bwrun.base.tasks import Task
+from bwrun.network.proxies import Proxy
 from bwrun.network.tls import full_context
 from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
 
 ASIDE = "bwrun-location"
+SCHEMES = ("http", "https", "socks5", "socks5h")
+LOGIN_REQUIRED = 407  # RFC 9110, 15.5.8
+# httpcore's words for what a SOCKS proxy answers (encode/httpcore:httpcore/_sync/socks_proxy.py).
+SOCKS_LOGIN = ("Requested ", "Invalid username/password")
+SOCKS_FAILURE = "could not connect: "
 
 
 class ProxiedTransport:
-    """Connections through the proxies that the environment names, or without one where `no_proxy` says so."""
+    """Connections through one proxy. May be used from several threads."""
 
-    def __init__(self, ca_files: Sequence[str], deadline: Deadline) -> None:
+    def __init__(self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy) -> None:
         """
         Prepare; nothing is sent yet.
 
-        Raises ConfigError: a CA file holds no certificate; NetworkError: a proxy's address is none that can be used.
+        Raises ConfigError: a CA file holds no certificate; NetworkError: the proxy's URL cannot be used.
         """
         self._deadline = deadline
+        self._proxy = proxy
+        context = full_context(ca_files)
         try:
             self._http = httpx.Client(
-                verify=full_context(ca_files),
-                mounts={"http://": None},  # loopback: a proxy would see the API key
+                verify=context,
+                proxy=_parse(proxy, context),
+                trust_env=False,
                 event_hooks={"response": [_set_redirect_aside]},
             )
-        except (ValueError, httpx.InvalidURL):
-            raise NetworkError("proxy", "a proxy variable contains an invalid address", "check https_proxy") from None
         except ImportError:
             raise NetworkError(
-                "proxy",
-                "a proxy variable names a SOCKS proxy, which needs another package",
-                "run `pip install 'httpx[socks]'`",
-            ) from None
+                "proxy", f"{proxy.variable} names a SOCKS proxy, which needs the Python package `socksio`",
+                "install bwrun with `pip install 'bwrun[socks]'`",
+            ) from None  # fmt: skip
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
-        """Send one request and read the answer. Raises TransportError."""
-        timeout = max(0.001, self._deadline.left())
+        """
+        Send one request and read the answer.
+
+        Raises TransportError.
+        """
+        progress = _Progress()
+        # A thread of its own: httpx limits each step of a request, not all of it, and not what a SOCKS proxy answers.
+        exchange = Task(lambda: self._exchange(method, url, headers, body, progress))
         try:
-            with self._http.stream(method, url, headers=headers, content=body, timeout=timeout) as response:
+            return exchange.result(max(0.0, self._deadline.left()))
+        except TimeoutError:
+            raise TransportError(Kind.TIMEOUT, proxy=self._proxy if progress.at_proxy else None) from None
+
+    def _exchange(
+        self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, progress: _Progress
+    ) -> Reply:
+        timeout = max(0.001, self._deadline.left())
+        extensions = {"trace": progress.note}
+        try:
+            with self._http.stream(
+                method, url, headers=headers, content=body, timeout=timeout, extensions=extensions
+            ) as response:
                 found = {"location" if name == ASIDE else name: value for name, value in response.headers.items()}
-                return Reply(response.status_code, found, self._read(response))
+                return Reply(response.status_code, found, _read(response))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise translate(error, url) from None
+            raise translate(error, self._proxy if progress.at_proxy else None, progress) from None
         except (OverflowError, UnicodeError):
-            # A port or a name that the system cannot take; the server's own were checked.
-            raise TransportError(Kind.PROXY_ADDRESS) from None
-
-    def _read(self, response: httpx.Response) -> bytearray:
-        """Return the body, read within the deadline however slowly it drips."""
-        data = bytearray()
-        for part in response.iter_bytes():
-            data += part
-            if len(data) > MAX_SIZE:
-                raise TransportError(Kind.TOO_LARGE)
-            if self._deadline.left() <= 0:
-                raise TransportError(Kind.TIMEOUT)
-        return data
+            # A port or a name that the system cannot take. The server's own were checked.
+            raise TransportError(Kind.PROXY_ADDRESS, proxy=self._proxy) from None
+        except TransportError:
+            raise
+        except Exception:
+            # What does not speak SOCKS ends in exceptions of socksio, which httpx does not know, and in assertions.
+            if not progress.at_proxy:
+                raise
+            raise TransportError(Kind.UNREADABLE, "is it a SOCKS proxy?", proxy=self._proxy) from None
 
 
-def translate(error: Exception, url: str) -> TransportError:
-    """Return what an exception of httpx comes to."""
+class _Progress:
+    """How far a request is, by what httpcore traces (https://www.encode.io/httpcore/extensions/#trace)."""
+
+    def __init__(self) -> None:
+        self.at_proxy = False  # there is no way to the server yet
+        self.status = 0  # of the proxy's answer to CONNECT
+        self.login_methods = ""  # the names of those that a proxy offers which wants a login
+
+    def note(self, event: str, info: Mapping[str, object]) -> None:
+        if event.endswith(".connect_tcp.started"):
+            self.at_proxy = True
+        elif event in ("proxy.start_tls.started", "socks.start_tls.started"):
+            self.at_proxy = False
+        elif self.at_proxy and event == "http11.receive_response_headers.complete":
+            answer = info.get("return_value")  # version, status, reason, headers, and what came after them
+            if isinstance(answer, tuple):
+                self.status = answer[1]
+                offers = [value for name, value in answer[3] if name.lower() == b"proxy-authenticate"]
+                self.login_methods = ", ".join(offer.split()[0].decode("latin-1") for offer in offers if offer.strip())
+
+
+def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
+    """Raise NetworkError: the URL of a proxy is malformed, or of a kind that httpx does not know. It is not shown."""
+    if (proxy.scheme or "http") not in SCHEMES:
+        raise NetworkError(
+            "proxy", f"{proxy.variable} has an unsupported scheme, `{proxy.scheme}://`",
+            "use http://, https://, socks5:// or socks5h://",
+        )  # fmt: skip
+    try:
+        url = httpx.URL(proxy.url if proxy.scheme else f"http://{proxy.url}")
+    except (ValueError, httpx.InvalidURL):
+        url = httpx.URL()
+    if not url.host or (url.port or 0) > 0xFFFF:
+        raise NetworkError(
+            "proxy", f"{proxy.variable} contains an invalid proxy address",
+            "write it as http://HOST:PORT or http://USER:PASSWORD@HOST:PORT; percent-encode special characters",
+        )  # fmt: skip
+    return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
+
+
+def _read(response: httpx.Response) -> bytearray:
+    data = bytearray()
+    for part in response.iter_bytes():
+        data += part
+        if len(data) > MAX_SIZE:
+            raise TransportError(Kind.TOO_LARGE)
+    return data
+
+
+def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None = None) -> TransportError:
+    """Return what an exception of httpx means; `proxy` is the one that it came from, None if it is the server's."""
     if isinstance(error, httpx.TimeoutException):
-        return TransportError(Kind.TIMEOUT)
+        return TransportError(Kind.TIMEOUT, proxy=proxy)
     if isinstance(error, httpx.ProxyError):
-        return TransportError(Kind.PROXY_REFUSES)
+        return _refusal(error, proxy, progress or _Progress())
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return TransportError(Kind.URL)
     if isinstance(error, httpx.ConnectError):
-        return _connect_error(error, url)
+        return _connect_error(error, proxy)
     if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
-        return TransportError(Kind.BROKEN)
-    return TransportError(Kind.UNREADABLE, type(error).__name__)
+        return TransportError(Kind.BROKEN, proxy=proxy)
+    return TransportError(Kind.UNREADABLE, type(error).__name__, proxy=proxy)
 
 
-def _connect_error(error: httpx.ConnectError, url: str) -> TransportError:
-    causes = _causes(error)
-    if _goes_by_proxy(url):
-        failed = next((cause for cause in causes if isinstance(cause, OSError)), None)
-        if not isinstance(failed, ssl.SSLError):
-            return TransportError(Kind.PROXY_GONE)
-    for cause in causes:
+def _refusal(error: httpx.ProxyError, proxy: Proxy | None, progress: _Progress) -> TransportError:
+    """Return what it means that a proxy does not connect. Its own words are not taken over: they may hold the login."""
+    if progress.status == LOGIN_REQUIRED:
+        return TransportError(Kind.PROXY_LOGIN, progress.login_methods, proxy=proxy)
+    if progress.status:
+        return TransportError(Kind.PROXY_REFUSES, str(progress.status), proxy=proxy)
+    text = str(error)
+    if text.startswith(SOCKS_LOGIN):
+        return TransportError(Kind.PROXY_LOGIN, proxy=proxy)
+    return TransportError(Kind.PROXY_REFUSES, text.partition(SOCKS_FAILURE)[2].rstrip(".").lower(), proxy=proxy)
+
+
+def _connect_error(error: httpx.ConnectError, proxy: Proxy | None) -> TransportError:
+    for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return TransportError(Kind.UNTRUSTED, cause.verify_message)
+            return TransportError(Kind.UNTRUSTED, cause.verify_message, proxy=proxy)
         if isinstance(cause, ssl.SSLError):
-            return TransportError(Kind.TLS, getattr(cause, "reason", "") or "TLS failed")
+            return TransportError(Kind.TLS, getattr(cause, "reason", "") or "TLS failed", proxy=proxy)
         if isinstance(cause, gaierror):
-            return TransportError(Kind.DNS)
+            return TransportError(Kind.DNS, proxy=proxy)
+        if isinstance(cause, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):
+            return TransportError(Kind.BROKEN, proxy=proxy)
         if isinstance(cause, OSError) and cause.errno:
-            return TransportError(Kind.UNREACHABLE, os.strerror(cause.errno))
-    return TransportError(Kind.UNREACHABLE)
+            return TransportError(Kind.UNREACHABLE, os.strerror(cause.errno), proxy=proxy)
+    return TransportError(Kind.UNREACHABLE, proxy=proxy)
 
 
 def _set_redirect_aside(response: httpx.Response) -> None:
     """Keep httpx from making a request of the address, which may be none: whoever asked decides on it."""
     if response.has_redirect_location:
         response.headers[ASIDE] = response.headers.pop("location")
-
-
-def _goes_by_proxy(url: str) -> bool:
-    from urllib.request import getproxies, proxy_bypass  # noqa: PLC0415  (only for an error's words)
-
-    target = httpx.URL(url)
-    proxies = getproxies()
-    return bool(proxies.get(target.scheme) or proxies.get("all")) and not proxy_bypass(target.host)
 
 
 def _causes(error: BaseException) -> list[BaseException]:

@@ -1,60 +1,64 @@
 """
-How long a server asks to wait when it says "too many requests", or fails for a moment.
+How long a server asks to wait, in headers or in words.
 
-Pure. Facts: protocol notes 1.7 (bitwarden/server:CustomIpRateLimitMiddleware.cs: Retry-After in seconds, and the
-same in words; AspNetCoreRateLimit's X-Rate-Limit-Reset; Vaultwarden says nothing).
+Pure. Sources: RFC 9110, 10.2.3 (Retry-After); protocol notes 1.7; bitwarden/server:src/Core/Utilities/
+CustomIpRateLimitMiddleware.cs (the same in words); AspNetCoreRateLimit's X-Rate-Limit-Reset; shuaiplus/NodeWarden:
+src/handlers/identity.ts (words alone). Vaultwarden says nothing.
 """
 
 from __future__ import annotations
 
-import random
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
-UNTOLD_WAIT = 5.0  # seconds, doubled at each try: Vaultwarden's burst refills by one a minute
-FAILURE_WAIT = 0.3  # seconds, doubled at each try
-_WORDS = re.compile(r"try again in (?:(\d{1,4})h)?\s*(?:(\d{1,4})m)?\s*(?:(\d{1,4})s)?", re.IGNORECASE)
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0, "w": 604_800.0}  # seconds
+_NUMBER = r"(?:\d{1,6}(?:\.\d{1,3})?\s*|(?:an?|one)\s+)"
+_UNIT = (
+    r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d|weeks?|w)"
+    r"(?![a-z])"
+)
+_PART = re.compile(rf"({_NUMBER})({_UNIT})", re.IGNORECASE)
+# "Try again in 1m.", "Account locked for 2 minutes.", "wait another 1 hour and 5 minutes", but not "5 in 1 minute".
+_WORDS = re.compile(
+    r"\b(?:again|retry|wait|locked|blocked)(?:\s+(?:in|for|after|about|at|least|another))*\s+"
+    rf"((?:{_NUMBER}{_UNIT}[\s,]*(?:and\s+)?)+)",
+    re.IGNORECASE,
+)
 
 
-def told_wait(headers: Mapping[str, str], message: str) -> float | None:
-    """Return the seconds to wait that a 429 or 503 names, None if it names none."""
+def told_wait(headers: Mapping[str, str], message: str, now: float) -> float | None:
+    """
+    Return for how many seconds a 429 or 503 asks to wait, None if it does not say.
+
+    `headers` with names in lower case, `message` in the server's words, `now` in seconds since the epoch.
+    """
     after = headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
         return float(after[:12])
     for text in (after, headers.get("x-rate-limit-reset", "")):
         moment = _moment(text)
         if moment is not None:
-            return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+            return max(0.0, moment - now)
     match = _WORDS.search(message)
-    if match and any(match.groups()):
-        hours, minutes, seconds = (int(group or 0) for group in match.groups())
-        return float(hours * 3600 + minutes * 60 + seconds)
-    return None
+    return None if match is None else sum(_seconds(*part) for part in _PART.findall(match[1]))
 
 
-def untold_wait(attempt: int) -> float:
-    """Return the seconds to wait after the `attempt`-th 429 (from 0) that names none, with jitter."""
-    return UNTOLD_WAIT * float(1 << attempt) * jitter()
+def _seconds(number: str, unit: str) -> float:
+    unit = unit.lower()
+    short = "ms" if unit.startswith(("ms", "mil")) else unit[0]
+    return (float(number) if number[0].isdigit() else 1.0) * _UNITS[short]
 
 
-def failure_wait(attempt: int) -> float:
-    """Return the seconds to wait after the `attempt`-th failure (from 0) of a server, with jitter."""
-    return FAILURE_WAIT * float(1 << attempt) * jitter()
-
-
-def jitter() -> float:
-    """Return a factor between 0.75 and 1.25, so that a fleet does not come back in step."""
-    return 0.75 + random.random() / 2  # noqa: S311  (no secret depends on it)
-
-
-def _moment(text: str) -> datetime | None:
+def _moment(text: str) -> float | None:
+    """Return a point in time in seconds since the epoch: RFC 3339 or the form of HTTP, in UTC if no zone is named."""
     if not text:
         return None
-    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (10 ms, and few runs wait)
+    from datetime import UTC, datetime  # noqa: PLC0415  (few runs wait)
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415
 
     try:
         found = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError):
         return None
-    return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
+    return (found - datetime.fromtimestamp(0, UTC)).total_seconds()

@@ -7,6 +7,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from bwrun.base.structs import Struct
+from bwrun.network.proxies import Proxy
 
 Body = bytes | bytearray
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
@@ -26,7 +27,7 @@ class Kind(Enum):
     BROKEN = auto()  # the connection ended early: worth another try
     DNS = auto()
     PROXY_ADDRESS = auto()
-    PROXY_GONE = auto()
+    PROXY_LOGIN = auto()
     PROXY_REFUSES = auto()
     TIMEOUT = auto()
     TLS = auto()
@@ -40,12 +41,18 @@ class Kind(Enum):
 class TransportError(Exception):
     """There is no answer."""
 
-    def __init__(self, kind: Kind, detail: str = "", issuer: str = "") -> None:
-        """`detail`: the system's or the library's word for it; `issuer`: whose certificate is not trusted, if known."""
+    def __init__(self, kind: Kind, detail: str = "", issuer: str = "", proxy: Proxy | None = None) -> None:
+        """
+        Say what happened.
+
+        `detail`: the system's or the library's word for it; `issuer`: whose certificate is not trusted, if known;
+        `proxy`: the one where it happened, None if that is the server.
+        """
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
         self.issuer = issuer
+        self.proxy = proxy
 
 
 class Transport(Protocol):

@@ -412,6 +412,7 @@ def echoes(secret: str) -> dict[str, Status]:
     return {
         "in words": Status(400, json.dumps({"error": "invalid_client", "error_description": f"no key {secret}"})),
         "escaped": Status(400, f'{{"error": "invalid_client", "error_description": "no key {escaped(secret)}"}}'),
+        "limit": Status(429, json.dumps({"message": f"no key {secret}"}), headers={"Retry-After": "900"}),
         "as the error": Status(400, json.dumps({"error": secret})),
         "page": Status(500, f"<html><title>{secret}</title></html>", page),
         "redirect": Status(302, "", headers={"Location": f"https://elsewhere.example/{secret}/?{secret}"}),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from itertools import pairwise
 
 import pytest
 
-from tests.login.test_login_failures import AT_ONCE, SYNC, TOKEN, fail, messages
+from tests.login.test_login_failures import AT_ONCE, SYNC, TOKEN, address_of, fail, messages
 from tests.server.control import BitwardenServer, RecordedRequest
 from tests.server.faults import (
     RATE_LIMITED_OFFICIAL,
@@ -20,10 +21,13 @@ from tests.server.faults import (
     Reset,
     Status,
 )
-from tests.support.program import Surroundings
+from tests.support.program import BWRUN, Surroundings
+from tests.support.terminal import Terminal
 
-LIMIT_HINT = "hint: try again in a minute, or allow more time with `--timeout`; the limit is per IP address"
+NESTED_HINT = "hint: `bwrun -- make` logs in once for all bwrun runs that make starts"
+LONGER_HINT = "hint: allow more time with `--timeout`"
 TRIES = 4
+AGAIN = Status(429, "{}", headers={"Retry-After": "0"})
 
 
 def tries(server: BitwardenServer, path: str) -> list[RecordedRequest]:
@@ -65,12 +69,26 @@ def test_does_not_wait_longer_than_there_is_time(
 
     done = fail(ready, "--timeout", "30", verbose=verbose)
 
-    assert messages(done) == [
-        f"error: {server.url} has received too many requests and asks bwrun to wait 60 s (429) [server.rate-limit]",
-        LIMIT_HINT,
-    ]
+    said, *hints = messages(done)
+    assert re.fullmatch(
+        re.escape(f"error: {server.url} limits logins (429: Slow down! Too many requests. Try again in 1m.) ")
+        + r"and asks bwrun to wait 60 s; (30|[12][0-9]) s of the timeout are left \[server.rate-limit\]",
+        said,
+    )
+    assert re.fullmatch(r"hint: wait that long with `--timeout (80|90)`", hints[0])
+    assert hints[1:] == [NESTED_HINT]
     assert time.monotonic() - started < AT_ONCE
     assert len(tries(server, TOKEN)) == 1
+
+
+def test_a_wait_of_more_than_a_day(ready: Surroundings, server: BitwardenServer) -> None:
+    """No timeout is proposed that bwrun does not take."""
+    server.set_fault(Fault(TOKEN, Status(429, '{"message": "Account locked for 2 days"}')))
+
+    done = fail(ready)
+
+    assert "(429: Account locked for 2 days) and asks bwrun to wait 172800 s; " in messages(done)[0]
+    assert messages(done)[1] == "hint: try again after that time"
 
 
 def test_waits_when_not_told(ready: Surroundings, server: BitwardenServer) -> None:
@@ -81,7 +99,7 @@ def test_waits_when_not_told(ready: Surroundings, server: BitwardenServer) -> No
     first, second = tries(server, TOKEN)
 
     assert (done.status, done.stderr) == (0, "")
-    assert 3.0 < second.time - first.time < 15.0
+    assert 3.75 <= second.time - first.time < AT_ONCE
 
 
 def test_not_told_and_no_time(ready: Surroundings, server: BitwardenServer) -> None:
@@ -90,21 +108,65 @@ def test_not_told_and_no_time(ready: Surroundings, server: BitwardenServer) -> N
 
     done = fail(ready, "--timeout", "3")
 
-    assert messages(done) == [
-        (
-            f"error: {server.url} has received too many requests and does not say how long to wait (429)"
-            " [server.rate-limit]"
-        ),
-        LIMIT_HINT,
-    ]
+    assert re.fullmatch(
+        re.escape(f"error: {server.url} limits logins (429: Too many login requests) ")
+        + r"and does not say how long to wait; [0-3] s of the timeout are left \[server.rate-limit\]",
+        messages(done)[0],
+    )
+    assert messages(done)[1:] == [LONGER_HINT, NESTED_HINT]
 
 
-def test_gives_up_on_a_limit(ready: Surroundings, server: BitwardenServer) -> None:
-    """A server that says `at once` again and again is not asked for ever."""
-    server.set_fault(Fault(TOKEN, Status(429, "{}", headers={"Retry-After": "0"})))
+def test_says_what_was_waited_in_vain(ready: Surroundings, server: BitwardenServer) -> None:
+    """A limit that lasts ends with the timeout, and the error says how much of it was waited."""
+    server.set_fault(Fault(SYNC, Status(429, '{"message": "slow down"}', headers={"Retry-After": "2"})))
 
-    assert fail(ready).codes == ["server.rate-limit"]
-    assert len(tries(server, TOKEN)) == TRIES
+    done = fail(ready, "--timeout", "6")
+
+    assert re.fullmatch(
+        re.escape(f"error: {address_of(server)} limits requests (429: slow down) and asks bwrun to wait 2 s; ")
+        + r"[0-2] s of the timeout are left, after [2-6] s of waiting \[server.rate-limit\]",
+        messages(done)[0],
+    )
+    assert re.fullmatch(r"hint: wait that long with `--timeout [12]0`", messages(done)[1])
+    assert len(messages(done)) == 2  # the sync needs no login
+
+
+def test_goes_on_as_long_as_there_is_time(ready: Surroundings, server: BitwardenServer) -> None:
+    """A server that limits a request four times is asked a fifth time: no count of tries ends that."""
+    server.set_fault(Fault(TOKEN, AGAIN, count=4))
+
+    done = ready.run("--timeout", "600", "--", "true")
+
+    assert (done.status, done.stderr) == (0, "")
+    assert [request.status for request in tries(server, TOKEN)] == [429] * 4 + [200]
+
+
+WAITING = re.compile(r"waiting [2-4] s: the server limits (logins|requests)")
+
+
+def test_tells_a_wait_on_a_terminal(ready: Surroundings, server: BitwardenServer) -> None:
+    """Who sits in front of a terminal reads why nothing happens for more than a second."""
+    server.set_fault(Fault(TOKEN, Status(429, "{}", headers={"Retry-After": "2"}), count=1))
+    server.set_fault(Fault(SYNC, Status(429, "{}", headers={"Retry-After": "2"}), count=1))
+
+    with Terminal.start([BWRUN, "--", "echo", "ran"], ready.environment, ready.work) as terminal:
+        assert terminal.ended() == 0
+
+    first, second, last = terminal.screen.splitlines()
+    assert [first[:7], second[:7], last] == ["bwrun: ", "bwrun: ", "ran"]
+    assert [WAITING.fullmatch(line[7:]) is not None for line in (first, second)] == [True, True]
+
+
+def test_tells_a_wait_with_v(ready: Surroundings, server: BitwardenServer) -> None:
+    """With -v the wait is told wherever stderr goes, also that for a server that fails."""
+    server.set_fault(Fault(TOKEN, Status(503, "{}", headers={"Retry-After": "2"}), count=1))
+    server.set_fault(Fault(SYNC, Status(429, "{}", headers={"Retry-After": "2"}), count=1))
+
+    done = ready.run("-v", "--", "true")
+
+    assert done.status == 0
+    assert re.search(rf"  waiting [23] s: {re.escape(address_of(server))} failed \(503\)\n", done.stderr)
+    assert re.search(r"  waiting [23] s: the server limits requests\n", done.stderr)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bwrun.base.errors import BwrunError
 from bwrun.base.sensitive import Sensitive
 from bwrun.network.client import Client
 from bwrun.network.proxied import translate
+from bwrun.network.proxies import Proxy
 from bwrun.network.transport import Kind, Reply, TransportError
 from bwrun.settings.servers import find_server
 
@@ -48,12 +49,11 @@ KINDS = {
     "WriteError": Kind.BROKEN,
     "WriteTimeout": Kind.TIMEOUT,
 }
+PROXY = Proxy("HTTPS_PROXY", "http://user:canary@proxy.example:3128")
+SHOWN = "the proxy http://proxy.example:3128"
 CODES = {
     Kind.BROKEN: ("network.interrupted", f"{BASE} closed the connection early in 4 attempts"),
     Kind.DNS: ("network.dns", f"cannot resolve the name of {BASE}"),
-    Kind.PROXY_ADDRESS: ("network.proxy", "a proxy variable contains an invalid address"),
-    Kind.PROXY_GONE: ("network.proxy", f"cannot connect to the proxy in front of {BASE}"),
-    Kind.PROXY_REFUSES: ("network.proxy", f"the proxy refused to connect to {BASE}"),
     Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {BASE}"),
     Kind.TLS: ("network.tls", f"cannot open a TLS connection to {BASE}: <detail>"),
     Kind.TOO_LARGE: ("server.too-large", f"the answer from {BASE} is larger than 512 MiB"),
@@ -64,6 +64,19 @@ CODES = {
         f"the certificate of {BASE}, issued by `<issuer>` is not trusted: <detail>",
     ),
     Kind.URL: ("network.url", f"cannot send a request to `{URL}`: the URL is invalid"),
+}
+# The same where it happened at a proxy, and what can happen only there.
+PROXY_CODES = {
+    Kind.BROKEN: ("network.proxy", f"{SHOWN} closed the connection early in 4 attempts"),
+    Kind.DNS: ("network.proxy", f"cannot resolve the name of {SHOWN}"),
+    Kind.PROXY_ADDRESS: ("network.proxy", "HTTPS_PROXY contains an invalid proxy address"),
+    Kind.PROXY_LOGIN: ("network.proxy", f"{SHOWN} requires a login with <detail>, but bwrun supports only Basic"),
+    Kind.PROXY_REFUSES: ("network.proxy", f"{SHOWN} refused to connect to {BASE} (<detail>)"),
+    Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {SHOWN}"),
+    Kind.TLS: ("network.proxy", f"cannot open a TLS connection to {SHOWN}: <detail>"),
+    Kind.UNREACHABLE: ("network.proxy", f"cannot connect to {SHOWN}: <detail>"),
+    Kind.UNREADABLE: ("network.proxy", f"cannot read the answer from {SHOWN} (<detail>)"),
+    Kind.UNTRUSTED: ("network.tls-untrusted", f"the certificate of {SHOWN} is not trusted: <detail>"),
 }
 
 
@@ -111,19 +124,44 @@ def test_catches_and_translates_every_exception_of_httpx(kind: type[Exception]) 
     """Each class is caught where requests are sent, and its text, which may quote anything, is not taken over."""
     assert issubclass(kind, CAUGHT) or kind is httpx.CookieConflict
 
-    error = translate(example(kind), URL)
+    error = translate(example(kind), None)
 
     assert error.kind is KINDS.get(kind.__name__, Kind.UNREADABLE)
     assert "canary" not in error.detail
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind is not Kind.BROKEN])
+def test_every_kind_has_its_place() -> None:
+    """Each way of having no answer can happen at the server or at a proxy."""
+    assert CODES.keys() | PROXY_CODES.keys() == set(Kind)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in CODES if kind is not Kind.BROKEN])
 def test_every_kind_has_its_words(kind: Kind) -> None:
-    """Each way of having no answer has a code and a message of its own, without what was sent."""
+    """Each has a code and a message of its own, without what was sent."""
     error = failure(TransportError(kind, "<detail>", "<issuer>"), 0.01)
 
     assert (error.code, error.message) == CODES[kind]
     assert "canary" not in " ".join((error.message, *error.hints))
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PROXY_CODES if kind is not Kind.BROKEN])
+def test_every_kind_has_its_words_at_a_proxy(kind: Kind) -> None:
+    """What happened at a proxy names the proxy and its variable, without its password."""
+    error = failure(TransportError(kind, "<detail>", proxy=PROXY), 0.01)
+
+    assert (error.code, error.message) == PROXY_CODES[kind]
+    assert "HTTPS_PROXY" in " ".join((error.message, *error.hints)) or kind is Kind.PROXY_LOGIN
+    assert "canary" not in " ".join((error.message, *error.hints))
+
+
+@pytest.mark.parametrize("kind", [Kind.TIMEOUT, Kind.BROKEN, Kind.DNS])
+def test_keeps_the_place(kind: Kind) -> None:
+    """Where an exception of httpx came from is what who translates it says."""
+    name = {Kind.TIMEOUT: "ReadTimeout", Kind.BROKEN: "RemoteProtocolError", Kind.DNS: "ConnectError"}[kind]
+    error = caused(socket.gaierror(-2, "x"), getattr(httpx, name))
+
+    assert (translate(error, PROXY).kind, translate(error, PROXY).proxy) == (kind, PROXY)
+    assert translate(error, None).proxy is None
 
 
 def test_a_broken_connection_is_tried_again() -> None:
@@ -158,17 +196,18 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
 @pytest.mark.parametrize(
     ("cause", "kind", "detail"),
     [
+        (ConnectionResetError(errno.ECONNRESET, "x"), Kind.BROKEN, ""),
         (socket.gaierror(-2, "x"), Kind.DNS, ""),
         (OSError(errno.ECONNREFUSED, "x"), Kind.UNREACHABLE, "Connection refused"),
         (OSError(errno.ENETUNREACH, "x"), Kind.UNREACHABLE, "Network is unreachable"),
         (ssl.SSLError(1, "x"), Kind.TLS, "TLS failed"),
         (untrusted("certificate has expired"), Kind.UNTRUSTED, "certificate has expired"),
     ],
-    ids=["dns", "refused", "no network", "tls", "untrusted"],
+    ids=["reset", "dns", "refused", "no network", "tls", "untrusted"],
 )
 def test_looks_for_the_cause(cause: BaseException, kind: Kind, detail: str) -> None:
     """The reason lies below httpx's exception, several levels down: it is found."""
-    error = translate(caused(cause), URL)
+    error = translate(caused(cause), None)
 
     assert (error.kind, error.detail) == (kind, detail)
 
@@ -178,4 +217,4 @@ def test_a_cause_in_a_circle_ends() -> None:
     first, second = example(httpx.ConnectError), OSError("x")
     first.__context__, second.__context__ = second, first
 
-    assert translate(first, URL).kind is Kind.UNREACHABLE
+    assert translate(first, None).kind is Kind.UNREACHABLE

@@ -14,6 +14,7 @@ import pytest
 from tests.server.control import BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
 from tests.support.program import BWRUN, Ended, Surroundings
+from tests.support.proxies import connect_proxy
 
 CONFIG, SYNC, TOKEN = "GET /api/config ", "GET /api/sync excludeDomains=true", "POST /identity/connect/token "
 CONNECTIONS = 2  # at most: a new one costs two round trips, but the config's are beside what the run waits for
@@ -126,10 +127,14 @@ def test_only_a_value_with_quotes_needs_dotenv(ready: Surroundings, text: str, *
     assert ("dotenv" in before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))) == needed
 
 
-@pytest.mark.parametrize(("variables", "needed"), [({}, False), ({"https_proxy": "http://127.0.0.1:9"}, True)])
-def test_only_a_proxy_needs_httpx(ready: Surroundings, variables: dict[str, str], *, needed: bool) -> None:
-    """A variable that names a proxy makes the difference, though this server is excepted from it."""
-    done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1", "no_proxy": "localhost", **variables})
+@pytest.mark.parametrize(
+    ("no_proxy", "needed"), [(None, True), ("localhost", False)], ids=["through a proxy", "excepted from it"]
+)
+def test_only_a_proxy_needs_httpx(ready: Surroundings, no_proxy: str | None, *, needed: bool) -> None:
+    """A proxy that this server's requests go through makes the difference; one that they do not, none."""
+    with connect_proxy() as proxy:
+        variables = {"https_proxy": f"http://{proxy.host}", "no_proxy": no_proxy}
+        done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1", **variables})
 
     assert ("httpx" in before_login(done)) == needed
     assert ("bwrun.network.direct" in imported(done.stderr)) != needed

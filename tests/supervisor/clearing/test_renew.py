@@ -32,6 +32,7 @@ from tests.supervisor.clearing import (
     wait_dead,
 )
 from tests.support.program import Surroundings
+from tests.support.proxies import connect_proxy
 from tests.support.terminal import wait_until
 
 pytestmark = pytest.mark.timeout(300)
@@ -135,6 +136,21 @@ def test_by_a_variable(renewing: Renewing) -> None:
         token = token_in(directory)
         wait_until(lambda: token_in(directory) != token, GONE)
         finish(run)
+
+
+def test_through_a_proxy(renewing: Renewing) -> None:
+    """The renewal goes the way that the login went: through the proxy of the caller's environment."""
+    renewing.account(lifetime=SHORT)
+    with connect_proxy() as proxy:
+        env = {"HTTPS_PROXY": f"http://{proxy.host}", "NO_PROXY": "10.0.0.0/8,::1"}
+        with Run.start(renewing.surroundings, "--renew", "--", *SLEEP, env=env) as run:
+            run.wait_ready()
+            directory = session_of(renewing.surroundings)
+            token, before = token_in(directory), len(proxy.asked)
+            wait_until(lambda: token_in(directory) != token, GONE)
+            finish(run)
+
+        assert len(proxy.asked) > before > 0
 
 
 def test_same_device(renewing: Renewing) -> None:
