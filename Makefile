@@ -8,6 +8,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLI    := tests/cli/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
+# What some tests need of the system: program:package of Debian.
+TOOLS  := ssh-agent:openssh-client sshd:openssh-server git:git
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -36,15 +38,15 @@ format: $(VENV)/.ready  ## Tidy the code
 types: $(VENV)/.ready  ## Check the types, of the tests too
 	$(BIN)/python -m mypy
 
-docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their command lines
+docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
-test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
+test: $(VENV)/.ready $(CLI) tools  ## Run all tests; ARGS="-k name" chooses
 	$(PYTEST) -n 3 --dist worksteal $(ARGS) || { \
 		echo "what failed gets a second look, alone: signals and clocks suffer on a machine that is busy"; \
 		$(PYTEST) --last-failed --last-failed-no-failures none $(ARGS); }
 
-test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
+test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
@@ -94,4 +96,14 @@ $(CLI): tests/cli/package-lock.json
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast bench bench-libraries smoke lock clean
+tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
+	for tool in $(TOOLS); do command -v "$${tool%:*}" >/dev/null || missing="$$missing $${tool#*:}"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends $$missing; \
+	else \
+		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
+	fi
+
+.PHONY: help demo dev check lint format types docs test test-fast tools bench bench-libraries smoke lock clean

@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,19 @@ def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surro
     return bare
 
 
+@contextmanager
+def short_runtime(surroundings: Surroundings) -> Iterator[None]:
+    """For the block, give surroundings a runtime directory whose path is short enough for a socket in a session."""
+    before = surroundings.runtime
+    with tempfile.TemporaryDirectory(prefix="bwrun-") as folder:
+        surroundings.runtime = Path(folder)
+        surroundings.environment["XDG_RUNTIME_DIR"] = folder
+        yield
+
+        assert surroundings.left() == []
+    surroundings.runtime = before
+
+
 @pytest.fixture(scope="session")
 def keys_account(server: BitwardenServer) -> Account:
     """Make an account with SSH keys."""
@@ -102,16 +116,10 @@ def keys_account(server: BitwardenServer) -> Account:
 
 @pytest.fixture
 def with_keys(ready: Surroundings, server: BitwardenServer, keys_account: Account) -> Iterator[Surroundings]:
-    """Give surroundings with SSH keys, and a runtime directory whose path is short enough for a socket in a session."""
-    before = ready.runtime
+    """Give surroundings with SSH keys, and with room for an agent's socket."""
     ready.use(server, keys_account)
-    with tempfile.TemporaryDirectory(prefix="bwrun-") as folder:
-        ready.runtime = Path(folder)
-        ready.environment["XDG_RUNTIME_DIR"] = folder
+    with short_runtime(ready):
         yield ready
-
-        assert ready.left() == []
-    ready.runtime = before
 
 
 @pytest.fixture(scope="session")

@@ -44,7 +44,7 @@ def tool(name: str) -> str:
     found = shutil.which(name, path=PATH)
     if found is not None:
         return found
-    why = f"{name} is not installed (make test installs it when root runs it on Debian)"
+    why = f"{name} is not installed (the Makefile names its package in TOOLS)"
     if os.environ.get("CI") == "true":
         pytest.fail(why)
     pytest.skip(why)
