@@ -39,6 +39,16 @@ class KeyPair:
     public: str
 
 
+def secret_piece(text: bytes) -> bytes:
+    """
+    Return a piece of an Ed25519 key in OpenSSH's form, out of its secret half.
+
+    It is base64, and on one line whether the text has lines of 70 characters (ssh-keygen's) or of 76 (Python's).
+    """
+    body = b"".join(text.splitlines()[1:-1])
+    return body[230:254]  # the seed is at 161 to 193 of the bytes (PROTOCOL.key), so at 215 to 257 of the characters
+
+
 def tool(name: str) -> str:
     """Return a program's path; a machine without it skips the test, CI must have it."""
     found = shutil.which(name, path=PATH)

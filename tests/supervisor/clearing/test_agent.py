@@ -16,10 +16,12 @@ import pytest
 from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Hang
 from tests.supervisor.clearing import (
+    ANOTHER_USER,
     GONE,
     JANITOR,
     SLEEP,
     Run,
+    as_user,
     end,
     is_alive,
     needs_root,
@@ -154,6 +156,24 @@ def kill_both(*processes: psutil.Process) -> None:
         process.suspend()
     for process in processes:
         process.kill()
+
+
+@needs_root
+def test_of_an_ordinary_user(with_keys: Surroundings) -> None:
+    """The kernel ends the agent of an ordinary user too, although Debian's ssh-agent is set-group-ID."""
+    before = as_user(with_keys, ANOTHER_USER)
+    os.chown(with_keys.runtime, ANOTHER_USER, ANOTHER_USER)
+    with Run.start(with_keys, *KEY, "--", *SLEEP, before=before) as run:
+        run.wait_ready()
+        command, agent = run.first(), run.named(AGENT)
+        kill_both(run.members()[0], run.named(JANITOR))
+        run.wait()
+        wait_dead(agent)
+
+        assert agent.uids().real == ANOTHER_USER
+        command.kill()
+        wait_dead(command)
+        shutil.rmtree(session_of(with_keys))
 
 
 def test_kill_of_everything(with_keys: Surroundings) -> None:
