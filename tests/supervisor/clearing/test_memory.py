@@ -27,6 +27,7 @@ from tests.supervisor.clearing import (
     GONE,
     JANITOR,
     PYTHON,
+    RECORDS,
     SLEEP,
     Run,
     as_user,
@@ -273,15 +274,17 @@ def test_private_key_in_no_memory(with_keys: Surroundings) -> None:
     assert isinstance(key, Ed25519PrivateKey)
     needles = {"seed": key.private_bytes_raw(), "text": secret_piece(text)}
     words = ["--no-session", "--ssh-key", "Ed25519"]
-    with Run.start(with_keys, *words, "--", "sleep", "1000") as run:
-        processes = {"command": wait_for_sleep(run), "supervisor": run.members()[0]}
+    with Run.start(with_keys, *words, "--", *RECORDS) as run:
+        run.wait_ready()
+        processes = {"command": run.first(), "supervisor": run.members()[0]}
         processes |= {"janitor": run.named(JANITOR), "canary": run.named(CANARY)}
         found = {name: found_in(process, needles) for name, process in processes.items()}
         run.kill(signal.SIGTERM)
         run.wait()
 
-    with Run.start(with_keys, *words, "-e", "KEY=bw://Ed25519", "--", "sleep", "1000") as run:
-        in_command = found_in(wait_for_sleep(run), needles)
+    with Run.start(with_keys, *words, "-e", "KEY=bw://Ed25519", "--", *RECORDS) as run:
+        run.wait_ready()
+        in_command = found_in(run.first(), needles)
         run.kill(signal.SIGTERM)
         run.wait()
 
