@@ -1,8 +1,12 @@
-"""The entry: signals to their defaults, a search path without the caller's PYTHONPATH, then the launcher."""
+"""
+The entry point: it resets SIGINT, cleans Python's search path, and calls the launcher.
 
-import _signal  # type: ignore[import-not-found]  # `signal` itself imports for 6 ms, too late for its purpose
+The three steps of a run are this module, `bwrun.launch` and `bwrun.worker`.
+"""
 
-# Python's own handler for SIGINT can be swallowed inside an import; nothing exists yet that needs clearing.
+import _signal  # type: ignore[import-not-found]  # earlier and faster than the module `signal`
+
+# Ctrl-C must end bwrun from the first moment on. Python's handler raises an exception, which an import may catch.
 if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
     _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
 
@@ -11,19 +15,19 @@ import os
 import sys
 import time
 
-gc.disable()  # this process is short: looking for cycles in modules or in a large vault costs more than they hold
+gc.disable()  # the process is short: searching for reference cycles takes longer than it frees memory
 
-STARTED = time.monotonic()
+STARTED = time.monotonic()  # seconds
 
 
 def isolate() -> None:
     """
-    Drop what PYTHONPATH and `-m` put on the search path: it is meant for the command, not for bwrun.
+    Remove from the search path what PYTHONPATH and `-m` added: that is meant for the command, not for bwrun.
 
-    The entry that bwrun itself was imported from stays.
+    The directories of bwrun itself and of the standard library stay.
     """
     root = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
-    own = {root, os.path.dirname(os.path.realpath(os.__file__))}  # ours, and the standard library
+    own = {root, os.path.dirname(os.path.realpath(os.__file__))}  # of bwrun and of the standard library
     foreign = {_full(path) for path in (*os.environ.get("PYTHONPATH", "").split(os.pathsep), "")}
     sys.path[:] = [path for path in sys.path if _full(path) in own or _full(path) not in foreign]
 
@@ -32,13 +36,13 @@ def _full(path: str) -> str:
     try:
         return os.path.realpath(path or ".")
     except OSError:
-        return path  # the working directory is gone, and nothing is imported from there
+        return path  # the working directory does not exist any more
 
 
 def main() -> int:
-    """Run bwrun; return only when no command was started by this process."""
+    """Run bwrun; return the exit status if this process has not become the supervisor or the command."""
     isolate()
-    from bwrun.launch import launch  # noqa: PLC0415  (after the search path is ours)
+    from bwrun.launch import launch  # noqa: PLC0415  (with the clean search path)
 
     return launch(sys.argv[1:], STARTED)
 

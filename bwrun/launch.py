@@ -1,9 +1,8 @@
 """
-The first process: fork the worker, become the supervisor.
+The launcher: the process that the caller starts. It forks the worker and becomes the supervisor.
 
-Before the fork nothing secret is read (but where there is an outer session to
-compare with); the supervisor's execve gives it a fresh address space and an
-environment without credentials in any case.
+Becoming the supervisor is an execve with an environment without credentials. So nothing secret stays in its memory, not
+even what is read here to find out whether the session of an outer bwrun can be reused.
 """
 
 from __future__ import annotations
@@ -16,35 +15,39 @@ from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 from bwrun.settings import command_line
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-# What the supervisor may know of the caller's environment: where sessions live, and what Python's own
-# executable may need to start.
+# The caller's variables that the supervisor gets: the places for the session's directory, and what the executable of
+# Python may need to start.
 SUPERVISOR_VARIABLES = ("BWRUN_RUNTIME_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "LD_LIBRARY_PATH")
 
 
-class Inherited:
-    """What the caller gave this process and the command must get back, although bwrun changed it."""
+class CallerState:
+    """What this process inherited from the caller and changes, so that it must be restored for the command."""
 
     def __init__(self, mask: set[int], *, ignores_child: bool) -> None:
-        """`mask`: the signals the caller blocks; `ignores_child`: whether it ignores SIGCHLD."""
-        self.supervisor = os.getpid()
+        """`mask` has the signals that the caller blocks; `ignores_child` says whether it ignores SIGCHLD."""
+        self.supervisor = os.getpid()  # this process, which becomes the supervisor
         self.mask = mask
         self.ignores_child = ignores_child
 
 
-def launch(words: list[str], started: float) -> int:
-    """Read the command line and start; return the exit status where there is no command to run."""
+def launch(arguments: list[str], started: float) -> int:
+    """
+    Start the run that the command line asks for; return the exit status if no command is run.
+
+    `started` is when bwrun began, in seconds of `time.monotonic()`.
+    """
     console = Console(verbose=False, started=started)
     try:
-        options = command_line.parse(words)
+        options = command_line.parse(arguments)
     except BwrunError as error:
         console.print_error(error)
         return error.status
-    if options.show is not None:
-        return _show(options.show)
+    if options.text_to_print is not None:
+        return _print(options.text_to_print)
     if options.clean:
         return _clean(console)
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
@@ -52,7 +55,7 @@ def launch(words: list[str], started: float) -> int:
         if status is not None:
             return status
     try:
-        return _split(options, console)
+        return _fork_worker(options, console)
     except OSError as error:
         why = os.strerror(error.errno or 0)
         hint = "raise the limits on processes and open files: `ulimit -u`, `ulimit -n`"
@@ -61,8 +64,8 @@ def launch(words: list[str], started: float) -> int:
 
 
 def _try_nested(options: command_line.Options, console: Console) -> int | None:
-    """Become the command under an outer session; return a status if that failed, None if there is no such session."""
-    from bwrun.session.nested import run_in_place  # noqa: PLC0415  (only where there may be an outer session)
+    """Become the command if it can use the session of an outer bwrun; return None if not, a status if that failed."""
+    from bwrun.session.nested import run_in_place  # noqa: PLC0415  (few runs are nested)
 
     try:
         run_in_place(options, console)
@@ -72,40 +75,45 @@ def _try_nested(options: command_line.Options, console: Console) -> int | None:
     return None
 
 
-def _show(text: str) -> int:
+def _print(text: str) -> int:
+    """Print on stdout; return the exit status."""
     try:
         os.write(1, text.encode())
     except OSError:
-        return STATUS_FAILED  # nobody reads it
+        return STATUS_FAILED  # stdout is closed or full
     return 0
 
 
 def _clean(console: Console) -> int:
-    from bwrun.supervisor import directory  # noqa: PLC0415  (only here)
+    """Do `--clean`; return the exit status."""
+    from bwrun.supervisor import directory  # noqa: PLC0415  (only for --clean)
 
     try:
         count = sum(directory.sweep(base) for base in directory.bases(os.environ))
     except directory.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
-    return _show(f"bwrun: removed {count} session(s) that killed runs left behind\n")
+    return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n")
 
 
-def _split(options: command_line.Options, console: Console) -> int:
+def _fork_worker(options: command_line.Options, console: Console) -> NoReturn:
+    """Fork the worker and become the supervisor."""
     plug_standard_descriptors()
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
-    inherited = Inherited(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
-    signals.signal(signals.SIGCHLD, signals.SIG_DFL)  # else the kernel reaps the command and its status is lost
+    caller = CallerState(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
+    signals.signal(
+        signals.SIGCHLD, signals.SIG_DFL
+    )  # or the kernel would reap the command, and its status would be lost
 
     supervisor_end, worker_end = _socketpair()
     pid = os.fork()
     if pid == 0:
         try:
             os.close(supervisor_end)
-            from bwrun import worker  # noqa: PLC0415  (the supervisor must never import it)
+            from bwrun import worker  # noqa: PLC0415  (in the worker's process only)
 
-            worker.main(options, console, worker_end, inherited)
-        except BaseException as error:  # noqa: BLE001  (an import that fails: this process must not go on as the caller's)
+            worker.main(options, console, worker_end, caller)
+        except BaseException as error:  # noqa: BLE001  (e.g. a failed import: this process must not return)
             console.print_internal_error(error)
         finally:
             os._exit(STATUS_FAILED)
@@ -115,9 +123,9 @@ def _split(options: command_line.Options, console: Console) -> int:
 
 def plug_standard_descriptors() -> None:
     """
-    Open /dev/null in the place of closed descriptors 0-2, so that nothing of bwrun's lands there.
+    Open /dev/null for each of the descriptors 0 to 2 that is closed, so that no file of bwrun gets its number.
 
-    They close on exec: the command finds them as closed as the caller left them.
+    The new descriptors close on exec: the command finds them closed, as the caller left them.
     """
     while True:
         descriptor = os.open(os.devnull, os.O_RDWR)
@@ -127,13 +135,14 @@ def plug_standard_descriptors() -> None:
 
 
 def _socketpair() -> tuple[int, int]:
-    from _socket import socketpair  # noqa: PLC0415  (`socket` itself costs 10 ms in front of everything)
+    from _socket import socketpair  # noqa: PLC0415  (the module `socket` takes 10 ms to import)
 
     ours, theirs = socketpair()
     return ours.detach(), theirs.detach()
 
 
 def _become_supervisor(worker: int, channel: int) -> NoReturn:
+    """Replace this process by the supervisor of process `worker`; `channel` is a descriptor."""
     main = os.path.join(os.path.dirname(os.path.abspath(__file__)), "supervisor", "__main__.py")
     os.set_inheritable(channel, True)
     environment = {name: os.environ[name] for name in SUPERVISOR_VARIABLES if name in os.environ}

@@ -12,7 +12,7 @@ from bwrun.base import errors
 from bwrun.base.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
 from bwrun.base.timings import PHASES
 from bwrun.settings import command_line, sources
-from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable
+from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable_name
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")
@@ -47,7 +47,7 @@ def test_help_names_each_option() -> None:
 @pytest.mark.parametrize("option", OPTIONS)
 def test_settings_table_has_each_option(option: str) -> None:
     """Every option stands in the table of settings, beside its variable."""
-    assert re.search(rf"`--{option}[ `].*`{variable(option)}`", SETTINGS)
+    assert re.search(rf"`--{option}[ `].*`{variable_name(option)}`", SETTINGS)
 
 
 def test_settings_table_has_the_defaults() -> None:
@@ -67,7 +67,7 @@ def test_variables_in_the_settings_table_are_read() -> None:
     named = set(re.findall(r"`(BW[A-Z]*_[A-Z_]+)`", SETTINGS))
     in_source = set(re.findall(r"\bBW[A-Z]*_[A-Z_]+\b", "".join(source_texts())))
 
-    assert named - in_source - {*map(variable, OPTIONS), *sources.CREDENTIAL_FILES} == set()
+    assert named - in_source - {*map(variable_name, OPTIONS), *sources.CREDENTIAL_FILES} == set()
 
 
 def test_options_in_the_pages_exist() -> None:

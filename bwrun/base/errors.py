@@ -20,7 +20,7 @@ an error passes names, places and sizes.
     │  ├─ InvalidReferenceError
     │  ├─ SecretNotFoundError        not an error for a variable of `--optional`
     │  ├─ AmbiguousReferenceError
-    │  ├─ UnavailableItemError       in the trash, or of an organization that is disabled or has no key
+    │  ├─ UnavailableItemError       in the trash, leased, or of an organization that is disabled or has no key
     │  ├─ ProtectedItemError
     │  ├─ InvalidTotpError
     │  ├─ FailedReferenceError       one of the above (or another error), with the name of the variable
@@ -153,7 +153,7 @@ class AmbiguousReferenceError(SecretError):
 
 
 class UnavailableItemError(SecretError):
-    """The item is in the trash, or its organization is disabled or has no key that can be decrypted."""
+    """The item is in the trash or leased, or its organization is disabled or has no key that can be decrypted."""
 
 
 class ProtectedItemError(SecretError):

@@ -1,5 +1,5 @@
 """
-The user's command: where its file is, which environment it gets, and how this process becomes it.
+The user's command: finding its file, making its environment, and replacing this process by it.
 
-It knows nothing of Bitwarden.
+This room knows neither the vault nor the network.
 """

@@ -1,66 +1,78 @@
 """
-The command's environment, from what was inherited, the env files and the session.
+Making the command's environment from the caller's environment, the env files, the options and the session.
 
-Pure: it never reads os.environ.  Everything is bytes, so that what is not UTF-8 arrives as it came.
+No function here reads os.environ. Names and values are bytes, so that text that is not UTF-8 stays as it is.
 """
 
 from __future__ import annotations
 
 import os
 
-from bwrun.settings.sources import Sources, is_own
+from bwrun.settings.sources import Sources, is_bwrun_variable
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
+
+    from bwrun.settings.config import Config
 
 
 def command_environment(
     sources: Sources, passed: AbstractSet[str], assignments: Mapping[str, str], session: Mapping[str, str]
 ) -> dict[bytes, bytes]:
     """
-    Return the environment the command gets.
+    Return the command's environment, without the values from the vault.
 
-    What is bwrun's own is taken away unless `passed` names it; the env files'
-    other entries come in where the environment has none of that name;
-    `assignments` (-e) win over both, and the
-    session's variables win over all.
+    These win over each other, the first over all others: the variables of the `session`, the `assignments` of -e, the
+    caller's environment, the env files. Credentials and settings of bwrun are left out unless `passed` names them.
     """
-    files = sources.variables() | {name: value for name, value in sources.own().items() if name in passed}
-    # A file's text is UTF-8 whatever the locale; the environment's is what os.environ decoded.
+    files = sources.command_variables() | {
+        name: value for name, value in sources.bwrun_variables().items() if name in passed
+    }
+    # An env file is UTF-8 in any locale; os.environ was decoded by the rules of os.fsdecode().
     result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
     for name, value in sources.environment.items():
-        # (A variable without a name is legal in a process and refused by execve's caller.)
-        if name and (not is_own(name) or name in passed):
+        # A process may have a variable with an empty name, but os.execve() refuses it.
+        if name and (not is_bwrun_variable(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
     return result | {os.fsencode(name): os.fsencode(value) for name, value in {**assignments, **session}.items()}
+
+
+def environment_without_secrets(config: Config, session: Mapping[str, str], bwrun: int) -> dict[bytes, bytes]:
+    """
+    Return the command's environment for the settings of a run, before any reference is replaced by its value.
+
+    `session` are the variables of the session; `bwrun` is the pid that the caller knows.
+    """
+    sockets = socket_activation_variables(config.sources.environment, bwrun, os.getpid())
+    return command_environment(config.sources, config.passed, config.assignments, {**session, **sockets})
 
 
 def _file_bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def may_hold_references(environment: Mapping[bytes, bytes]) -> bool:
-    """Return whether a variable looks like a reference (`bw://…`), right or wrong."""
+def has_possible_references(environment: Mapping[bytes, bytes]) -> bool:
+    """Return whether the value of a variable looks like a reference (`bw://…` or `@bw://…`), valid or not."""
     return any(value[:6].lower().lstrip(b"@").startswith(b"bw://") for value in environment.values())
 
 
-def socket_activation(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:
+def socket_activation_variables(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:
     """
-    Return systemd's variables that name a pid with the command's, where they name bwrun's.
+    Return LISTEN_PID and WATCHDOG_PID with the pid of the command, where they have the pid of bwrun.
 
-    The sockets and the watchdog are the command's (sd_listen_fds(3), sd_watchdog_enabled(3)).
+    systemd meant the sockets and the watchdog for the command (sd_listen_fds(3), sd_watchdog_enabled(3)).
     """
     names = ("LISTEN_PID", "WATCHDOG_PID")
     return {name: str(command) for name in names if environment.get(name) == str(bwrun)}
 
 
-def as_inherited(environment: Mapping[str, str], initial: bytes | None) -> dict[str, str]:
+def without_interpreter_changes(environment: Mapping[str, str], initial: bytes | None) -> dict[str, str]:
     """
-    Return the environment without what the interpreter changed at its start: LC_CTYPE in the C locale (PEP 538).
+    Return the environment with LC_CTYPE as it was before Python started: in the C locale Python sets it (PEP 538).
 
-    `initial` is the environment block this process was started with, None if it is not known.
+    `initial` is the block of variables that this process was started with; None if it is not known.
     """
     result = dict(environment)
     if initial is not None and "LC_CTYPE" in result:

@@ -1,8 +1,8 @@
 """
-Finding the command as execvp(3) would, and becoming it.
+Finding the command as execvp(3) does, and replacing this process by it.
 
-What can be told before the first request is told then: a missing file, a
-missing interpreter, a directory, a file that is not executable.
+`find_command()` is called before the first request, so that a missing file, a missing interpreter, a directory or a
+file that is not executable is an error before the user is asked for anything.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ import os
 
 from bwrun.base.errors import CommandError, CommandNotExecutableError, CommandNotFoundError
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import NoReturn
 
-DEFAULT_PATH = b"/bin:/usr/bin"  # what execvp(3) searches without PATH
-MIN_SIZE, MAX_SIZE = 128 * 1024, 6 * 1024 * 1024  # bytes: between them a quarter of the stack (fs/exec.c)
-SHEBANG_SIZE = 256  # bytes of a first line that the kernel looks at (BINPRM_BUF_SIZE)
+DEFAULT_PATH = b"/bin:/usr/bin"  # execvp(3) searches it if PATH is not set
+# Bytes. The kernel allows a quarter of the stack's limit, but no less and no more than these (fs/exec.c).
+MIN_SIZE, MAX_SIZE = 128 * 1024, 6 * 1024 * 1024
+SHEBANG_SIZE = 256  # bytes; the kernel reads no more of a first line (BINPRM_BUF_SIZE)
 
 
 def find_command(name: str, path: bytes | None) -> bytes:
     """
-    Return the file that `name` means on the search path `path`.
+    Return the path of the command `name`; `path` is the value of PATH, None if it is not set.
 
     Raises CommandNotFoundError, CommandNotExecutableError.
     """
@@ -50,11 +51,12 @@ def find_command(name: str, path: bytes | None) -> bytes:
 
 
 def _checked(file: bytes, name: str) -> bytes:
+    """Return `file` if it can be executed; raise the error that says why not if it cannot."""
     try:
         is_directory = os.path.isdir(file)
         os.stat(file)
     except OSError as error:
-        raise _failure(error, file, name) from None
+        raise _error_for(error, file, name) from None
     except ValueError:
         raise CommandNotFoundError("not-found", "the command's name contains a NUL byte") from None
     if is_directory:
@@ -70,11 +72,11 @@ def _checked(file: bytes, name: str) -> bytes:
 
 
 def _interpreter(file: bytes) -> bytes:
-    """Return what the first line `#!…` names, empty if there is no such line."""
+    """Return the interpreter that a first line `#!…` names; empty if there is no such line."""
     first = _first_line(file)
     if not first.startswith(b"#!"):
         return b""
-    # The kernel splits at spaces and tabs only: a carriage return is a part of the name.
+    # The kernel splits at spaces and tabs only: a carriage return is part of the name.
     words = first[2:].replace(b"\t", b" ").split(b" ")
     return next((word for word in words if word), b"")
 
@@ -83,7 +85,7 @@ def _first_line(file: bytes) -> bytes:
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
     except OSError:
-        return b""  # executable and not readable: nothing to see
+        return b""  # the file may be executable without being readable
     try:
         return os.read(descriptor, SHEBANG_SIZE).split(b"\n")[0]
     except OSError:
@@ -102,7 +104,7 @@ def _no_interpreter(name: str, interpreter: bytes) -> CommandNotFoundError:
     )
 
 
-def _failure(error: OSError, file: bytes, name: str) -> CommandError:
+def _error_for(error: OSError, file: bytes, name: str) -> CommandError:
     why = os.strerror(error.errno or 0)
     if error.errno == errno.ENOENT:
         if os.path.exists(file):
@@ -119,13 +121,13 @@ def _failure(error: OSError, file: bytes, name: str) -> CommandError:
 
 def check_size(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> None:
     """
-    Count as execve(2) does.
+    Check that execve(2) will accept the arguments `words` and the environment.
 
-    Raises CommandError: the kernel will not take so many words and variables.
+    Raises CommandError: together they are too large.
     """
     strings = [file, *map(os.fsencode, words), *environment.keys(), *environment.values()]
     pointers = 8 * (len(words) + len(environment))
-    size = sum(map(len, strings)) + len(strings) + pointers  # each word its NUL, each variable its `=` and NUL
+    size = sum(map(len, strings)) + len(strings) + pointers  # a NUL for each argument, `=` and NUL for each variable
     limit = min(max(os.sysconf("SC_ARG_MAX"), MIN_SIZE), MAX_SIZE)
     if size > limit:
         raise CommandError(
@@ -134,13 +136,13 @@ def check_size(file: bytes, words: Sequence[str], environment: Mapping[bytes, by
         )  # fmt: skip
 
 
-def become(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
+def exec_command(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]) -> NoReturn:
     """
-    Replace this process by the command.
+    Replace this process by the command, whose arguments are `words`.
 
-    A script without a first line `#!` is given to /bin/sh, as execvp(3) does.
+    A script without a first line `#!` is run by /bin/sh, as execvp(3) does.
 
-    Raises CommandError: it cannot be; this process goes on.
+    Raises CommandError: the kernel refuses it, and this process goes on.
     """
     argv = [os.fsencode(word) for word in words]
     try:
@@ -151,6 +153,6 @@ def become(file: bytes, words: Sequence[str], environment: Mapping[bytes, bytes]
                 raise
             os.execve(b"/bin/sh", [b"sh", file, *argv[1:]], environment)
     except OSError as error:
-        raise _failure(error, file, words[0]) from None
+        raise _error_for(error, file, words[0]) from None
     except ValueError:
         raise CommandError("nul", "an argument of the command or a variable contains a NUL byte") from None

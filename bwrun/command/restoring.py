@@ -1,15 +1,15 @@
-"""What the worker gives back before it becomes the command: everything that was Python's or bwrun's own."""
+"""Undoing what Python and bwrun changed in this process, before it becomes the command."""
 
 from __future__ import annotations
 
 from bwrun.base import signals
 
-# Python ignores these two at its start. That the caller ignored SIGPIPE itself cannot be known any more.
+# Python ignores these signals at its start. Whether the caller ignored SIGPIPE too is not known any more.
 PYTHON_IGNORES = ("SIGPIPE", "SIGXFSZ", "SIGXFZ")
 
 
-def initial_environment() -> bytes | None:
-    """Return the environment block this process was started with; None where there is no /proc."""
+def read_initial_environment() -> bytes | None:
+    """Return the block of variables that this process was started with; None if there is no /proc."""
     try:
         with open("/proc/self/environ", "rb") as file:
             return file.read()
@@ -19,9 +19,9 @@ def initial_environment() -> bytes | None:
 
 def restore_signals(mask: set[int], *, ignores_child: bool) -> None:
     """
-    Put dispositions and mask back to what the caller gave; the rest of the ignores was never touched.
+    Restore the caller's signal mask, and the handling of the signals that Python or bwrun changed.
 
-    `mask`: the signals the caller blocks; `ignores_child`: whether it ignores SIGCHLD.
+    `mask` has the signals that the caller blocks; `ignores_child` says whether it ignores SIGCHLD.
     """
     for name in PYTHON_IGNORES:
         number = getattr(signals, name, None)

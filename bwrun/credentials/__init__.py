@@ -1,5 +1,5 @@
 """
-Where the API key and the master password come from: variables, files, descriptors, commands, prompts.
+Reading the API key and the master password from variables, files, descriptors, a command or a prompt.
 
-It knows neither the network nor cryptography.
+This room knows neither the network nor cryptography.
 """

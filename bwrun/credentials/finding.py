@@ -1,11 +1,11 @@
 """
-Where the personal API key and the master password come from.
+Finding the personal API key and the master password.
 
-Each half of the key: the environment, then env files (NAME, or NAME_FILE with
-a path), then a prompt.  The master password: an option (--password-file, -fd,
--command), then the same.  All that is missing is named at once.
+Client id and client secret are looked for in the environment, then in the env files, then asked for at a prompt. Each
+place may have the value itself (NAME) or the path of a file that contains it (NAME_FILE). The master password can also
+come from --password-file, --password-fd or --password-command, which win over all of these.
 
-This module knows neither HTTP nor crypto.
+One error names everything that is missing.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from bwrun.base.errors import CredentialError
 from bwrun.base.reading import read_file, read_line
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.settings.config import Config, is_uuid, variable
-from bwrun.settings.env_files import PATIENCE, EnvFile
-from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, Found, Sources
+from bwrun.settings.config import Config, is_uuid, variable_name
+from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
+from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
-QUESTIONS = ("client_id", "client_secret", "master password")
+PASSWORD_OPTIONS = ("password-file", "password-fd", "password-command")
+QUESTIONS = ("client_id", "client_secret", "master password")  # for the prompts, in the order of CREDENTIALS
 KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
 PASSWORD_HINT = "set the master password too: an API key alone cannot unlock a vault"  # noqa: S105
 CONNECTOR_HINT = "if your organization runs a Key Connector, set `--key-connector-url` instead"
@@ -33,21 +34,21 @@ class Secret(Struct):
     """A credential and the place it came from."""
 
     value: Sensitive
-    place: str
+    place: str  # for messages
 
 
 class ApiKey(Struct):
-    """A personal API key."""
+    """A personal API key: a client id of the form `user.UUID`, and its secret."""
 
     client_id: str
     client_secret: Sensitive
 
 
 class Credentials(Struct):
-    """A personal API key and the master password of its account; without one, a Key Connector was named."""
+    """A personal API key and the master password of its account, and where each came from, for messages."""
 
     api_key: ApiKey
-    master_password: Sensitive | None
+    master_password: Sensitive | None  # None only with --key-connector-url
     client_id_place: str
     client_secret_place: str
     master_password_place: str
@@ -55,28 +56,28 @@ class Credentials(Struct):
 
 def find_client_id(sources: Sources) -> str | None:
     """
-    Return the client id that a run would use, without a prompt; None if none is given.
+    Return the client id that a run would use; None if it would have to ask for it.
 
-    Raises CredentialError: its file cannot be read, or it is malformed.
+    Raises CredentialError: the client id is malformed, or its file cannot be read.
     """
-    found = _find("BW_CLIENTID", sources, Deadline(PATIENCE))
+    found = _find("BW_CLIENTID", sources, Deadline(PIPE_TIMEOUT))
     return None if found is None else _checked_client_id(found)
 
 
-def are_at_hand(config: Config) -> bool:
-    """Return whether all three are values that are set: no file, no command and nobody has to be asked for them."""
+def are_all_set(config: Config) -> bool:
+    """Return whether all three are set as plain values, so that no file, command or prompt has to be waited for."""
     return not config.password_options and all(config.sources.find(name) is not None for name in CREDENTIALS)
 
 
 def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Credentials:
     """
-    Collect all three, asking for what is missing if there is a terminal.
+    Find all three credentials, and ask for missing ones if there is a terminal.
 
-    With --key-connector-url a master password may be missing, and is not asked for.
-    `own_descriptors` are bwrun's, which --password-fd cannot mean.  The time of
-    prompts and of a password command is excused from the `deadline`.
+    With --key-connector-url the master password may be missing; bwrun does not ask for it then. `own_descriptors` are
+    open descriptors of bwrun itself, which --password-fd must not name. The time that prompts and the password command
+    take does not count for the `deadline`.
 
-    Raises CredentialError: something is missing, malformed or unreadable; NetworkError: the deadline.
+    Raises CredentialError: a credential is missing, malformed or unreadable; NetworkError: the deadline has passed.
     """
     client_id = _find("BW_CLIENTID", config.sources, deadline)
     client_secret = _find("BW_CLIENTSECRET", config.sources, deadline)
@@ -107,18 +108,19 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
 
 
 def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
-    """Look through the environment, then the env files from the last; in each NAME and NAME_FILE."""
-    found = _one_of(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"), deadline)
+    """Look for NAME and NAME_FILE in the environment, then in the env files from the last to the first."""
+    found = _read(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"), deadline)
     for file in reversed(sources.files):
         if found is None:
-            found = _one_of(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"), deadline)
+            found = _read(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"), deadline)
     return found
 
 
-def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadline) -> Secret | None:
+def _read(name: str, direct: SettingValue | None, path: SettingValue | None, deadline: Deadline) -> Secret | None:
+    """Return the credential that one place has, as `direct` value or in the file at `path`; None if it has none."""
     if direct is not None and path is not None:
         raise CredentialError(
-            "conflict", f"both {name} and {name}_FILE are set in {_level(path)}", "remove one of them"
+            "conflict", f"both {name} and {name}_FILE are set in {_place_of(path)}", "remove one of them"
         )
     if direct is not None:
         return Secret(_bytes(direct), direct.place)
@@ -127,51 +129,54 @@ def _one_of(name: str, direct: Found | None, path: Found | None, deadline: Deadl
     return None
 
 
-def _level(found: Found) -> str:
+def _place_of(found: SettingValue) -> str:
+    """Return where a value is from, for messages: the environment, or the env file without a line."""
     return ENVIRONMENT if found.file is None else f"`{found.file.path}`"
 
 
-def _bytes(found: Found) -> Sensitive:
+def _bytes(found: SettingValue) -> Sensitive:
     return Sensitive(os.fsencode(found.value) if found.file is None else found.value.encode("utf-8", "surrogateescape"))
 
 
 def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret | None:
-    """The options first; then each level's BW_PASSWORD, BW_PASSWORD_FILE, BWRUN_PASSWORD_FILE, -FD and -COMMAND."""
+    """
+    Return the master password; None if it is not set anywhere.
+
+    The options come first, then the environment, then the env files from the last to the first. Each of these places
+    may set one of BW_PASSWORD, BW_PASSWORD_FILE, BWRUN_PASSWORD_FILE, BWRUN_PASSWORD_FD and BWRUN_PASSWORD_COMMAND.
+    """
     for option, value in config.password_options.items():
-        return _from_way(option, value, config, own_descriptors, deadline)
-    levels: list[EnvFile | None] = [None, *reversed(config.sources.files)]
-    for file in levels:
-        ways = {}
-        for name in ("BW_PASSWORD", "BW_PASSWORD_FILE", *map(variable, _WAYS)):
+        return _read_from(option, value, config, own_descriptors, deadline)
+    places: list[EnvFile | None] = [None, *reversed(config.sources.files)]  # None: the environment
+    for file in places:
+        found_ways = {}
+        for name in ("BW_PASSWORD", "BW_PASSWORD_FILE", *map(variable_name, PASSWORD_OPTIONS)):
             found = config.sources.in_environment(name) if file is None else config.sources.in_file(file, name)
             if found is not None:
-                ways[name] = found
-        if len(ways) > 1:
-            level = _level(next(iter(ways.values())))
+                found_ways[name] = found
+        if len(found_ways) > 1:
+            place = _place_of(next(iter(found_ways.values())))
             raise CredentialError(
                 "conflict",
-                f"the master password is set more than once in {level}: {', '.join(ways)}",
+                f"the master password is set more than once in {place}: {', '.join(found_ways)}",
                 "remove all but one of them",
             )
-        for name, found in ways.items():
+        for name, found in found_ways.items():
             if name == "BW_PASSWORD":
                 return Secret(_bytes(found), found.place)
             if name == "BW_PASSWORD_FILE":
                 return Secret(_read_file(found.value, name, deadline), f"`{found.value}`")
             option = name.removeprefix("BWRUN_").lower().replace("_", "-")
-            return _from_way(option, found.value, config, own_descriptors, deadline)
+            return _read_from(option, found.value, config, own_descriptors, deadline)
     return None
 
 
-_WAYS = ("password-file", "password-fd", "password-command")
-
-
-def _from_way(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
+def _read_from(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
         return Secret(_read_file(value, "`--password-file`", deadline), f"`{value}`")
     if option == "password-fd":
         return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
-    from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (`subprocess` only where it is needed)
+    from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (it imports `subprocess`)
 
     start = time.monotonic()
     password = run_password_command(value, config.sources.environment)
@@ -184,12 +189,12 @@ def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
         data = read_file(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
-        # What holds no slash and is no file may be the secret itself, put in the wrong variable.
+        # A "path" without a slash that does not exist may be the secret itself, set in the wrong variable: not shown.
         shown = (
             f"`{path}` (from {setting})" if "/" in path or os.path.exists(path) else f"the file that {setting} names"
         )
         raise CredentialError("unreadable", f"cannot read {shown}: {why}") from None
-    return _one_secret(data, f"`{path}` (from {setting})")
+    return _strip_newline(data, f"`{path}` (from {setting})")
 
 
 def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: Deadline) -> Sensitive:
@@ -201,7 +206,7 @@ def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: De
     try:
         data = read_line(int(number), MAX_SIZE + 1, deadline)
         if int(number) > 2:
-            os.close(int(number))  # the command has no business with what is left of it
+            os.close(int(number))  # or the command would inherit it
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise CredentialError(
@@ -209,11 +214,11 @@ def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: De
             f"cannot read {where}: {why}",
             "open it in the shell: `bwrun --password-fd 3 -- COMMAND 3<FILE`",
         ) from None
-    return _one_secret(data, where)
+    return _strip_newline(data, where)
 
 
-def _one_secret(data: bytes, place: str) -> Sensitive:
-    """Strip the newline at a file's end, and nothing else: a password may begin and end with spaces."""
+def _strip_newline(data: bytes, place: str) -> Sensitive:
+    """Return a secret without the newline at its end. Spaces stay: a password may begin or end with one."""
     if len(data) > MAX_SIZE:
         raise CredentialError(
             "too-large", f"{place} contains more than {MAX_SIZE >> 10} KiB", "check that it contains only the secret"
@@ -226,8 +231,8 @@ def _one_secret(data: bytes, place: str) -> Sensitive:
 
 def _checked_client_id(secret: Secret) -> str:
     text = secret.value.reveal().decode("utf-8", "replace").strip()
-    if _is_quoted(text):
-        raise _quoted("BW_CLIENTID", secret.place)
+    if _has_quotes(text):
+        raise _quotes_error("BW_CLIENTID", secret.place)
     if text.startswith("organization."):
         raise CredentialError(
             "organization-key", f"the client id from {secret.place} belongs to an organization's API key",
@@ -244,16 +249,16 @@ def _checked_client_secret(secret: Secret) -> Secret:
     value = secret.value.reveal().strip()
     if not value:
         raise CredentialError("empty", f"the client secret from {secret.place} is empty", KEY_HINT)
-    if _is_quoted(value.decode("utf-8", "replace")):
-        raise _quoted("BW_CLIENTSECRET", secret.place)
+    if _has_quotes(value.decode("utf-8", "replace")):
+        raise _quotes_error("BW_CLIENTSECRET", secret.place)
     return Secret(Sensitive(value), secret.place)
 
 
-def _is_quoted(text: str) -> bool:
+def _has_quotes(text: str) -> bool:
     return text[:1] in ("'", '"', "“", "‘") or (text[-1:] in ("'", '"', "”", "’") and len(text) > 0)
 
 
-def _quoted(name: str, place: str) -> CredentialError:
+def _quotes_error(name: str, place: str) -> CredentialError:
     return CredentialError(
         "quoted", f"the value of {name} from {place} begins or ends with a quote",
         "remove the quotes: `docker run --env-file`, for example, passes them on as part of the value",
@@ -261,8 +266,9 @@ def _quoted(name: str, place: str) -> CredentialError:
 
 
 def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
+    """Ask for the credentials in `missing` on the terminal; raise CredentialError if that is not possible."""
     refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
-    from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only where something is missing)
+    from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (it imports `termios`, and most runs need no prompt)
 
     prompter = None if refused else Prompter.find()
     if prompter is None:

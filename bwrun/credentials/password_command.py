@@ -9,30 +9,30 @@ from collections.abc import Mapping
 from bwrun.base.errors import CredentialError
 from bwrun.base.prctl import die_with_parent
 from bwrun.base.sensitive import Sensitive
-from bwrun.settings.sources import is_own
+from bwrun.settings.sources import is_bwrun_variable
 
 MAX_SIZE = 64 * 1024  # bytes
 
 
 def run_password_command(command: str, environment: Mapping[str, str]) -> Sensitive:
     """
-    Run `command` with /bin/sh and return its output less the last newline.
+    Run `command` with /bin/sh, wait for it, and return what it printed, without the newline at the end.
 
-    It gets /dev/null as stdin, bwrun's stderr, and an environment without the
-    credentials; it is waited for, and ends if bwrun does.
+    The command has /dev/null as stdin, bwrun's stderr, and `environment` without credentials and settings of bwrun. It
+    is killed if bwrun ends.
 
-    Raises CredentialError: it cannot be run, fails, or prints nothing.
+    Raises CredentialError: the command cannot be run, fails, or prints nothing or more than 64 KiB.
     """
-    clean = {name: value for name, value in environment.items() if not is_own(name)}
+    clean = {name: value for name, value in environment.items() if not is_bwrun_variable(name)}
     worker = os.getpid()
     try:
-        process = subprocess.Popen(  # noqa: S602  (a shell line is what the option takes)
+        process = subprocess.Popen(  # noqa: S602  (the option takes a line for the shell)
             command,
             shell=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has one thread here)
+            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has no other thread here)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__

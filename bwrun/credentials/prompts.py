@@ -1,9 +1,9 @@
 """
-Asking on the terminal, never on stdin: that is the command's.
+Asking for a credential on the controlling terminal. stdin is not read: it belongs to the command.
 
-While a secret is typed the echo is off.  A stop (Ctrl-Z) puts the modes back
-for the shell and takes them again on the way on; a signal that ends the worker
-leaves them to the supervisor, which saved them first.
+The terminal does not echo a secret while it is typed. Ctrl-Z restores the terminal's modes for the shell; when the
+process continues, it turns the echo off again. If a signal ends the worker at a prompt, the supervisor restores the
+modes.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ from bwrun.base import signals
 from bwrun.base.errors import CredentialError
 from bwrun.base.sensitive import Sensitive
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
-MAX_LINE = 4096  # bytes, the kernel's own limit of a line that is typed
+MAX_LINE = 4096  # bytes; the kernel limits a typed line to this size
 
 
 class Prompter:
-    """The controlling terminal."""
+    """Asks questions on the controlling terminal."""
 
     def __init__(self, terminal: int) -> None:
-        """Take over the descriptor of /dev/tty."""
+        """Take over `terminal`, an open descriptor of /dev/tty."""
         self._terminal = terminal
 
     @classmethod
     def find(cls) -> Prompter | None:
-        """Return the terminal, or None where there is none (cron, CI, a service)."""
+        """Open the controlling terminal; return None if there is none, as in cron, CI or a service."""
         try:
             return cls(os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY))
         except OSError:
@@ -43,9 +43,9 @@ class Prompter:
 
     def ask(self, question: str, *, echo: bool) -> Sensitive:
         """
-        Ask for one line; without `echo` nothing of it is shown.
+        Print `question` and return the line that is typed; without `echo` the terminal does not show it.
 
-        Raises CredentialError: the line is empty or ended by Ctrl-D, or the terminal is gone.
+        Raises CredentialError: the line is empty, or the terminal is closed.
         """
         try:
             return self._ask(question, echo=echo)

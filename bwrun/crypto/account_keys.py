@@ -15,7 +15,7 @@ from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
 from bwrun.crypto.keys import check_kdf, derive_master_key, stretch_master_key
-from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey, AesKey, VaultKey, parse_key
 
 V1 = 1  # the security version of an account that signs none
@@ -28,7 +28,6 @@ class AccountKeys(Struct):
     user_key: VaultKey
     private_key: PrivateKey | None  # a V1 account does without if its own does not open
     security_version: int
-    verified: bool = True  # False: the signature is one that the installed library does not know; say so
 
     def unwrap_organization_key(self, wrapped: str) -> VaultKey:
         """
@@ -85,14 +84,14 @@ def unwrap_user_key(unlock: UnlockData, master_password: Sensitive, *, testing_a
         raise WrongMasterPasswordError from None
 
 
-def unwrap_connected_user_key(unlock: KeyConnectorData, key: str) -> VaultKey:
+def unwrap_connected_user_key(wrapped: str, key: str) -> VaultKey:
     """
-    Open the user key with what a Key Connector keeps.
+    Open the user key with `key`, which a Key Connector keeps.
 
     Raises CryptoError: that is no key, or another one.
     """
     try:
-        return open_user_key(unlock.master_key_wrapped_user_key, read_key_connector_key(key))
+        return open_user_key(wrapped, read_key_connector_key(key))
     except IntegrityError:
         raise CryptoError(
             "key-connector", "the key from the Key Connector does not decrypt the account's user key",

@@ -93,13 +93,8 @@ class SigningKey(Struct):
             return cls(ML_DSA_44, _kid(header.get(KEY_KID)), _secret(header.get(AKP_PRIV)))
         raise UnsupportedEncStringError("the signing key is neither an Ed25519 key nor an ML-DSA-44 key")
 
-    @property
-    def usable(self) -> bool:
-        """Whether the installed library knows the algorithm."""
-        return self.algorithm == EDDSA or primitives.has_ml_dsa_44()
-
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Verify with the public half. Raises IntegrityError. Only if `usable`."""
+        """Verify with the public half. Raises IntegrityError, UnsupportedEncStringError."""
         verify = primitives.ed25519_verify if self.algorithm == EDDSA else primitives.ml_dsa_44_verify
         verify(self.seed, signature, message)
 

@@ -38,7 +38,7 @@ class KeyConnectorData(Struct):
     """The same for an account whose master key a Key Connector keeps: nothing is derived."""
 
     kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
-    master_key_wrapped_user_key: str
+    wrapped_user_key: str | None  # None: the sync's profile alone has it
 
 
 class WrappedAccountKeys(Struct):
@@ -54,3 +54,8 @@ class WrappedAccountKeys(Struct):
         """Whether any part is one that V2 accounts alone have."""
         has_type_7 = self.private_key is not None and self.private_key.startswith("7.")
         return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether a part is missing that every account of this kind has, but V1 accounts of long ago."""
+        return self.private_key is None or (self.is_v2 and None in (self.signing_key, self.security_state))

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
-from bwrun.base.errors import CryptoError, IntegrityError
+from bwrun.base.errors import CryptoError, IntegrityError, UnsupportedEncStringError
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -249,22 +249,11 @@ def ed25519_verify(seed: bytes, signature: bytes, message: bytes) -> None:
         raise IntegrityError("the signature does not match") from None
 
 
-def has_ml_dsa_44() -> bool:
-    """Return whether the installed library knows ML-DSA: from version 48 on, with OpenSSL 3.5."""
-    try:
-        from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey  # noqa: PLC0415
-
-        MLDSA44PrivateKey.from_seed_bytes(bytes(KEY_SIZE))
-    except (ImportError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def ml_dsa_44_verify(seed: bytes, signature: bytes, message: bytes) -> None:
     """
     Verify an ML-DSA-44 signature (FIPS 204, empty context) of the key that `seed` (32 bytes) makes.
 
-    Raises IntegrityError. Only where `has_ml_dsa_44()`.
+    Raises IntegrityError; UnsupportedEncStringError: the library was built with an OpenSSL older than 3.5.
     """
     from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA44PrivateKey  # noqa: PLC0415
 
@@ -272,6 +261,10 @@ def ml_dsa_44_verify(seed: bytes, signature: bytes, message: bytes) -> None:
         MLDSA44PrivateKey.from_seed_bytes(seed).public_key().verify(signature, message)
     except InvalidSignature:
         raise IntegrityError("the signature does not match") from None
+    except UnsupportedAlgorithm:
+        raise UnsupportedEncStringError(
+            "the installed `cryptography` cannot verify ML-DSA-44: install it from its wheel"
+        ) from None
 
 
 def rsa_public_key_der(key: RsaPrivateKey) -> bytes:

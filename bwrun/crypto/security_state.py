@@ -23,11 +23,9 @@ TAMPERED = "the account's keys do not belong together: the server's data may hav
 HINT = "do not log in to this server; ask its administrator"
 
 
-def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
+def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int]:
     """
-    Return the private key, the security version, and whether that was verified.
-
-    False: the signature is one that the installed library does not know; nothing else is let off.
+    Return the private key and the security version, both verified.
 
     Raises CryptoError: a part is missing, does not open, or is not signed, or not by this user.
     """
@@ -40,21 +38,18 @@ def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None)
         raise CryptoError(reason, f"cannot use the account's keys: {error.message}", *error.hints) from None
 
 
-def _open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int, bool]:
+def _open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int]:
     if wrapped.private_key is None or wrapped.signing_key is None or wrapped.security_state is None:
         raise IntegrityError("a part is missing")
     der = user_key.decrypt_bytes(wrapped.private_key, PKCS8)
     rsa = primitives.load_rsa_private_key(der)
     signing_key = SigningKey.parse(user_key.decrypt_bytes(wrapped.signing_key, COSE_KEY))
-    private_key = PrivateKey(rsa, der)
-    if not signing_key.usable:
-        return private_key, V2, False
     version = _verify_security_state(from_base64(wrapped.security_state), signing_key, user_id)
     if wrapped.signed_public_key is not None:  # servers of 2025 do not send it
         payload = _verify(from_base64(wrapped.signed_public_key), signing_key, SIGNED_PUBLIC_KEY)
         if payload.get("publicKey") != primitives.rsa_public_key_der(rsa):
             raise IntegrityError("another public key is signed")
-    return private_key, version, True
+    return PrivateKey(rsa, der), version
 
 
 def _verify_security_state(signed: bytes, key: SigningKey, user_id: str | None) -> int:

@@ -1,1 +1,1 @@
-"""Short-lived processes that the supervisor starts for what it must not import itself."""
+"""Helpers: short processes that the supervisor starts for work that needs modules which it must not import."""

@@ -1,8 +1,8 @@
 """
-The helper of `--kill-leftovers`: ends every process that descends from the supervisor. The only caller of psutil.
+The helper of `--kill-leftovers`: it ends all processes that the command left running.
 
-The supervisor adopts orphans for this option, so that a daemon that changed
-its session and group, and whose parents have ended, is still a descendant.
+For this option the supervisor adopts orphans, so that every process that comes from the command is a descendant of the
+supervisor, even a daemon with a session and a process group of its own. This is the only module that imports psutil.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import sys
 import psutil
 
 GRACE = 5.0  # seconds between TERM and KILL
-ROUNDS = 5  # a process may start others while it is ended
+ROUNDS = 5  # because a process may start others before it ends
 
 
 def main(words: list[str]) -> None:
-    """Take the supervisor's pid and the pids to spare; print how many processes were ended."""
+    """End the descendants of the process words[0], except the processes words[1:], and print how many there were."""
     supervisor, *spared = map(int, words)
     sys.stdout.write(f"{end_descendants(supervisor, set(spared))}\n")
 
 
 def end_descendants(supervisor: int, spared: set[int]) -> int:
-    """End all descendants of `supervisor` but this process and the `spared`; return how many."""
+    """End all descendants of `supervisor`, except this process and those in `spared`; return how many."""
     ended: set[int] = set()
     for _ in range(ROUNDS):
         found = _descendants(supervisor, spared)
@@ -31,7 +31,7 @@ def end_descendants(supervisor: int, spared: set[int]) -> int:
         ended |= {process.pid for process in found}
         for process in found:
             _send(process, psutil.Process.terminate)
-            _send(process, psutil.Process.resume)  # a stopped one would not see it
+            _send(process, psutil.Process.resume)  # a stopped process would not handle it
         _, alive = psutil.wait_procs(found, timeout=GRACE)
         for process in alive:
             _send(process, psutil.Process.kill)
@@ -60,4 +60,4 @@ def _send(process: psutil.Process, method: object) -> None:
         if callable(method):
             method(process)
     except psutil.Error:
-        pass  # gone, or another user's
+        pass  # it has ended, or belongs to another user

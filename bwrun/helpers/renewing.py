@@ -1,7 +1,7 @@
 """
-The helper of `--renew`: one login, one new access token in the session, and the end.
+The helper of `--renew`: it logs in once, writes the new access token into the session, and ends.
 
-It gets the API key on stdin, from the supervisor, and never the master password.
+It reads the API key from stdin, where the supervisor writes it. It never gets the master password.
 """
 
 from __future__ import annotations
@@ -24,12 +24,17 @@ from bwrun.network.routing import Network
 from bwrun.session.rewriting import replace_access_token
 from bwrun.settings.servers import Server
 
-TIMEOUT = 120.0  # seconds for a login
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.settings.config import Config
+
+TIMEOUT = 120.0  # seconds for the login
 NETWORK_VARIABLES = (*PROXY_VARIABLES, *EXCEPTION_VARIABLES, "SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
-class Order(Struct):
-    """What the helper has to know; it crosses two processes as words."""
+class RenewalRequest(Struct):
+    """All that the helper needs. The worker sends it to the supervisor, and the supervisor to the helper, as words."""
 
     api_key: ApiKey
     server: Server
@@ -39,7 +44,7 @@ class Order(Struct):
     path: str  # of the session's data.json
 
     def to_words(self) -> list[bytes]:
-        """Return it as words, with the caller's proxy variables at the end."""
+        """Return the request as words, followed by the variables of this process that a connection depends on."""
         texts = (
             self.api_key.client_id,
             self.server.identity,
@@ -53,8 +58,8 @@ class Order(Struct):
         return [self.api_key.client_secret.reveal(), files, *map(os.fsencode, texts), *map(os.fsencode, network)]
 
     @classmethod
-    def from_words(cls, words: list[bytes]) -> Order:
-        """Read what `to_words()` made, and set the proxy variables."""
+    def from_words(cls, words: list[bytes]) -> RenewalRequest:
+        """Read the words that `to_words()` made, and set the variables in this process."""
         secret, files, *rest = words
         client_id, identity, api, version, device, path, *network = map(os.fsdecode, rest)
         for entry in network:
@@ -65,28 +70,42 @@ class Order(Struct):
         return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, path)
 
 
+def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str) -> RenewalRequest:
+    """Return the request for renewing the access token of the session in `directory`."""
+    from bwrun.session.opening import DATA_FILE  # noqa: PLC0415  (the worker has imported it, the helper does not need it)
+
+    return RenewalRequest(
+        unlocked.api_key,
+        config.server,
+        config.ca_files,
+        config.client_version,
+        unlocked.device,
+        os.path.join(directory, DATA_FILE),
+    )
+
+
 def main(_words: list[str]) -> None:
-    """Do it; print the new token's life in seconds, or what went wrong (never a secret)."""
+    """Renew the token; print its lifetime in seconds, or a message that says why it failed, without a secret."""
     try:
-        said = str(renew(Order.from_words(decode(sys.stdin.buffer.read().rstrip(b"\n")))))
+        said = str(renew(RenewalRequest.from_words(decode(sys.stdin.buffer.read().rstrip(b"\n")))))
     except BwrunError as error:
         said = f"{error.message} [{error.code}]"
-    except BaseException as error:  # noqa: BLE001  (its text could quote the key)
+    except BaseException as error:  # noqa: BLE001  (only its type is printed: its text could quote the key)
         said = f"{type(error).__name__} [internal]"
     os.write(1, printable(said)[:1000].encode())
     os._exit(0)
 
 
-def renew(order: Order) -> int:
+def renew(request: RenewalRequest) -> int:
     """
-    Log in and put the new access token into the session; return its life in seconds.
+    Log in and write the new access token into the session; return its lifetime in seconds.
 
-    Raises BwrunError.
+    Raises BwrunError: the login failed, or the session cannot be written.
     """
     deadline = Deadline(TIMEOUT)
-    network = Network(order.ca_files, deadline, Timings(0))
-    client = Client(order.server, network, order.client_version, deadline)
-    answer = client.post_token(login_form(order.api_key, order.device), order.api_key.client_secret)
+    network = Network(request.ca_files, deadline, Timings(0))
+    client = Client(request.server, network, request.client_version, deadline)
+    answer = client.post_token(login_form(request.api_key, request.device), request.api_key.client_secret)
     token, lifetime = access_token_of(answer)
-    replace_access_token(order.path, token)
+    replace_access_token(request.path, token)
     return lifetime

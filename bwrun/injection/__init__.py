@@ -1,5 +1,5 @@
 """
-What becomes a variable or a file of the command: which references the run has, and their values.
+Finding the references of a run and resolving them to the variables and files that the command gets.
 
-It starts nothing and writes nothing.
+This room starts no process and writes no file.
 """

@@ -1,8 +1,8 @@
 """
-What a run wants of the vault, read from its settings and the environment its command would get; nothing is looked up.
+Finding the secrets that a run asks for: references in variables, in templates and in `--item`.
 
-What is read is the environment as it would be, so that a reference which somebody else's value replaces is no
-reference.  All that is wrong is told at once.
+Variables are read from the environment that the command would get. A reference in an env file does not count if the
+caller's environment replaces it. Nothing is looked up in the vault yet; one error reports every malformed reference.
 """
 
 from __future__ import annotations
@@ -17,52 +17,60 @@ from bwrun.base.errors import (
     UsageError,
 )
 from bwrun.base.structs import Struct
-from bwrun.injection.templates import Template, read_template, read_text, split_option
-from bwrun.injection.variable_names import refusal
+from bwrun.injection.templates import Template, parse_template, parse_template_option, read_template_bytes
+from bwrun.injection.variable_names import why_forbidden
 from bwrun.references.grammar import SCHEME, Field, Reference, is_reference, parse
 from bwrun.settings.config import Config
 from bwrun.settings.sources import AGENT_VARIABLE
 
 PRIVATE_KEY = Field("built-in", "ssh.private_key")
-FEW = 10  # items that are fetched one by one, where that will do: more of them cost more than one sync
+MAX_FETCHED_ALONE = 10  # items; to fetch more of them one by one takes longer than to fetch the whole vault
 
 
-class Wanted(Struct):
-    """References by what they are for."""
+class RequestedSecrets(Struct):
+    """The references of a run, by what they are for."""
 
-    variables: dict[str, Reference]  # variable → what it is to hold
-    files: dict[str, Reference]  # variable → what the file is to hold whose path it gets
-    items: tuple[Reference, ...]  # whose custom fields become variables
+    variables: dict[str, Reference]  # by the variable that gets the value
+    files: dict[str, Reference]  # by the variable that gets the path of a file with the value
+    items: tuple[Reference, ...]  # of --item: all custom fields become variables
     templates: tuple[Template, ...]
-    ssh_keys: dict[str, Reference]  # the option as it was written → what the ssh-agent is to hold
+    ssh_keys: dict[str, Reference]  # the private keys for the ssh-agent, by the option as it was written
 
     @property
     def references(self) -> list[Reference]:
-        """Return all of them."""
-        in_templates = [spot.reference for template in self.templates for spot in template.spots]
+        """Return all references."""
+        in_templates = [placeholder.reference for template in self.templates for placeholder in template.placeholders]
         return [*self.variables.values(), *self.files.values(), *self.items, *in_templates, *self.ssh_keys.values()]
 
     @property
     def makes_files(self) -> bool:
-        """Return whether a directory is needed: for files, or for the socket of an ssh-agent."""
+        """Return whether the run makes files, or the socket of an ssh-agent, so that it needs a directory."""
         return bool(self.files or self.templates or self.ssh_keys)
 
-    def few_ids(self) -> tuple[str, ...]:
-        """Return the ids of the items, if those alone are enough to ask for and few; else nothing."""
+    def ids_to_fetch_alone(self) -> tuple[str, ...]:
+        """
+        Return the ids of the items to fetch one by one; empty if the whole vault has to be fetched.
+
+        Items can be fetched alone if all references name them by id, and if there are no more than MAX_FETCHED_ALONE.
+        """
         ids = dict.fromkeys(reference.item.lower() for reference in self.references)
-        return tuple(ids) if len(ids) <= FEW and all(one.by_ids for one in self.references) else ()
+        return tuple(ids) if len(ids) <= MAX_FETCHED_ALONE and all(one.by_ids for one in self.references) else ()
 
 
-def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | None:
+def find_requested_secrets(config: Config, environment: Mapping[bytes, bytes]) -> RequestedSecrets | None:
     """
-    Return what the run wants, None if it is nothing; `environment` is the command's without any value of the vault.
+    Return the secrets that a run asks for; None if there is no reference and no template.
 
-    Raises UnresolvedReferencesError: with all that is malformed; UsageError, ConfigError.
+    `environment` is the command's environment before any reference is replaced by its value.
+
+    Raises UnresolvedReferencesError: references are malformed; UsageError: an option is wrong; ConfigError: a template
+    cannot be read.
     """
     failures: list[FailedReferenceError] = []
     templates = _read_templates(config, failures)
     replaced = {os.fsencode(template.variable) for template in templates}
-    replaced |= {os.fsencode(AGENT_VARIABLE)} if config.ssh_keys else set()
+    if config.ssh_keys:
+        replaced.add(os.fsencode(AGENT_VARIABLE))
     texts = {
         os.fsdecode(name): value.decode("utf-8", "surrogateescape")
         for name, value in environment.items()
@@ -71,24 +79,24 @@ def find_wanted(config: Config, environment: Mapping[bytes, bytes]) -> Wanted | 
     variables = _parse_all({name: text for name, text in texts.items() if is_reference(text)}, failures)
     files = {name: text[1:] for name, text in texts.items() if text[:1] == "@" and is_reference(text[1:])}
     file_references = _parse_all(files, failures)
-    items = [_parse_item(text, f"--item {text}", failures) for text in config.items]
-    keys = {f"--ssh-key {text}": _parse_item(text, f"--ssh-key {text}", failures) for text in config.ssh_keys}
+    items = [_parse_item(f"--item {text}", text, failures) for text in config.items]
+    keys = {f"--ssh-key {text}": _parse_item(f"--ssh-key {text}", text, failures) for text in config.ssh_keys}
     if failures:
         raise UnresolvedReferencesError(failures)
-    whole = tuple(one for one in items if one is not None)
     ssh_keys = {
         label: Reference(one.item, PRIVATE_KEY, one.folder, one.collection, one.organization)
         for label, one in keys.items()
         if one is not None
     }
-    wanted = Wanted(variables, file_references, whole, templates, ssh_keys)
-    return wanted if wanted.references or wanted.templates else None
+    whole_items = tuple(one for one in items if one is not None)
+    requested = RequestedSecrets(variables, file_references, whole_items, templates, ssh_keys)
+    return requested if requested.references or requested.templates else None
 
 
 def _parse_all(texts: Mapping[str, str], failures: list[FailedReferenceError]) -> dict[str, Reference]:
     parsed: dict[str, Reference] = {}
     for name, text in texts.items():
-        why = refusal(name)
+        why = why_forbidden(name)
         if why is not None:
             failures.append(FailedReferenceError(name, InvalidReferenceError(why)))
             continue
@@ -99,7 +107,8 @@ def _parse_all(texts: Mapping[str, str], failures: list[FailedReferenceError]) -
     return parsed
 
 
-def _parse_item(text: str, label: str, failures: list[FailedReferenceError]) -> Reference | None:
+def _parse_item(label: str, text: str, failures: list[FailedReferenceError]) -> Reference | None:
+    """Parse the value of --item or --ssh-key; `label` is the option with its value."""
     try:
         reference = parse(text if is_reference(text) else SCHEME + text)
     except InvalidReferenceError as error:
@@ -107,34 +116,34 @@ def _parse_item(text: str, label: str, failures: list[FailedReferenceError]) -> 
         return None
     if reference.field is None:
         return reference
-    whole = InvalidReferenceError(
+    with_field = InvalidReferenceError(
         f"`{label.partition(' ')[0]}` takes an item without a field",
         "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
     )
-    failures.append(FailedReferenceError(label, whole))
+    failures.append(FailedReferenceError(label, with_field))
     return None
 
 
 def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tuple[Template, ...]:
     templates: dict[str, Template] = {}
-    texts: dict[str, bytes] = {}  # each read once: it may be a pipe, or change meanwhile
-    for path, variable, file_name in map(split_option, config.templates):
-        replaced = variable in config.assignments or (variable == AGENT_VARIABLE and bool(config.ssh_keys))
-        if variable in templates or replaced:
+    texts: dict[str, bytes] = {}  # each file is read once: it may be a pipe
+    for path, variable, file_name in map(parse_template_option, config.templates):
+        taken = variable in config.assignments or (variable == AGENT_VARIABLE and bool(config.ssh_keys))
+        if taken or variable in templates:
             raise UsageError(
                 "template",
                 f"two options set the variable `{variable}`",
                 "name another variable after the colon of `--template`",
             )
         if path not in texts:
-            texts[path] = read_text(path)
-        templates[variable], wrong = read_template(path, variable, file_name, texts[path])
+            texts[path] = read_template_bytes(path)
+        templates[variable], wrong = parse_template(path, variable, file_name, texts[path])
         failures += wrong
-    _refuse_same_names(templates.values())
+    _check_file_names(templates.values())
     return tuple(templates.values())
 
 
-def _refuse_same_names(templates: Iterable[Template]) -> None:
+def _check_file_names(templates: Iterable[Template]) -> None:
     names = [template.file_name for template in templates]
     if len(set(names)) != len(names):
         raise UsageError(

@@ -1,10 +1,13 @@
 r"""
-Files with references in them: `bw://ITEM/FIELD`, or `{{ bw://… }}` where it is not plain where a reference ends.
+Templates: files in which references are replaced by their values.
 
-Bare, one begins where no letter or digit stands before it, and ends before white space, a quote, a bracket, `<`, `>`,
-`,`, `;`, `|`, `\\` or a backquote.  Between double braces, on one line, it is read as a variable's value is, spaces
-within a name and all.  Everything else is left as it stands, byte for byte, and values come in as they are: nothing is
-escaped for the file's own syntax.
+A reference stands in the text as it is, `bw://ITEM/FIELD`, or between braces, `{{ bw://ITEM/FIELD }}`.
+
+- Without braces it begins where no letter or digit stands before it, and ends before white space, a quote, a bracket,
+  `<`, `>`, `,`, `;`, `|`, `\\` or a backquote.
+- Between braces, which must be on one line, it may contain spaces, as in the value of a variable.
+
+All other bytes stay as they are. Values are inserted unchanged: nothing is escaped for the syntax of the file.
 """
 
 from __future__ import annotations
@@ -17,52 +20,52 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError, FailedReferenceError, InvalidReferenceError, UsageError
 from bwrun.base.reading import read_file
 from bwrun.base.structs import Struct
-from bwrun.injection.variable_names import refusal
+from bwrun.injection.variable_names import why_forbidden
 from bwrun.references.grammar import Reference, parse
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
-PATIENCE = 60.0  # seconds for a template that is a pipe
-_SPOT = re.compile(  # possessive, and no `{{` within braces: one pass over any file
+PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the template is a pipe
+_PLACEHOLDER = re.compile(  # possessive, and no `{{` within braces, so that any file is searched in linear time
     rb"\{\{[ \t]*+(?P<braced>@?bw://(?:[^\r\n{}]++|\{(?!\{)|\}(?!\}))*+)\}\}"
     rb"|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)",
     re.IGNORECASE,
 )
 
 
-class Spot(Struct):
-    """A reference in a template, and which bytes it stands for."""
+class Placeholder(Struct):
+    """A reference in a template, and the bytes that its value replaces: those from `start` to before `end`."""
 
     reference: Reference
     start: int
     end: int
-    place: str  # for messages
+    place: str  # file, line and column, for messages
 
 
 class Template(Struct):
-    """A template, read and understood; `variable` gets the path of the file it makes."""
+    """A parsed template. Its copy is a file called `file_name`, whose path is the value of `variable`."""
 
     path: str
     variable: str
     file_name: str
     text: bytes
-    spots: tuple[Spot, ...]
+    placeholders: tuple[Placeholder, ...]
 
     def fill(self, values: Mapping[str, bytes]) -> bytes:
-        """Return the text with the values of the spots, by their places."""
+        """Return the text with all references replaced; `values` has the value for the place of each."""
         parts, position = [], 0
-        for spot in self.spots:
-            parts += [self.text[position : spot.start], values[spot.place]]
-            position = spot.end
+        for placeholder in self.placeholders:
+            parts += [self.text[position : placeholder.start], values[placeholder.place]]
+            position = placeholder.end
         return b"".join([*parts, self.text[position:]])
 
 
-def split_option(text: str) -> tuple[str, str, str]:
+def parse_template_option(text: str) -> tuple[str, str, str]:
     """
-    Return path, variable and file name of `IN:OUT`.
+    Return the path, the variable and the file name that `IN:OUT`, the value of --template, stands for.
 
-    OUT is a variable (`CONFIG`), or a file's name, which gives the variable: `app.conf` is at `$APP_CONF`.
+    OUT is a variable (`CONFIG`) or a file name, from which the variable follows (`APP_CONF` from `app.conf`).
 
-    Raises UsageError.
+    Raises UsageError: the value has another form, or the variable may not be set.
     """
     path, colon, out = text.rpartition(":")
     variable = out if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", out) else re.sub(r"[^A-Z0-9]", "_", out.upper())
@@ -73,7 +76,7 @@ def split_option(text: str) -> tuple[str, str, str]:
             "template", "OUT in `--template IN:OUT` is neither a variable nor a plain file name",
             "name a variable, e.g. `APP_CONF`, or a file, e.g. `app.conf`, whose path is then in `$APP_CONF`",
         )  # fmt: skip
-    why = refusal(variable)
+    why = why_forbidden(variable)
     if why is not None:
         raise UsageError(
             "template", f"`--template` cannot set this variable: {why}", "name another variable after the colon"
@@ -81,14 +84,14 @@ def split_option(text: str) -> tuple[str, str, str]:
     return path, variable, out
 
 
-def read_text(path: str) -> bytes:
+def read_template_bytes(path: str) -> bytes:
     """
-    Return a template's bytes.
+    Return the content of a template.
 
-    Raises ConfigError: it cannot be read, or is too large.
+    Raises ConfigError: the file cannot be read, or is too large.
     """
     try:
-        text = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
+        text = read_file(path, MAX_SIZE + 1, Deadline(PIPE_TIMEOUT))
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
         raise ConfigError("template", f"cannot read the template `{path}`: {why}") from None
@@ -97,11 +100,13 @@ def read_text(path: str) -> bytes:
     return text
 
 
-def read_template(path: str, variable: str, file_name: str, text: bytes) -> tuple[Template, list[FailedReferenceError]]:
-    """Find the references in the `text` of a template; return it with what is wrong in it."""
-    spots, failures = [], []
+def parse_template(
+    path: str, variable: str, file_name: str, text: bytes
+) -> tuple[Template, list[FailedReferenceError]]:
+    """Find the references in the `text` of a template; return the template, and an error for each malformed one."""
+    placeholders, failures = [], []
     line, column, seen = 1, 1, 0
-    for found in _SPOT.finditer(text):
+    for found in _PLACEHOLDER.finditer(text):
         newline = text.rfind(b"\n", seen, found.start())
         if newline >= 0:
             line, column, seen = line + text.count(b"\n", seen, found.start()), 1, newline + 1
@@ -109,10 +114,10 @@ def read_template(path: str, variable: str, file_name: str, text: bytes) -> tupl
         seen = found.start()
         place = f"`{path}` line {line} column {column}"
         try:
-            spots.append(Spot(_parse(found), found.start(), found.end(), place))
+            placeholders.append(Placeholder(_parse(found), found.start(), found.end(), place))
         except InvalidReferenceError as error:
             failures.append(FailedReferenceError(place, error))
-    return Template(path, variable, file_name, text, tuple(spots)), failures
+    return Template(path, variable, file_name, text, tuple(placeholders)), failures
 
 
 def _parse(found: re.Match[bytes]) -> Reference:

@@ -1,24 +1,24 @@
 """
-Which variables a value of the vault may set.
+Deciding which variables a value from the vault may set.
 
-Whoever may edit an item (an organization's, say) decides on its values.  A value may be a password; it must not be what
-a loader, a shell or an interpreter takes for code.  A variable that the user names is refused only where it changes how
-every program starts; a name that comes from the item itself (`--item`) has to be harmless.
+Everybody who may edit an item, for example in an organization, chooses its values. Such a value may be a password, but
+must not become code that a loader, a shell or an interpreter runs. The rules are stricter for `--item`, where the item
+chooses the names of the variables too, than for a variable that the user names.
 """
 
 from __future__ import annotations
 
 import re
 
-from bwrun.settings.sources import SESSION_VARIABLES, is_own
+from bwrun.settings.sources import SESSION_VARIABLES, is_bwrun_variable
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-# The loader's and the shells' own: ld.so(8), bash(1).
+# Variables that decide which programs or code every process starts with: ld.so(8), bash(1).
 _STARTS_PROGRAMS = re.compile(
     r"PATH|LD_.*|DYLD_.*|GLIBC_TUNABLES|GCONV_PATH|LOCPATH|NLSPATH|BASH_ENV|BASH_FUNC_.*|BASHOPTS|SHELLOPTS|IFS|PS4"
     r"|PROMPT_COMMAND|CDPATH|GLOBIGNORE|SHELL|HOME"
 )
-# What interpreters and common tools take for options, code or programs to start.
+# Variables from which interpreters and common tools take options, code, or programs to start.
 _STARTS_CODE = re.compile(
     r"NODE_(OPTIONS|PATH|EXTRA_CA_CERTS)|PYTHON[A-Z]+|PERL5?(OPT|LIB|DB)|RUBY(OPT|LIB)|CLASSPATH"
     r"|(JAVA_TOOL|_JAVA|JDK_JAVA)_OPTIONS|GIT_(SSH|SSH_COMMAND|ASKPASS|EXEC_PATH|EDITOR|PAGER|PROXY_COMMAND)"
@@ -30,19 +30,19 @@ _STARTS_CODE = re.compile(
 )
 
 
-def refusal(name: str) -> str | None:
-    """Return why a reference may not set the variable `name`, None if it may."""
-    if is_own(name) or name in SESSION_VARIABLES:
+def why_forbidden(name: str) -> str | None:
+    """Return why no reference may set the variable `name`; None if one may."""
+    if is_bwrun_variable(name) or name in SESSION_VARIABLES:
         return f"`{name}` is reserved for bwrun"
     if _STARTS_PROGRAMS.fullmatch(name):
         return f"`{name}` decides which programs or code are started, so no vault item may set it"
     return None
 
 
-def refusal_from_item(name: str) -> str | None:
-    """Return why a custom field may not become a variable of its own name, None if it may."""
+def why_forbidden_for_field(name: str) -> str | None:
+    """Return why no custom field of an item may set the variable `name`; None if one may."""
     if not _NAME.fullmatch(name):
         return f"`{name}` is not a valid variable name" if name else "it has no name"
     if _STARTS_CODE.fullmatch(name):
         return f"interpreters and tools take code or paths from the variable `{name}`"
-    return refusal(name)
+    return why_forbidden(name)

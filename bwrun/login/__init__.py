@@ -1,5 +1,5 @@
 """
-From an API key and a master password to an open vault: the login, the sync, the user key.
+Logging in with an API key, fetching the vault, and unlocking it with the master password or a Key Connector.
 
-It knows neither variables nor the official CLI's session.
+This room knows neither the command's variables nor the session of the official CLI.
 """

@@ -1,26 +1,30 @@
-"""What begins while the supervisor is not ready yet: the connection to the server, and imports. Nothing is sent."""
+"""
+Connecting to the server while the supervisor is still starting. Nothing is sent before the supervisor is ready.
+
+The connection and the imports that a login needs then take no time of their own.
+"""
 
 from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS, split_url
-from bwrun.credentials.finding import are_at_hand
+from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
 from bwrun.settings.config import Config
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from _socket import socket
 
     from bwrun.base.console import Console
     from bwrun.base.tasks import Task
     from bwrun.base.timings import Timings
-    from bwrun.login.unlocking import Means
+    from bwrun.login.unlocking import LoginContext
 
 
 def dial_early(config: Config) -> Task[socket] | None:
-    """Begin to connect, if nobody has to be asked for anything before the login."""
-    if not are_at_hand(config) or find_proxy(config.server.identity) is not None:
+    """Begin to connect to the identity service; None if a proxy is used, or a credential must be waited for."""
+    if not are_all_set(config) or find_proxy(config.server.identity) is not None:
         return None
     from bwrun.network.dialing import dial  # noqa: PLC0415
 
@@ -28,24 +32,26 @@ def dial_early(config: Config) -> Task[socket] | None:
     return dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
 
 
-def reach_out(
+def start_connecting(
     config: Config, dialed: Task[socket] | None, items: tuple[str, ...], console: Console, timings: Timings
-) -> Means:
+) -> LoginContext:
     """
-    Go on to connect, and import what a login needs; `items`: those that will be fetched alone.
+    Begin to open all connections that the run needs, and import the modules for the login.
 
-    Raises SessionError: there can be no more threads.
+    `dialed` is the connection that `dial_early()` began; `items` are the ids of the items to fetch one by one.
+
+    Raises SessionError: the system allows no more threads.
     """
     deadline = Deadline(config.timeout)
     with timings.phase("import"):
-        from bwrun.network.routing import Network  # noqa: PLC0415  (TLS: while the network is on its way)
+        from bwrun.network.routing import Network  # noqa: PLC0415  (it imports `ssl`, while the connection is being made)
 
         network = Network(config.ca_files, deadline, timings)
-        soon = are_at_hand(config)
-        if soon:
+        is_soon = are_all_set(config)  # else the server could close an early connection before it is used
+        if is_soon:
             network.expect(config.server.identity, dialed)
-        from bwrun.login.unlocking import Means, expect_items  # noqa: PLC0415
+        from bwrun.login.unlocking import LoginContext, prepare_connections  # noqa: PLC0415
 
-        if soon:  # else a connection could be closed again before it is used
-            expect_items(network, config.server, len(items))
-    return Means(console, timings, deadline, network)
+        if is_soon:
+            prepare_connections(network, config.server, len(items))
+    return LoginContext(console, timings, deadline, network)

@@ -1,7 +1,7 @@
 """
-What a run fetches of the vault: one sync, or a few items alone where nothing has to be looked up by name.
+Fetching the vault: as a whole (a sync), or a few items by their ids.
 
-Facts: protocol notes 3 (what is cheaper than a full sync).
+Which of the two costs less: protocol notes 3.
 """
 
 from __future__ import annotations
@@ -15,52 +15,65 @@ from bwrun.base.tasks import Task
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.network.client import Client
 
-AT_ONCE = 4  # requests
-# There is no such item, or it is not this account's.  Vaultwarden says so with 400
-# (dani-garcia/vaultwarden:src/api/core/ciphers.rs), and nothing else can be wrong with a request for one id.
+AT_ONCE = 4  # requests at the same time
+# The statuses for an item that does not exist or is not this account's. Vaultwarden answers 400
+# (dani-garcia/vaultwarden:src/api/core/ciphers.rs), which can have no other cause in a request for one id.
 NO_ITEM = (400, 404)
 
 
 class Fetched(Struct):
-    """A sync's reply, or what has its form."""
+    """The server's reply to a sync, or single items in the same form."""
 
     data: dict[str, object]
-    date: str | None  # the server's clock: its Date header
+    date: str | None  # the header Date of the reply
 
 
 def fetch_sync(client: Client, token: Sensitive) -> Fetched:
     """
-    Fetch the whole vault.
+    Fetch the whole vault; `token` is the access token.
 
-    Raises NetworkError, ServerError.
+    Raises NetworkError: there is no answer; ServerError: the answer is an error or not a JSON object.
     """
     answer = client.get("sync?excludeDomains=true", token)
     return Fetched(_record(answer, "sync"), answer.headers.get("date"))
 
 
-def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...]) -> Fetched:
+def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
     """
-    Fetch items alone, and the profile (for the organizations' keys) if one of them belongs to an organization.
+    Fetch items by their ids, and the profile if one of them belongs to an organization, whose key is in the profile.
 
-    An id that the server does not know is left out.  The outermost names are those of old servers, so that whoever
-    reads them puts all names right.
+    `with_profile`: fetch the profile in any case, for the account's own keys.
 
-    Raises NetworkError, ServerError.
+    An id that the server does not know is left out. The result has the outermost names of old servers (`Profile`,
+    `Ciphers`), so that its reader converts all names to those of new servers.
+
+    Raises NetworkError: there is no answer; ServerError: an answer is an error or not a JSON object.
     """
 
     def fetch(some: tuple[str, ...]) -> list[Answer]:
         return [client.get(f"ciphers/{identity}/details", token) for identity in some]
 
-    strands = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
-    answers = [answer for strand in strands for answer in strand.result()]
+    tasks = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
+    answers = [answer for task in tasks for answer in task.result()]
     items = [_record(answer, "item") for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
-    if any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
+    if with_profile or any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
         profile = _record(client.get("accounts/profile", token), "profile")
     return Fetched({"Profile": profile, "Ciphers": items}, None)
 
 
+def fetch_item(client: Client, token: Sensitive, identity: str) -> dict[str, object] | None:
+    """
+    Fetch one item alone, None if there is none of that id.
+
+    Raises NetworkError, ServerError.
+    """
+    answer = client.get(f"ciphers/{identity}/details", token)
+    return None if answer.status in NO_ITEM else _record(answer, "item")
+
+
 def _record(answer: Answer, what: str) -> dict[str, object]:
+    """Return the JSON object of an answer; `what` names it for the error message."""
     if answer.status in (401, 403):
         raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
                                   "check that `--identity-url` and `--api-url` belong to the same server")  # fmt: skip

@@ -1,32 +1,34 @@
 """
-Key Connector: the organization's own server that keeps its members' master keys, and where it is.
+Asking a Key Connector, an organization's own server, for the master key of an account.
 
-The access token goes there, so the address is one that was set (`--key-connector-url`), or else the one that the
-account's own server names in the sync: https, or this machine's loopback, and one alone.  Facts: bitwarden/
-key-connector:src/KeyConnector/Controllers/UserKeysController.cs; protocol notes 5.
+bwrun sends it the access token. So its address must be set (`--key-connector-url`), or be the only one that the
+account's server names in the sync, and must use https or be a loopback address. Facts: protocol notes 5;
+bitwarden/key-connector:src/KeyConnector/Controllers/UserKeysController.cs.
 """
 
 from __future__ import annotations
 
 from bwrun.base.errors import AuthenticationError, ConfigError
 from bwrun.base.sensitive import Sensitive
-from bwrun.login.wire import Wire
+from bwrun.login.server_json import JsonObject
 from bwrun.network.answer import HTTP_OK
 from bwrun.network.client import Client
 from bwrun.settings.servers import find_key_connector
+from bwrun.vault.sync import organizations_of, sync_of
 
 HTTP_NOT_FOUND = 404
 SETTING_HINT = "set `--key-connector-url` to the address of your organization's Key Connector"
 
 
-def url_in(sync: dict[str, object]) -> str:
+def find_url(sync: dict[str, object]) -> str:
     """
-    Return the address that the organizations of a sync's profile name.
+    Return the address of the Key Connector that the organizations in the profile of a sync name.
 
-    Raises AuthenticationError: none, more than one, or one that is not to be trusted with the token; ServerError.
+    Raises AuthenticationError: they name none, more than one, or one that must not get the token; ServerError: the
+    profile has an unexpected form.
     """
-    profile = Wire(sync, "the server's reply to the sync").child("profile")
-    organizations = [] if profile is None else profile.children("organizations")
+    found = {"organizations": organizations_of(sync_of(sync))}
+    organizations = JsonObject(found, "`profile` of the server's reply to the sync").children("organizations")
     named = [one.text("keyConnectorUrl") for one in organizations if one.flag("keyConnectorEnabled")]
     try:
         urls = sorted({url for text in named if (url := find_key_connector(text, "its address"))})
@@ -41,11 +43,12 @@ def url_in(sync: dict[str, object]) -> str:
     return urls[0]
 
 
-def ask(client: Client, url: str, token: Sensitive) -> str:
+def fetch_key(client: Client, url: str, token: Sensitive) -> str:
     """
-    Return the key that a Key Connector keeps for the account whose access token this is, in base64.
+    Return the key, in base64, that the Key Connector at `url` keeps for the account of the access token.
 
-    Raises AuthenticationError: it has none, or does not accept the token; NetworkError, ServerError.
+    Raises AuthenticationError: it has no key, or does not accept the token; NetworkError: there is no answer;
+    ServerError: the answer is not usable.
     """
     answer = client.get("user-keys", token, base=url)
     if answer.status == HTTP_NOT_FOUND:
@@ -59,4 +62,4 @@ def ask(client: Client, url: str, token: Sensitive) -> str:
             "key-connector", f"the Key Connector at {url} did not return the key ({said})",
             "check that it is the Key Connector of this account's organization",
         )  # fmt: skip
-    return Wire(answer.data, "the Key Connector's reply").need_text("Key")
+    return JsonObject(answer.data, "the Key Connector's reply").required_text("Key")

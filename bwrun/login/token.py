@@ -1,8 +1,7 @@
 """
-The login with a personal API key: the form that is sent, and what the reply means.
+Logging in with a personal API key: the form that is sent, and reading the server's reply.
 
-Facts: protocol notes 1.3, 1.4, 1.8 and 5; names as on the wire stand at the
-line that reads them.
+Facts: protocol notes 1.3, 1.4, 1.8 and 5. The protocol's own names (`KdfMemory`) stand where they are read.
 """
 
 from __future__ import annotations
@@ -17,43 +16,43 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.credentials.finding import KEY_HINT, ApiKey, Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
-from bwrun.login.wire import Wire
+from bwrun.login.server_json import JsonObject
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.network.client import DEVICE_TYPE
-from bwrun.settings.servers import EU, US, Server
+from bwrun.settings.servers import CLOUDS, Server
 
-# Of bwrun alone: with it and the client id, the same account is the same device on every machine, and nobody
-# gets a "new device" mail for each run of a container.
+# The device's identifier follows from this namespace and the client id. So an account has the same device on every
+# machine, and the server does not send a "new device" mail for each run in a container.
 DEVICE_NAMESPACE = UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
-DEFAULT_LIFETIME = 3600  # seconds, the official server's
-DEFAULT_ITERATIONS = 600_000  # of PBKDF2, for accounts that are made today
+DEFAULT_LIFETIME = 3600  # seconds; that of the official server
+DEFAULT_ITERATIONS = 600_000  # of PBKDF2; that of new accounts
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
 _BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
 
 
 class Login(Struct):
-    """What a login gives: an access token, and what the vault is unlocked with."""
+    """The server's reply to a login."""
 
     access_token: Sensitive
-    lifetime: int  # seconds that the access token lives
+    lifetime: int  # seconds for which the access token is valid
     user_id: str | None
     email: str | None
     unlock: UnlockData | KeyConnectorData
-    account_keys: WrappedAccountKeys  # under the user key
-    force_password_reset: bool
+    account_keys: WrappedAccountKeys  # encrypted with the user key
+    force_password_reset: bool  # an administrator has reset the master password
 
 
 def device_id(client_id: str, chosen: str | None) -> str:
-    """Return the identifier of this device: the chosen one, or one that follows from the client id."""
+    """Return the identifier of this device: `chosen` if it is set, else the one that follows from the client id."""
     return chosen or str(uuid5(DEVICE_NAMESPACE, client_id.lower()))
 
 
 def login_form(api_key: ApiKey, device: str) -> dict[str, str]:
     """
-    Return the fields of `POST {identity}/connect/token`.
+    Return the form for `POST {identity}/connect/token`.
 
-    (bitwarden/clients:libs/common/src/auth/models/request/identity-token/user-api-token.request.ts)
+    Fields: bitwarden/clients:libs/common/src/auth/models/request/identity-token/user-api-token.request.ts
     """
     return {
         "grant_type": "client_credentials",
@@ -68,25 +67,25 @@ def login_form(api_key: ApiKey, device: str) -> dict[str, str]:
 
 def read_login(answer: Answer, credentials: Credentials, server: Server) -> Login:
     """
-    Return what the server's answer to the login gives.
+    Read the server's answer to a login.
 
-    Raises AuthenticationError: the key is not accepted, or the account has neither a master password nor a Key
-    Connector; ServerError: the answer is not usable.
+    Raises AuthenticationError: the server does not accept the API key, or the account has neither a master password nor
+    a Key Connector; ServerError: the answer has an unexpected form.
     """
     if answer.status != HTTP_OK:
-        raise _refusal(answer, credentials, server)
-    reply = Wire(answer.data, "the server's reply to the login")
+        raise _login_error(answer, credentials, server)
+    reply = JsonObject(answer.data, "the server's reply to the login")
     token = _access_token(reply)
-    connected = _is_connected(reply)
+    uses_key_connector = _uses_key_connector(reply)
     claims = _claims(token)
-    email = _plain(claims.get("email"))
-    user_id = _plain(claims.get("sub"))
+    email = _text(claims.get("email"))
+    user_id = _text(claims.get("sub"))
     return Login(
         access_token=Sensitive(token.encode()),
         lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
         user_id=user_id,
         email=email,
-        unlock=_key_connector_data(reply) if connected else _unlock_data(reply, email),
+        unlock=_key_connector_data(reply) if uses_key_connector else _unlock_data(reply, email),
         account_keys=_account_keys(reply),
         force_password_reset=reply.flag("ForcePasswordReset") or False,
     )
@@ -94,31 +93,37 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
 
 def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
     """
-    Return the access token of a later login, and its life in seconds.
+    Return the access token in the answer to a later login, and the seconds for which it is valid.
 
-    Raises AuthenticationError, ServerError.
+    Raises AuthenticationError: the server refused the login; ServerError: the answer has an unexpected form.
     """
     if answer.status != HTTP_OK:
         raise AuthenticationError("refused", f"the server refused the login ({answer.status} {answer.message})")
-    reply = Wire(answer.data, "the server's reply to the login")
+    reply = JsonObject(answer.data, "the server's reply to the login")
     return Sensitive(_access_token(reply).encode()), reply.number("expires_in") or DEFAULT_LIFETIME
 
 
-def _access_token(reply: Wire) -> str:
-    token = reply.need_text("access_token")
-    if not all("!" <= char <= "~" for char in token):  # what a header can hold
+def _access_token(reply: JsonObject) -> str:
+    token = reply.required_text("access_token")
+    if not all("!" <= char <= "~" for char in token):  # the characters that a header can hold
         raise ServerError("unexpected-reply", "the server's reply to the login contains an invalid access token")
     return token
 
 
-def _is_connected(reply: Wire) -> bool:
+def _uses_key_connector(reply: JsonObject) -> bool:
     """
-    Return whether a Key Connector keeps the account's master key (protocol notes 5).
+    Return whether a Key Connector keeps the master key of the account (protocol notes 5).
 
-    Raises AuthenticationError: nothing does, and there is no master password.
+    Newer servers leave out HasMasterPassword: MasterPasswordUnlock is there if the account has a master password.
+
+    Raises AuthenticationError: there is neither a Key Connector nor a master password.
     """
     options = reply.child("UserDecryptionOptions")
-    has_master_password = None if options is None else options.flag("HasMasterPassword")
+    has_master_password = None
+    if options is not None:
+        has_master_password = options.flag("HasMasterPassword")
+        if has_master_password is None:
+            has_master_password = options.has("MasterPasswordUnlock") or reply.has("Key")
     if reply.flag("ApiUseKeyConnector") and not has_master_password:
         return True
     if has_master_password is False:
@@ -129,11 +134,11 @@ def _is_connected(reply: Wire) -> bool:
     return False
 
 
-def _account_keys(part: Wire) -> WrappedAccountKeys:
-    """Return the keys under the user key that a reply to the login has, or the profile of a sync."""
-    keys = part.child("AccountKeys") or Wire({}, "nothing")
+def _account_keys(part: JsonObject) -> WrappedAccountKeys:
+    """Return the encrypted keys in the reply to a login or in the profile of a sync."""
+    keys = part.child("AccountKeys") or JsonObject({}, "nothing")
     pair, signature, state = (
-        keys.child(name) or Wire({}, "nothing")
+        keys.child(name) or JsonObject({}, "nothing")
         for name in ("publicKeyEncryptionKeyPair", "signatureKeyPair", "securityState")
     )
     return WrappedAccountKeys(
@@ -144,15 +149,21 @@ def _account_keys(part: Wire) -> WrappedAccountKeys:
     )
 
 
+def find_user_key(sync: object) -> str:
+    """Return the wrapped user key in a sync's profile. Raises ServerError: there is none."""
+    what = "the server's reply to the sync"
+    return (JsonObject(sync, what).child("profile") or JsonObject({}, f"`profile` of {what}")).required_text("Key")
+
+
 def find_account_keys(login: Login, sync: object) -> tuple[WrappedAccountKeys, str | None]:
-    """Return an account's other keys and whose they are; what the login's reply lacks, a sync's profile may have."""
+    """Return the encrypted keys and the user id of an account: from the login, or else from the profile of the sync."""
     ours, found, user_id = login.account_keys, WrappedAccountKeys(), None
     try:
-        profile = Wire(sync, "the server's reply to the sync").child("profile")
+        profile = JsonObject(sync, "the server's reply to the sync").child("profile")
         if profile is not None:
             found, user_id = _account_keys(profile), profile.text("id")
     except ServerError:
-        pass  # a profile of no use; the login's own reply may do
+        pass  # the profile has an unexpected form, but the reply to the login may be enough
     wrapped = WrappedAccountKeys(
         private_key=ours.private_key or found.private_key,
         signing_key=ours.signing_key or found.signing_key,
@@ -162,17 +173,18 @@ def find_account_keys(login: Login, sync: object) -> tuple[WrappedAccountKeys, s
     return wrapped, login.user_id or user_id
 
 
-def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
-    """Prefer MasterPasswordUnlock, which belongs together; fall back to Key and Kdf* (Vaultwarden before 1.35.3)."""
+def _unlock_data(reply: JsonObject, email: str | None) -> UnlockData:
+    """Return what unlocks the vault: MasterPasswordUnlock, or Key and Kdf* (Vaultwarden before 1.35.3)."""
     options = reply.child("UserDecryptionOptions")
     unlock = None if options is None else options.child("MasterPasswordUnlock")
     if unlock is None:
         salt = email
         if not salt:
             raise ServerError(
-                "incomplete-reply", "the server's reply to the login names no e-mail address to derive with"
+                "incomplete-reply",
+                "the server's reply to the login has no e-mail address, which the key derivation needs",
             )
-        return UnlockData(_kdf(reply, "Kdf", "Kdf"), salt, reply.need_text("Key"))
+        return UnlockData(_kdf(reply, "Kdf", "Kdf"), salt, reply.required_text("Key"))
     kdf = unlock.child("Kdf")
     if kdf is None:
         raise unlock.lacks("Kdf")
@@ -183,25 +195,27 @@ def _unlock_data(reply: Wire, email: str | None) -> UnlockData:
     return UnlockData(_kdf(kdf, "KdfType", ""), salt, wrapped)
 
 
-def _key_connector_data(reply: Wire) -> KeyConnectorData:
+def _key_connector_data(reply: JsonObject) -> KeyConnectorData:
     kdf = _kdf(reply, "Kdf", "Kdf") if reply.has("Kdf") else Pbkdf2(DEFAULT_ITERATIONS)
-    return KeyConnectorData(kdf, reply.need_text("Key"))
+    return KeyConnectorData(kdf, reply.text("Key") or None)
 
 
-def _kdf(part: Wire, kind_name: str, prefix: str) -> Kdf:
-    kind = part.need_number(kind_name)
-    iterations = part.need_number(f"{prefix}Iterations")
+def _kdf(part: JsonObject, kind_name: str, prefix: str) -> Kdf:
+    kind = part.required_number(kind_name)
+    iterations = part.required_number(f"{prefix}Iterations")
     if kind == _KDF_PBKDF2:
         return Pbkdf2(iterations)
     if kind == _KDF_ARGON2ID:
-        return Argon2id(iterations, part.need_number(f"{prefix}Memory"), part.need_number(f"{prefix}Parallelism"))
+        return Argon2id(
+            iterations, part.required_number(f"{prefix}Memory"), part.required_number(f"{prefix}Parallelism")
+        )
     raise AuthenticationError(
         "unsupported-account", f"this account uses a KDF of type {kind}, which bwrun does not support"
     )
 
 
 def _claims(token: str) -> dict[str, object]:
-    """Return what the token says of its user; not verified, so only for names and the old salt."""
+    """Return the claims in an access token. They are not verified: only the e-mail address and the user id are used."""
     parts = token.split(".")
     try:
         claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
@@ -210,13 +224,13 @@ def _claims(token: str) -> dict[str, object]:
     return claims if isinstance(claims, dict) else {}
 
 
-def _plain(value: object) -> str | None:
-    """Return a text that UTF-8 can hold, None for anything else."""
+def _text(value: object) -> str | None:
+    """Return `value` if it is a text that UTF-8 can hold; else None."""
     return value if isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value) else None
 
 
-def _refusal(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:
-    """Return what a refused login means: official servers say it in `error`, Vaultwarden in words (protocol 1.8)."""
+def _login_error(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:
+    """Return the error for a refused login. Official servers use `error`, Vaultwarden a text (protocol notes 1.8)."""
     kind, message = answer.error, answer.message
     said = f"{answer.status} {kind}".strip()
     if message and message != kind:
@@ -250,15 +264,18 @@ def _key_hints(credentials: Credentials, server: Server) -> list[str]:
             f" client_secret from {credentials.client_secret_place}"
         )
     hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
-    if server in (US, EU):
-        other, flag = ("bitwarden.eu", "eu") if server == US else ("bitwarden.com", "us")
-        hints.append(
-            f"if the account is at {other}, set `--server {flag}`; for a self-hosted server set `--server URL`"
-        )
+    if server.is_cloud:
+        others = [
+            f"if the account is at {domain}, set `--server {word}`"
+            for word, domain in CLOUDS.items()
+            if server.region.lower() != word
+        ]
+        hints.append("; ".join([*others, "for a self-hosted server set `--server URL`"]))
     return hints
 
 
 def _same_file(credentials: Credentials) -> bool:
+    """Return whether client id and client secret came from the same env file."""
     places = (credentials.client_id_place, credentials.client_secret_place)
     files = {place.partition("` line ")[0] for place in places}
     return len(files) == 1 and all("` line " in place for place in places)

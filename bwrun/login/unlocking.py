@@ -1,8 +1,9 @@
 """
-From credentials to an open vault: log in, then sync and derive at the same time.
+Unlocking the vault: log in, then fetch the vault and derive the keys at the same time.
 
-The network and the KDF run in threads (both release the GIL); this thread imports what comes next and waits, so that
-nothing, not even a hung name service, outlasts the deadline.
+Requests and the key derivation run in threads, which works because both release the GIL. The main thread imports the
+modules that are needed next and waits with the deadline, so that nothing can take longer, not even a DNS server that
+does not answer.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import Credentials
+from bwrun.credentials.finding import ApiKey, Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
-from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
+from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
 from bwrun.network.client import Client
 from bwrun.network.routing import Network
 from bwrun.settings.command_line import RUN
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
     from bwrun.crypto.vault_key import VaultKey
 
 T = TypeVar("T")
-CONFIG_PATIENCE = 1.0  # seconds after everything else
-GRACE = 0.5  # seconds: who waits in a thread knows better what did not answer, and speaks first
+CONFIG_TIMEOUT = 1.0  # seconds to wait for the server's config when everything else is done
+GRACE = 0.5  # seconds more for a thread to say itself what did not answer
 
 
-class Means(Struct):
-    """What a run works with: whom it tells, how long it may take, how it asks."""
+class LoginContext(Struct):
+    """What all steps of a login use."""
 
     console: Console
     timings: Timings
@@ -46,22 +47,24 @@ class Means(Struct):
     network: Network
 
 
-class Unlocked(Struct):
-    """An open vault: everything a session is made of."""
+class UnlockedVault(Struct):
+    """An unlocked vault, with all that a session is made of."""
 
+    api_key: ApiKey
     login: Login
     sync: dict[str, object]  # as the server sent it
-    sync_date: str | None  # the server's clock at the sync: its Date header
-    server_config: object
+    is_whole: bool  # False: only a few items of the vault were fetched
+    sync_date: str | None  # the header Date of the sync
+    server_config: object  # None: it was not asked for, or did not come in time
     keys: AccountKeys
-    wrapped_keys: WrappedAccountKeys  # as the server keeps them
-    key_connector_url: str | None  # the one that was asked
-    device: str
+    wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
+    key_connector_url: str | None  # the Key Connector that was asked, if any
+    device: str  # the identifier of the device, a UUID
     client: Client
 
 
-def expect_items(network: Network, server: Server, count: int) -> None:
-    """Begin to open the connections over which so many items will be fetched at once, but the login's own."""
+def prepare_connections(network: Network, server: Server, count: int) -> None:
+    """Begin to open the connections for fetching `count` items at once; the connection of the login is used too."""
     for _ in range(min(count, AT_ONCE) - 1):
         network.expect(server.api)
 
@@ -69,41 +72,49 @@ def expect_items(network: Network, server: Server, count: int) -> None:
 def unlock_vault(
     config: Config,
     credentials: Credentials,
-    means: Means,
+    context: LoginContext,
     meanwhile: Callable[[], None],
     items: tuple[str, ...],
-) -> Unlocked:
+) -> UnlockedVault:
     """
-    Log in, sync and unlock; call `meanwhile` while the KDF runs beside it.
+    Log in, fetch the vault and unlock it.
 
-    `items`: the ids of the items that are enough; none: the whole vault.
+    `meanwhile` is called while the key derivation runs. `items` are the ids of the items to fetch; if it is empty, the
+    whole vault is fetched.
 
-    Raises NetworkError, ServerError, AuthenticationError, CryptoError.
+    Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
+    not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
     """
-    return _Unlocking(config, credentials, means).run(meanwhile, items)
+    return _Unlocking(config, credentials, context).run(meanwhile, items)
 
 
 class _Unlocking:
-    """The steps, and what they share."""
+    """The steps of `unlock_vault()`, and the values that they share."""
 
-    def __init__(self, config: Config, credentials: Credentials, means: Means) -> None:
+    def __init__(self, config: Config, credentials: Credentials, context: LoginContext) -> None:
         self._config = config
         self._credentials = credentials
-        self._console = means.console
-        self._deadline = means.deadline
-        self._timings = means.timings
+        self._console = context.console
+        self._deadline = context.deadline
+        self._timings = context.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
         with self._timings.phase("import"):
-            proxy = means.network.prepare(config.server.identity)
+            proxy = context.network.prepare(config.server.identity)
         if proxy is not None:
             self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
-        self._client = Client(config.server, means.network, config.client_version, means.deadline, means.console.tell)
+        self._client = Client(
+            config.server, context.network, config.client_version, context.deadline, context.console.tell
+        )
 
-    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> Unlocked:
+    def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> UnlockedVault:
+        from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
+
         config = self._config
         login, server_config = self._log_in()
-        if not isinstance(login.unlock, UnlockData) and config.key_connector_url is None:
-            items = ()  # where the Key Connector is stands in the whole sync alone
+        if isinstance(login.unlock, KeyConnectorData) and not (
+            config.key_connector_url and login.unlock.wrapped_user_key
+        ):
+            items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
         sync = self._start("sync", lambda: self._fetch(login, items))
         user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
@@ -111,12 +122,14 @@ class _Unlocking:
         self._console.step(f"{what} from {config.server.api}")
         with self._timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
-            keys = _open_keys(user_key, wrapped, user_id, self._console)
-        return Unlocked(
+            keys = open_account_keys(user_key, wrapped, user_id)
+        return UnlockedVault(
+            api_key=self._credentials.api_key,
             login=login,
             sync=fetched.data,
+            is_whole=not items,
             sync_date=fetched.date,
-            server_config=None if server_config is None else _if_there(server_config),
+            server_config=None if server_config is None else _result_if_ready(server_config),
             keys=keys,
             wrapped_keys=wrapped,
             key_connector_url=connector,
@@ -125,31 +138,32 @@ class _Unlocking:
         )
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:
-        """Return what the login gives; the server's config, which only a session needs, is asked for beside it."""
+        """Log in; if there will be a session, start to fetch the server's config, which it needs."""
         api_key, server = self._credentials.api_key, self._config.server
         form = login_form(api_key, self._device)
         reply = self._start("token", lambda: self._client.post_token(form, api_key.client_secret))
-        lasts = self._config.session and self._config.mode == RUN
-        server_config = Task(self._client.get_server_config) if lasts else None
+        opens_session = self._config.wants_session and self._config.mode == RUN
+        server_config = Task(self._client.get_server_config) if opens_session else None
         with self._timings.phase("import"):
-            import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (`cryptography`, while the server thinks)
+            import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
         login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
         self._console.step(f"logged in to {server.name}")
         if login.force_password_reset:
             self._console.warn(
-                "an administrator has reset this account's master password", "set a new one in the web vault"
+                "an administrator has reset this account's master password",
+                "set a new master password in the web vault",
             )
         return login, server_config
 
     def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
         if items:
-            return fetch_items(self._client, login.access_token, items)
+            return fetch_items(self._client, login.access_token, items, with_profile=login.account_keys.is_partial)
         return fetch_sync(self._client, login.access_token)
 
     def _unwrap_user_key(
         self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
-        """Return the user key, and the Key Connector that was asked for what opens it."""
+        """Return the user key, and the address of the Key Connector that was asked for it, if any."""
         from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
         from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
@@ -158,12 +172,12 @@ class _Unlocking:
             self._import(import_what_follows)
             self._import(meanwhile)
             return self._ask_connector(unlock, login.access_token, sync, connector)
-        password = _needed_password(self._credentials)
+        password = _required_password(self._credentials)
         key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
         self._import(import_what_follows)
         self._import(meanwhile)
         if not sync.is_done():
-            self._import(import_fast_json)  # it is large, or its way is long: this thread has the time
+            self._import(import_fast_json)  # the vault is large or the network slow: there is time for the import
         try:
             user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
         except WrongMasterPasswordError:
@@ -175,13 +189,17 @@ class _Unlocking:
         self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
     ) -> tuple[VaultKey, str]:
         from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
-        from bwrun.login.key_connector import ask, url_in  # noqa: PLC0415  (few accounts have one)
+        from bwrun.login.key_connector import fetch_key, find_url  # noqa: PLC0415  (few accounts use a Key Connector)
 
         if url is None:
-            url = url_in(self._wait(sync, origin(self._config.server.api)).data)
+            url = find_url(self._wait(sync, origin(self._config.server.api)).data)
             self._console.step(f"the server names the Key Connector {url}")
-        place = url
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(unlock, ask(self._client, place, token)))
+        address = url
+        wrapped = unlock.wrapped_user_key
+        if wrapped is None:
+            wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
+        given = wrapped
+        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
@@ -204,19 +222,7 @@ class _Unlocking:
             raise self._deadline.exceeded(who) from None
 
 
-def _open_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None, console: Console) -> AccountKeys:
-    from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
-
-    keys = open_account_keys(user_key, wrapped, user_id)
-    if not keys.verified:
-        console.warn(
-            "cannot verify the signatures of this account's keys: this installation does not support ML-DSA-44",
-            "install version 48 or newer of the Python package `cryptography`, as a wheel",
-        )
-    return keys
-
-
-def _needed_password(credentials: Credentials) -> Sensitive:
+def _required_password(credentials: Credentials) -> Sensitive:
     if credentials.master_password is None:
         raise CredentialError(
             "missing", "BW_PASSWORD is not set, and this account has a master password",
@@ -225,10 +231,10 @@ def _needed_password(credentials: Credentials) -> Sensitive:
     return credentials.master_password
 
 
-def _if_there(server_config: Task[object]) -> object:
-    """Return the server's config, which was asked for long ago; a run does not wait for it."""
+def _result_if_ready(server_config: Task[object]) -> object:
+    """Return the server's config, which was asked for long ago; None if it has not come."""
     try:
-        return server_config.result(CONFIG_PATIENCE)
+        return server_config.result(CONFIG_TIMEOUT)
     except TimeoutError:
         return None
 
@@ -241,7 +247,7 @@ def _cost(kdf: Kdf) -> str:
 
 def _password_hints(credentials: Credentials) -> list[str]:
     hints = [f"check the master password from {credentials.master_password_place}"]
-    value = _needed_password(credentials).reveal()
+    value = _required_password(credentials).reveal()
     if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
         hints.append("it is in quotes: remove them if they are not part of the password")
     if value != value.strip():

@@ -32,16 +32,22 @@ class Answer(Struct):
         """
         Return the server's own words.
 
-        Old and new servers put them in different places (protocol notes 1.8).
+        Old and new servers put them in different places (protocol notes 1.8).  The newest send problem documents
+        (RFC 9457) with `title` and `detail`, and what is wrong with each field of the request in `errors`; the
+        official server has had that in `validationErrors`.
         """
         names = _lowered(self.data)
         texts = (
             _lowered(names.get("errormodel")).get("message"),
             names.get("error_description"),
             names.get("message"),
+            names.get("detail"),
+            names.get("title"),
             names.get("error"),
         )
-        return next((self._cut(text) for text in texts if isinstance(text, str) and text), "")
+        words = next((text for text in texts if isinstance(text, str) and text), "")
+        reasons = [*_texts(names.get("errors")), *_texts(names.get("validationerrors"))]
+        return self._cut("; ".join(dict.fromkeys([*filter(None, [words]), *reasons])))
 
     @property
     def error(self) -> str:
@@ -110,6 +116,14 @@ def file_address(answer: Answer) -> str:
             "attachment", f"{origin(answer.url)} returned an address for the attachment that is not https"
         )
     return url
+
+
+def _texts(errors: object, depth: int = 2) -> list[str]:
+    """Return the texts in what a server says is wrong: by field, each a text or a list of texts."""
+    if isinstance(errors, str):
+        return [errors] if errors else []
+    parts = list(errors.values()) if isinstance(errors, dict) else errors
+    return [text for part in parts for text in _texts(part, depth - 1)] if isinstance(parts, list) and depth else []
 
 
 def _lowered(data: object) -> dict[str, object]:

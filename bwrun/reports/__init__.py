@@ -1,5 +1,1 @@
-"""
-What bwrun prints when it runs no command: `--check` and `--list`.
-
-It shows names, never values.
-"""
+"""The output of `--check` and `--list`: names of variables, items and fields, never values."""

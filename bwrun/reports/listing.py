@@ -1,4 +1,4 @@
-"""What `--list` prints: the items of the vault, each with the reference to paste, and no value."""
+"""The output of `--list`: the items of the vault, each with its reference, without any value."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ HEAD = ("NAME", "TYPE", "FOLDER", "ORGANIZATION", "REFERENCE")
 
 
 def print_items(items: Iterable[ListedItem], config: Config) -> int:
-    """Print the items that fit all words of the search; return the status to end with."""
-    fitting = [item for item in items if fits(item, config.search)]
+    """Print the items that match all words of the search; return bwrun's exit status."""
+    matching = [item for item in items if matches(item, config.search)]
     if config.json:
-        return write_out(as_json([item.as_dict() for item in fitting]))
-    return write_out(table(HEAD, [_row(item) for item in fitting]))
+        return write_out(as_json([item.as_dict() for item in matching]))
+    return write_out(table(HEAD, [_row(item) for item in matching]))
 
 
-def fits(item: ListedItem, words: Sequence[str]) -> bool:
-    """Return whether each word stands in the item's name, type, folder or organization, in any case."""
-    places = "\n".join(filter(None, (item.name, item.type, item.folder, item.organization, item.id))).casefold()
-    return all(word.casefold() in places for word in words)
+def matches(item: ListedItem, words: Sequence[str]) -> bool:
+    """Return whether each word is part of the item's name, type, folder, organization or id, in any case."""
+    text = "\n".join(filter(None, (item.name, item.type, item.folder, item.organization, item.id))).casefold()
+    return all(word.casefold() in text for word in words)
 
 
 def _row(item: ListedItem) -> tuple[str, ...]:

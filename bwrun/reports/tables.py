@@ -1,4 +1,4 @@
-"""Tables and JSON for stdout: what `--check` and `--list` print."""
+"""Printing tables and JSON on stdout, for `--check` and `--list`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ GAP = "  "
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Return rows under a head, in columns as wide as they need; text from elsewhere cannot move the cursor."""
+    """Return a table as text. Control characters in the rows are escaped, so that they cannot move the cursor."""
     lines = [list(head), *([printable(cell) for cell in row] for row in rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     padded = (GAP.join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) for line in lines)
@@ -22,12 +22,12 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def as_json(value: object) -> str:
-    """Return `value` for machines: one document, ASCII, two spaces deep."""
+    """Return `value` as one JSON document in ASCII, indented by two spaces."""
     return json.dumps(value, indent=2) + "\n"
 
 
 def write_out(text: str) -> int:
-    """Write to stdout; return the status to end with: that of a failure if nobody reads it."""
+    """Write `text` to stdout; return bwrun's exit status, which is STATUS_FAILED if it cannot be written."""
     data = memoryview(text.encode("utf-8", "backslashreplace"))
     try:
         while data:

@@ -147,10 +147,11 @@ def _environment_state(server: Server) -> Record:
     Return which server is meant.
 
     It must stand in the user's state too: without that the CLI sends the access
-    token to api.bitwarden.com, whatever the global state says.
+    token to api.bitwarden.com, whatever the global state says.  So it does for a
+    region that it does not know and that has no URLs: older ones do not know Gov.
     """
     urls = None
-    if server.region == "Self-hosted":
+    if server.region not in ("US", "EU"):
         urls = {"base": server.base}
         if server.base is None or (server.identity, server.api) != (f"{server.base}/identity", f"{server.base}/api"):
             urls |= {"identity": server.identity, "api": server.api}

@@ -12,14 +12,14 @@ import stat
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.command.environment import as_inherited, command_environment, may_hold_references
-from bwrun.command.finding import become, find_command
-from bwrun.command.restoring import initial_environment, restore_signals
+from bwrun.command.environment import command_environment, has_possible_references, without_interpreter_changes
+from bwrun.command.finding import exec_command, find_command
+from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import find_client_id
 from bwrun.session.outer import Mark, find_outer
 from bwrun.settings.command_line import RUN, Options
 from bwrun.settings.config import Config, load_config
-from bwrun.settings.env_files import AUTOMATIC
+from bwrun.settings.env_files import DEFAULT_ENV_FILE
 from bwrun.settings.sources import SESSION_VARIABLES
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -33,17 +33,17 @@ def run_in_place(options: Options, console: Console) -> None:
 
     Raises BwrunError: a setting, an env file or the command is not usable.
     """
-    environment = as_inherited(os.environ, initial_environment())
+    environment = without_interpreter_changes(os.environ, read_initial_environment())
     if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
         return
     config = load_config(options, environment)
     if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
         return
     session = outer_session(config)
-    if session is None or config.supervision or not config.session:
+    if session is None or config.supervisor_settings or not config.wants_session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if may_hold_references(variables) or config.items or config.templates or config.ssh_keys:
+    if has_possible_references(variables) or config.items or config.templates or config.ssh_keys:
         return  # references want a vault, which the outer session does not lend
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
@@ -55,7 +55,7 @@ def run_in_place(options: Options, console: Console) -> None:
         console.print_lines(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
     restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
-    become(file, config.command, variables)
+    exec_command(file, config.command, variables)
 
 
 def outer_session(config: Config) -> dict[str, str] | None:
@@ -75,14 +75,14 @@ def _fits(mark: Mark, config: Config) -> bool:
     client_id = find_client_id(config.sources)
     if client_id is not None and client_id.lower() != mark.client_id.lower():
         return False
-    if config.server_given and (config.server.identity, config.server.api) != (mark.identity, mark.api):
+    if config.server_is_set and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
     return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
 
 
 def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
     """Return whether a look at the settings would use up what can be read only once."""
-    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or AUTOMATIC]
+    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or DEFAULT_ENV_FILE]
     return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
 
 

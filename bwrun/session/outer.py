@@ -69,7 +69,7 @@ def find_outer(environment: Mapping[str, str]) -> Mark | None:
         status = os.fstat(descriptor)
         if status.st_uid != os.geteuid() or status.st_mode & 0o777 != 0o700:
             return None
-        if not directory.owner_lives(descriptor):
+        if not directory.is_owner_alive(descriptor):
             return None
         mark = _read_mark(descriptor)
     finally:

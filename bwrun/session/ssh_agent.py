@@ -1,8 +1,8 @@
 """
-The worker's side of `--ssh-key`: OpenSSH's programs, and how the private keys get into the agent.
+The worker's side of the ssh-agent of `--ssh-key`: finding OpenSSH's programs, and giving the keys to the agent.
 
-The agent is a child of the supervisor (`bwrun.supervisor.agent`), which never sees a key: this process gives them to
-ssh-add through a pipe.  They are in no file, no command line and no environment.
+The worker runs ssh-add, and writes each key to its stdin, which is a pipe. So a key is in no file, no command line and
+no environment. The agent itself is a child of the supervisor (`bwrun.supervisor.agent`).
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
-from bwrun.base.channel import REFUSED, START_AGENT, Channel
 from bwrun.base.errors import CommandError, SessionError
 from bwrun.base.sensitive import Sensitive
+from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.command.finding import find_command
-from bwrun.settings.sources import AGENT_VARIABLE, is_own
+from bwrun.settings.sources import AGENT_VARIABLE, is_bwrun_variable
 
 SOCKET = "agent"  # its name in the session's directory
-MAX_SOCKET = 107  # bytes of a socket's path: sun_path holds 108 with the NUL (unix(7))
+MAX_SOCKET = 107  # bytes of a socket's path: sun_path has 108, with a NUL (unix(7))
 ADD_TIME = 10.0  # seconds that ssh-add may take for a key
 
 
@@ -27,21 +27,23 @@ class Key(Protocol):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """The name of the key in messages."""
 
     @property
     def private_key(self) -> Sensitive:
-        """The key."""
+        """The key itself."""
 
 
 class SshAgent:
-    """The agent of this run: found, started by the supervisor, and given its keys."""
+    """The agent of a run."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         """
-        Find ssh-agent and ssh-add on the PATH of the caller's `environment`, so no `.env` says which program gets keys.
+        Find ssh-agent and ssh-add on the PATH of bwrun's `environment`.
 
-        Raises SessionError: they are not there.
+        Env files do not count: a `.env` in a strange checkout must not choose the program that gets the keys.
+
+        Raises SessionError: there are no such programs.
         """
         path = environment.get("PATH")
         names = ("ssh-agent", "ssh-add")
@@ -53,34 +55,33 @@ class SshAgent:
                 "install the OpenSSH client (on Debian, the package `openssh-client`)",
             ) from None  # fmt: skip
         self._ssh_agent, self._ssh_add = map(os.path.abspath, found)
-        self._environment = {name: value for name, value in environment.items() if not is_own(name)}
+        self._environment = {name: value for name, value in environment.items() if not is_bwrun_variable(name)}
         self._socket = ""
 
-    def start(self, link: Channel, directory: str) -> None:
+    def start(self, supervisor: SupervisorLink, directory: str) -> None:
         """
-        Ask the supervisor to start it, with its socket in the session's `directory`; `hand_over()` waits for it.
+        Ask the supervisor to start the agent, with its socket in the session's `directory`, and do not wait for it.
 
-        Raises SessionError: the path is longer than a socket's can be.
+        Raises SessionError: the path of the socket is too long.
         """
         self._socket = os.path.join(directory, SOCKET)
         size = len(os.fsencode(self._socket))
         if size > MAX_SOCKET:
             raise SessionError(
-                "socket-path", f"the path of the ssh-agent's socket has {size} bytes, but {MAX_SOCKET} is the limit",
+                "socket-path", f"the path of the ssh-agent's socket has {size} bytes, but the limit is {MAX_SOCKET}",
                 "set BWRUN_RUNTIME_DIR to a directory with a shorter path",
             )  # fmt: skip
-        link.send(START_AGENT, self._ssh_agent, os.fsencode(self._socket))
+        supervisor.start_agent(self._ssh_agent, os.fsencode(self._socket))
 
-    def hand_over(self, link: Channel, keys: Iterable[Key]) -> bytes:
+    def add_keys(self, supervisor: SupervisorLink, keys: Iterable[Key]) -> bytes:
         """
-        Give it the keys, in their order (ssh offers them to a server in that order); return the path of its socket.
+        Wait until the agent listens, and give it the keys; return the path of its socket.
 
-        Raises SessionError: it did not start, or does not take a key.
+        The order of the keys stays, because ssh offers them to a server in this order.
+
+        Raises SessionError: the agent did not start, or ssh-add does not accept a key.
         """
-        words = link.receive()
-        if words is None or words[0] == REFUSED:
-            why = "" if words is None else f": {os.fsdecode(words[2])}"
-            raise SessionError("ssh-agent", f"ssh-agent did not start{why}")
+        supervisor.wait_for_agent()
         for key in keys:
             problem = self._add(key.private_key)
             if problem is not None:
@@ -88,8 +89,8 @@ class SshAgent:
         return os.fsencode(self._socket)
 
     def _add(self, private_key: Sensitive) -> str | None:
-        """Return what went wrong, None if nothing did."""
-        import subprocess  # noqa: PLC0415  (20 ms, which the worker spends beside the key derivation)
+        """Return what went wrong, or None."""
+        import subprocess  # noqa: PLC0415  (20 ms, which the worker spends during the key derivation)
 
         try:
             done = subprocess.run(
@@ -99,7 +100,7 @@ class SshAgent:
                 capture_output=True,
                 env=self._environment | {AGENT_VARIABLE: self._socket, "SSH_ASKPASS_REQUIRE": "never"},
                 timeout=ADD_TIME,
-                start_new_session=True,  # without a terminal it cannot ask for anything
+                start_new_session=True,  # so that it has no terminal to prompt on
             )
         except subprocess.TimeoutExpired:
             return f"it took more than {ADD_TIME:.0f} seconds"
@@ -107,5 +108,5 @@ class SshAgent:
             return type(error).__name__
         if done.returncode == 0:
             return None
-        said = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        return said[-1] if said else f"status {done.returncode}"
+        lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else f"it ended with status {done.returncode}"

@@ -14,7 +14,8 @@ from bwrun.base.errors import ServerError
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.session import readable
 from bwrun.session.readable import Record
-from bwrun.vault.sync import profile_of
+from bwrun.vault.sync import organizations_of, profile_of
+from bwrun.vault.typed_fields import with_typed_fields
 
 
 def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, events: bool) -> Record:
@@ -28,7 +29,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
     Raises ServerError: a part is not what a sync holds.
     """
     profile = profile_of(sync)
-    organizations = _objects(profile.get("organizations"), "organizations")
+    organizations = _objects(organizations_of(sync), "organizations")
     keys = {
         str(one["id"]): {"type": "organization", "key": one["key"]}
         for one in organizations
@@ -56,7 +57,7 @@ def vault_state(sync: Mapping[str, object], private_key: PrivateKey | None, *, e
 
 
 def _ciphers(items: object, keys: Mapping[str, object]) -> object:
-    return _of_known(_by_id(readable.cipher(one) for one in _objects(items, "ciphers")), keys)
+    return _of_known(_by_id(readable.cipher(with_typed_fields(one)) for one in _objects(items, "ciphers")), keys)
 
 
 def _of_known(records: Record, keys: Mapping[str, object]) -> Record:

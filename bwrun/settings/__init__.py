@@ -1,5 +1,5 @@
 """
-What the user asked for: command line, environment and env files become one Config.
+The settings: the command line, the environment and the env files are read and become one Config.
 
-It holds no secret, and knows neither the network nor the vault.
+A Config holds no secret. This room knows neither the network nor the vault.
 """

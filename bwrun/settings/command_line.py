@@ -1,19 +1,18 @@
 """
-argv → Options, and the help text.
+Parsing bwrun's command line into Options, and the text of `--help`.
 
-The plain forms (`bwrun -- cmd`, `bwrun cmd`) are read by hand; argparse, which
-costs 10 ms to import, only where there are options.  The words before the first
-`--` are bwrun's, those after it are the command's.  If the first word is no
-option, all of it is the command, a later `--` included.
+The arguments before the first `--` are bwrun's, those after it are the command. If the first argument is not an option,
+all arguments are the command, even a later `--`.
 
-This module knows words only: no environment, no file.
+Calls without options (`bwrun -- COMMAND`, `bwrun COMMAND`) are parsed by hand, because argparse takes 10 ms to import
+(`python -X importtime -c "import argparse"`). This module reads neither the environment nor a file.
 """
 
 from __future__ import annotations
 
 from bwrun.base.errors import UsageError
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import NoReturn
@@ -32,7 +31,8 @@ Values:
       --optional NAME     Leave NAME unset if its item or field does not exist
       --allow-protected   Use items with master password re-prompt too
 Server and login:
-      --server us|eu|URL, --identity-url, --api-url, --key-connector-url URL
+      --server us|eu|gov|URL, --identity-url URL, --api-url URL
+      --key-connector-url URL
       --ca-file FILE      Also trust the certificates in FILE (PEM)
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
@@ -56,9 +56,9 @@ Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
-RUN, CHECK, LIST = "run", "check", "list"  # what bwrun is called for
+RUN, CHECK, LIST = "run", "check", "list"  # the values of Options.mode
 
-# Options that are settings too: `--long-option VALUE` = BWRUN_LONG_OPTION.
+# Each of these options can also be set by a variable: `--long-option VALUE` by BWRUN_LONG_OPTION.
 VALUE_OPTIONS = (
     "server",
     "identity-url",
@@ -77,38 +77,36 @@ FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "all
 
 
 class Options:
-    """The command line, as close to its words as can be: nothing looked up, nothing secret."""
+    """The command line, parsed but not interpreted. It holds no secret, except in the values of `-e`."""
 
     def __init__(self) -> None:
-        """Start with no option given and no command."""
-        self.values: dict[str, str] = {}
-        self.lists: dict[str, list[str]] = {}
-        self.flags: set[str] = set()
+        """Make Options without any option and without a command."""
+        self.values: dict[str, str] = {}  # the options of VALUE_OPTIONS, without `--`
+        self.lists: dict[str, list[str]] = {}  # those of LIST_OPTIONS, and `env`
+        self.flags: set[str] = set()  # those of FLAG_OPTIONS
         self.command: list[str] = []
-        self.show: str | None = None
+        self.text_to_print: str | None = None  # for --help and --version
         self.clean = False
         self.mode = RUN
         self.json = False
-        self.search: list[str] = []
+        self.search: list[str] = []  # the words of --list
 
 
-def parse(words: list[str]) -> Options:
+def parse(arguments: list[str]) -> Options:
     """
-    Read bwrun's command line.
+    Parse bwrun's arguments, without the name of the program.
 
-    `show` is set to the text to print when help or the version is asked for, `clean` for `--clean`; `search` to the
-    words of `--list`, before or after `--`.
-
-    Raises UsageError: no command, an unknown option, a value missing, no `--` between options and command.
+    Raises UsageError: there is no command, an unknown option, an option without its value, options that contradict each
+    other, or no `--` between options and command.
     """
-    if not words:
+    if not arguments:
         raise _no_command()
-    if words[0] == "--" or not words[0].startswith("-"):
+    if arguments[0] == "--" or not arguments[0].startswith("-"):
         options = Options()
-        options.command = words[words[0] == "--" :]
+        options.command = arguments[1:] if arguments[0] == "--" else arguments
     else:
-        options = _parse_options(words)
-    if not options.command and options.show is None and not options.clean and options.mode == RUN:
+        options = _parse_options(arguments)
+    if not options.command and options.text_to_print is None and not options.clean and options.mode == RUN:
         raise _no_command()
     return options
 
@@ -117,48 +115,48 @@ def _no_command() -> UsageError:
     return UsageError("no-command", "no command to run", "put the command after `--`, e.g. `bwrun -- make deploy`")
 
 
-def _parse_options(words: list[str]) -> Options:
-    end = words.index("--") if "--" in words else len(words)
-    found, rest = _make_parser().parse_known_args(words[:end])
+def _parse_options(arguments: list[str]) -> Options:
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    found, rest = _make_parser().parse_known_args(arguments[:end])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
     options = Options()
-    options.command = words[end + 1 :]
+    options.command = arguments[end + 1 :]
     options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
-    calls = [name for name in ("help", "version", "clean", CHECK, LIST) if given[name]]
-    if not calls:
+    modes = [name for name in ("help", "version", "clean", CHECK, LIST) if given[name]]
+    if not modes:
         if rest:
-            raise _stray_words(rest, separated=end < len(words))
+            raise _unexpected_argument(rest, separated=end < len(arguments))
         if options.json:
             raise UsageError("conflict", "`--json` can only be used with `--check` or `--list`")
     else:
-        _choose_call(options, calls, rest, separated=end < len(words))
+        _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
 
 
-def _choose_call(options: Options, calls: list[str], rest: list[str], *, separated: bool) -> None:
-    """Set what is done instead of a run; `rest` are the words that belong to no option."""
+def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separated: bool) -> None:
+    """Set in `options` what bwrun does instead of a run; `rest` are the arguments that belong to no option."""
     from bwrun import __version__  # noqa: PLC0415  (only here)
 
-    call = calls[0]
-    if call in ("help", "version"):
-        options.show = HELP if call == "help" else f"bwrun {__version__}\n"
+    mode = modes[0]
+    if mode in ("help", "version"):
+        options.text_to_print = HELP if mode == "help" else f"bwrun {__version__}\n"
         return
-    if len(calls) > 1:
+    if len(modes) > 1:
         raise UsageError(
             "conflict", "`--clean`, `--check` and `--list` cannot be used together", "leave out all but one of them"
         )
-    if call == "clean" and (options.command or options.json):
+    if mode == "clean" and (options.command or options.json):
         raise UsageError("conflict", "`--clean` takes no command and no `--json`", "run `bwrun --clean` by itself")
-    if call == LIST and not any(word.startswith("-") for word in rest):
+    if mode == LIST and not any(word.startswith("-") for word in rest):
         options.search, options.command = [*rest, *options.command], []
     elif rest:
-        raise _stray_words(rest, separated=separated)
-    options.clean = call == "clean"
-    options.mode = call if call in (CHECK, LIST) else RUN
+        raise _unexpected_argument(rest, separated=separated)
+    options.clean = mode == "clean"
+    options.mode = mode if mode in (CHECK, LIST) else RUN
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -166,7 +164,7 @@ def _make_parser() -> argparse.ArgumentParser:
 
     class Parser(argparse.ArgumentParser):
         def error(self, message: str) -> NoReturn:
-            # argparse's words may quote a value, and that may be a secret.
+            # Not argparse's own message: it may quote a value, which may be a secret.
             option = message.removeprefix("argument ").partition(":")[0].partition("/")[0]
             what = "needs a value" if "expected" in message else "takes no value"
             raise UsageError("bad-option", f"`{option}` {what}", "run `bwrun --help` to see the options")
@@ -186,8 +184,8 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stray_words(rest: list[str], *, separated: bool) -> UsageError:
-    """Return the error for words that are no option of bwrun's. They are not shown: one may be a secret."""
+def _unexpected_argument(rest: list[str], *, separated: bool) -> UsageError:
+    """Return the error for arguments that are not bwrun's. Values are not shown, because one may be a secret."""
     if rest[0].startswith("-"):
         shown = rest[0].partition("=")[0] if rest[0].startswith("--") else rest[0][:2]
         return UsageError("unknown-option", f"unknown option `{shown}`", "run `bwrun --help` to see the options")

@@ -1,8 +1,8 @@
 """
-Options + environment + env files → Config: everything a run has to know that is not secret.
+Making the Config of a run from the command line, the environment and the env files.
 
-All that can be wrong offline is found here, before any prompt and any request.
-This module knows neither the network nor how a secret is read.
+Every setting is checked here, before the first prompt and the first request. A Config holds no secret: credentials are
+read in `bwrun.credentials`.
 """
 
 from __future__ import annotations
@@ -15,60 +15,67 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import find_env_file, read_env_file
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import AGENT_VARIABLE, CREDENTIALS, SERVER_SETTINGS, Found, Sources, is_own
+from bwrun.settings.sources import (
+    AGENT_VARIABLE,
+    CREDENTIALS,
+    SERVER_SETTINGS,
+    SettingValue,
+    Sources,
+    is_bwrun_variable,
+)
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, who reads no env file
+RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # for the supervisor, which reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 HEX_DIGITS = set("0123456789abcdef")
 MAX_TIMEOUT = 24 * 3600.0  # seconds
 
-# Sent as Bitwarden-Client-Version. The servers refuse logins without one, hide item types from old ones, and
-# support clients of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
+# Sent in the header Bitwarden-Client-Version. Servers refuse a login without it, hide item types from old versions,
+# and support versions of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
 CLIENT_VERSION = "2026.9.0"
 
 
 class Config(Struct):
-    """One run, without its secrets."""
+    """All settings of one run."""
 
     mode: str  # RUN, CHECK or LIST of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
-    command: tuple[str, ...]  # empty: only with --check or --list
+    command: tuple[str, ...]  # may be empty with --check and --list
     sources: Sources
     server: Server
-    server_given: bool
+    server_is_set: bool  # False: the server is the default
     key_connector_url: str | None
-    ca_files: tuple[str, ...]
-    timeout: float  # seconds, for everything before the command but prompts and --password-command
-    supervision: Mapping[str, str]  # what the supervisor has to know, by the names of the options
+    ca_files: tuple[str, ...]  # absolute paths
+    timeout: float  # seconds for everything before the command, except prompts and --password-command
+    supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
     renew: bool
-    assignments: Mapping[str, str]  # -e: variables for the command, over the environment
-    items: tuple[str, ...]  # --item: as they were written
-    templates: tuple[str, ...]  # --template: as they were written
-    ssh_keys: tuple[str, ...]  # --ssh-key: as they were written
-    session: bool  # whether the command gets one
-    optional: frozenset[str]  # variables whose reference may find nothing
+    assignments: Mapping[str, str]  # variables of -e; they win over the environment
+    items: tuple[str, ...]  # values of --item, not parsed
+    templates: tuple[str, ...]  # values of --template, not parsed
+    ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
+    wants_session: bool  # False: --no-session
+    optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
-    passed: frozenset[str]  # variables of bwrun's own that the command may see
+    passed: frozenset[str]  # variables of --pass: credentials and settings that the command may see
     session_api_key: bool
     verbose: bool
-    timings: bool  # say how long each phase took
+    timings: bool  # print how long each phase took
     device_id: str | None
     client_version: str
-    password_options: Mapping[str, str]  # password-file, -fd, -command as options: where to look, no secret
+    password_options: Mapping[str, str]  # --password-file, -fd or -command: where the password is, not the password
     warnings: tuple[WarningMessage, ...]
 
 
 def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     """
-    Read the env files and every setting.
+    Read the env files and check every setting.
 
-    Raises ConfigError or UsageError: an env file or a setting cannot be used.
+    Raises ConfigError, UsageError: an env file cannot be read, or a setting is wrong.
     """
     named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
     automatic = None if named else find_env_file()
@@ -76,7 +83,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     sources = Sources(environment, files)
     settings = _Settings(options, sources)
     given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
-    _refuse_useless(settings)
+    _check_conflicts(settings)
     return Config(
         mode=options.mode,
         json=options.json,
@@ -84,17 +91,17 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         command=tuple(options.command),
         sources=sources,
         server=find_server(*given),
-        server_given=any(value is not None for value in given),
+        server_is_set=any(value is not None for value in given),
         key_connector_url=find_key_connector(settings.text("key-connector-url")),
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
-        supervision=_supervision(settings),
+        supervisor_settings=_supervisor_settings(settings),
         renew=settings.flag("renew"),
         assignments=_assignments(options),
-        items=_texts(options, sources, "item"),
-        templates=_texts(options, sources, "template"),
+        items=_repeatable(options, sources, "item"),
+        templates=_repeatable(options, sources, "template"),
         ssh_keys=_ssh_keys(options, sources),
-        session=not settings.flag("no-session"),
+        wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         passed=_passed(options, sources),
@@ -109,16 +116,16 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
 
 
 class _Settings:
-    """Options first, then what the sources say of BWRUN_LONG_OPTION."""
+    """Finds the value of a setting: the option wins, then BWRUN_LONG_OPTION in the environment and the env files."""
 
     def __init__(self, options: Options, sources: Sources) -> None:
         self._options = options
         self._sources = sources
 
-    def found(self, name: str) -> Found | None:
+    def found(self, name: str) -> SettingValue | None:
         if name in self._options.values:
-            return Found(self._options.values[name], f"--{name}")
-        return self._sources.find(variable(name))
+            return SettingValue(self._options.values[name], f"--{name}")
+        return self._sources.find(variable_name(name))
 
     def text(self, name: str) -> str | None:
         found = self.found(name)
@@ -127,21 +134,21 @@ class _Settings:
     def flag(self, name: str) -> bool:
         if name in self._options.flags:
             return True
-        found = self._sources.find(variable(name))
+        found = self._sources.find(variable_name(name))
         if found is None or found.value.lower() in ("0", "false", "no", "off"):
             return False
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
-        raise ConfigError("flag", f"{variable(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
+        raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
 
 
-def variable(option: str) -> str:
-    """Return the variable that means the same as `--option`."""
+def variable_name(option: str) -> str:
+    """Return the name of the variable that sets the same as `--option`, e.g. BWRUN_CA_FILE for `ca-file`."""
     return "BWRUN_" + option.upper().replace("-", "_")
 
 
 def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
-    """Return what is trusted beside the system's certificates: --ca-file, SSL_CERT_FILE, NODE_EXTRA_CA_CERTS."""
+    """Return the files with trusted certificates: those of --ca-file, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS."""
     chosen = settings.found("ca-file")
     paths = [] if chosen is None else [(chosen.value, chosen.place)]
     paths += [(environment.get(name, ""), name) for name in ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")]
@@ -162,7 +169,7 @@ def _check_ca_file(path: str, place: str) -> None:
         raise ConfigError("ca-file", f"the CA file `{path}` (from {place}) contains no certificate", CA_HINT)
 
 
-def _seconds(found: Found | None, what: str) -> float | None:
+def _seconds(found: SettingValue | None, what: str) -> float | None:
     if found is None:
         return None
     try:
@@ -175,8 +182,8 @@ def _seconds(found: Found | None, what: str) -> float | None:
     return seconds
 
 
-def _supervision(settings: _Settings) -> dict[str, str]:
-    """Return the supervisor's settings that differ from what it does by itself."""
+def _supervisor_settings(settings: _Settings) -> dict[str, str]:
+    """Return the settings for the supervisor that are set, by the names of their options."""
     given: dict[str, str] = {}
     kill_after = _seconds(settings.found("kill-after"), "kill-after")
     if kill_after is not None:
@@ -197,7 +204,7 @@ def _assignments(options: Options) -> dict[str, str]:
         name, equals, value = text.partition("=")
         if not name or not equals:
             raise UsageError("env", "`-e` needs NAME=VALUE", "write it like `-e DB_PASSWORD=bw://prod-db/password`")
-        if is_own(name):
+        if is_bwrun_variable(name):
             raise UsageError(
                 "env", f"`-e` cannot set {name}: bwrun keeps its credentials and settings from the command",
                 f"use `--pass {name}` to leave that variable to the command",
@@ -206,34 +213,33 @@ def _assignments(options: Options) -> dict[str, str]:
     return given
 
 
-def _texts(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
-    """Return the values of a repeatable option, or else the one of its variable."""
-    found = sources.find(variable(option))
+def _repeatable(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
+    """Return the values of a repeatable option; if it is not given, the value of its variable."""
+    found = sources.find(variable_name(option))
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
 
 
 def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
-    """Return the items of --ssh-key, or else the lines of its variable."""
-    found = sources.find(variable("ssh-key"))
+    """Return the values of --ssh-key, or else the lines of its variable."""
+    found = sources.find(variable_name("ssh-key"))
     lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
     keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
     if keys and AGENT_VARIABLE in _assignments(options):
-        raise UsageError(
-            "conflict", f"`--ssh-key` and `-e {AGENT_VARIABLE}` cannot be used together", "leave out one of them"
-        )
+        pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
+        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
     return keys
 
 
-def _refuse_useless(settings: _Settings) -> None:
-    useless = [name for name in ("session-api-key", "renew") if settings.flag("no-session") and settings.flag(name)]
-    if useless:
-        pair = f"`--no-session` and `--{useless[0]}`"
+def _check_conflicts(settings: _Settings) -> None:
+    needing = [name for name in ("session-api-key", "renew") if settings.flag(name)]  # options that need a session
+    if needing and settings.flag("no-session"):
+        pair = f"`--no-session` and `--{needing[0]}`"
         raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
 
 
 def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
-    """Return the variables that a repeatable option names, or else its variable, between spaces or commas."""
-    found = sources.find(variable(option))
+    """Return the names that a repeatable option gives, or else its variable, where spaces or commas separate them."""
+    found = sources.find(variable_name(option))
     text = found.value if found is not None else ""
     return frozenset(options.lists.get(option) or text.replace(",", " ").split())
 
@@ -241,7 +247,7 @@ def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
 def _passed(options: Options, sources: Sources) -> frozenset[str]:
     names = _names(options, sources, "pass")
     for name in names:
-        if not is_own(name):
+        if not is_bwrun_variable(name):
             raise UsageError(
                 "pass", "`--pass` names a variable that bwrun does not keep from the command",
                 "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
@@ -249,7 +255,7 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
     return names
 
 
-def _device_id(found: Found | None) -> str | None:
+def _device_id(found: SettingValue | None) -> str | None:
     if found is None:
         return None
     if not is_uuid(found.value):
@@ -258,12 +264,12 @@ def _device_id(found: Found | None) -> str | None:
 
 
 def is_uuid(text: str) -> bool:
-    """Return whether `text` is a UUID in its usual form, in either case."""
+    """Return whether `text` is a UUID in the form 8-4-4-4-12, in upper or lower case."""
     groups = text.split("-")
     return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
 
 
-def _client_version(found: Found | None) -> str:
+def _client_version(found: SettingValue | None) -> str:
     if found is None:
         return CLIENT_VERSION
     year, month, patch = (*found.value.split("."), "", "", "")[:3]
@@ -295,7 +301,7 @@ def _warnings(sources: Sources) -> list[WarningMessage]:
         for file in sources.files
         if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
     ]
-    for name in sources.mistrusted():
+    for name in sources.untrusted_settings():
         if name == RUNTIME_DIR:
             continue
         if name in SERVER_SETTINGS:

@@ -1,8 +1,8 @@
 """
-Reading env files, with python-dotenv's parser.
+Reading env files, by the rules of python-dotenv. This is the only module that imports it.
 
-Nothing is expanded: `${HOME}` inside a password is a part of the password.
-A line that is no assignment is an error that names file and line.
+Values are taken as they stand: `${HOME}` in a password is part of the password. A line that is not an assignment is an
+error that names the file and the line.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from bwrun.base.reading import read_file
 from bwrun.base.structs import Struct
 
 MAX_SIZE = 4 * 1024 * 1024  # bytes
-PATIENCE = 60.0  # seconds for an env file that is a pipe
-AUTOMATIC = ".env"
+PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the file is a pipe
+DEFAULT_ENV_FILE = ".env"  # read if it exists and no other file is named
 DIGITS = "0123456789"
 NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_" + DIGITS)
 VALUE_CHARACTERS = frozenset(map(chr, range(ord("!"), ord("~") + 1))) - frozenset("'\"#\\`")
@@ -28,50 +28,52 @@ Entry = tuple[str, str, int]  # name, value, line
 
 
 class EnvFile(Struct):
-    """An env file: its entries as they stand there, the last of a name winning."""
+    """The entries of an env file; of two entries with the same name the last one counts."""
 
     path: str
-    automatic: bool  # found as .env in the working directory, not named by anybody
+    is_default: bool  # it is the `.env` that bwrun found by itself; nobody named it
     mode: int  # permission bits
     values: dict[str, str]
-    lines: dict[str, int]
+    lines: dict[str, int]  # the line of each entry, from 1
 
     def place(self, name: str) -> str:
-        """Return where `name` stands, for messages."""
+        """Return file and line of the entry `name`, for messages."""
         return f"`{self.path}` line {self.lines[name]}"
 
 
 def read_env_file(path: str) -> EnvFile:
     """
-    Read a file that was named by the user.
+    Read a file that the user named.
 
-    Raises ConfigError: it is missing, unreadable, too large, or a line is no assignment.
+    Raises ConfigError: the file is missing, unreadable or too large, or a line is not an assignment.
     """
     data, mode = _read(path)
-    return _parse(path, data, mode, automatic=False)
+    return _parse(path, data, mode, is_default=False)
 
 
 def find_env_file() -> EnvFile | None:
     """
-    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+    Read `.env` in the working directory; return None if there is no such file.
+
+    A directory named `.env` does not count: it is likely a virtual environment of Python.
 
     Raises ConfigError, as read_env_file().
     """
     try:
-        if stat.S_ISDIR(os.stat(AUTOMATIC).st_mode):
+        if stat.S_ISDIR(os.stat(DEFAULT_ENV_FILE).st_mode):
             return None
     except OSError as error:
-        # EACCES is the directory's: there is no `.env` that this user could see.
+        # EACCES comes from the directory: whether it contains a `.env` cannot be seen.
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
             return None
-    data, mode = _read(AUTOMATIC)
-    return _parse(AUTOMATIC, data, mode, automatic=True)
+    data, mode = _read(DEFAULT_ENV_FILE)
+    return _parse(DEFAULT_ENV_FILE, data, mode, is_default=True)
 
 
 def _read(path: str) -> tuple[bytes, int]:
     try:
         mode = stat.S_IMODE(os.stat(path).st_mode)
-        data = read_file(path, MAX_SIZE + 1, Deadline(PATIENCE))
+        data = read_file(path, MAX_SIZE + 1, Deadline(PIPE_TIMEOUT))
     except OSError as error:
         raise ConfigError("env-file", f"cannot read the env file `{path}`: {os.strerror(error.errno or 0)}") from None
     except ValueError:
@@ -83,24 +85,25 @@ def _read(path: str) -> tuple[bytes, int]:
     return data, mode
 
 
-def _parse(path: str, data: bytes, mode: int, *, automatic: bool) -> EnvFile:
-    # Bytes that are no UTF-8 reach the command as they are.
+def _parse(path: str, data: bytes, mode: int, *, is_default: bool) -> EnvFile:
+    # Bytes that are not UTF-8 reach the command unchanged.
     text = data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
-    entries = parse_plain(text)
+    entries = parse_simple(text)
     if entries is None:
-        entries = parse_any(text, path)
+        entries = parse_with_dotenv(text, path)
     return EnvFile(
-        path, automatic, mode,
+        path, is_default, mode,
         {name: value for name, value, _ in entries}, {name: line for name, _, line in entries},
     )  # fmt: skip
 
 
-def parse_plain(text: str) -> list[Entry] | None:
+def parse_simple(text: str) -> list[Entry] | None:
     """
-    Return the entries of a file that leaves nothing to interpret, None for any other.
+    Return the entries of a file that has only simple lines; None if python-dotenv has to read it.
 
-    That is most of them, and python-dotenv takes 35 ms to import.  Its reading of such a file is the same: comments
-    and `NAME=value`, an `export` and a comment round it or not, and no quotes, backslashes or spaces in the value.
+    A simple line is a comment, or `NAME=value` with or without `export` and a comment, whose value contains no quotes,
+    backslashes or spaces. python-dotenv reads such a line in the same way, but takes 30 ms to import
+    (`python -X importtime -c "import dotenv.parser"`), and most files have only simple lines.
     """
     entries: list[Entry] = []
     if "\r" in text:
@@ -122,13 +125,13 @@ def parse_plain(text: str) -> list[Entry] | None:
     return entries
 
 
-def parse_any(text: str, path: str) -> list[Entry]:
+def parse_with_dotenv(text: str, path: str) -> list[Entry]:
     """
-    Return the entries of any env file, as python-dotenv reads it; `path` is for messages.
+    Return the entries of any env file, as python-dotenv reads them; `path` is for messages.
 
-    Raises ConfigError: a line is no assignment.
+    Raises ConfigError: a line is not an assignment.
     """
-    from dotenv.parser import parse_stream  # noqa: PLC0415  (35 ms: only where there is something to interpret)
+    from dotenv.parser import parse_stream  # noqa: PLC0415  (30 ms, and few files need it)
 
     entries: list[Entry] = []
     for binding in parse_stream(io.StringIO(text)):
@@ -149,5 +152,5 @@ def parse_any(text: str, path: str) -> list[Entry]:
 
 
 def _leading_lines(text: str) -> int:
-    """Count the empty lines that python-dotenv counts as a part of the assignment after them."""
+    """Return the number of empty lines before an assignment, which python-dotenv counts as part of it."""
     return text[: len(text) - len(text.lstrip())].count("\n")

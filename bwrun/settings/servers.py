@@ -1,7 +1,7 @@
 """
-Which URLs are meant by `--server`, `--identity-url`, `--api-url` and `--key-connector-url`.
+The URLs that `--server`, `--identity-url`, `--api-url` and `--key-connector-url` stand for.
 
-Pure: words in, URLs out.  Where the services are: protocol notes 1.1, from
+Nothing here opens a connection. Where a server has its services: protocol notes 1.1, from
 bitwarden/clients:libs/common/src/platform/services/default-environment.service.ts.
 """
 
@@ -11,39 +11,52 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.structs import Struct
 from bwrun.base.urls import PORTS, split_url
 
+SELF_HOSTED = "Self-hosted"
 CA_HINT = "use a PEM file, which contains the line `-----BEGIN CERTIFICATE-----`"
 
 
 class Server(Struct):
-    """A Bitwarden server: where its services are, without trailing slashes."""
+    """The URLs of a Bitwarden server, without trailing slashes."""
 
     identity: str
     api: str
-    base: str | None  # what the official CLI is told; None: the services' own URLs alone
-    region: str  # the official CLI's word: US, EU or Self-hosted
+    base: str | None  # for the official CLI; None: only the URLs of the services are known
+    region: str  # US, EU, Gov or Self-hosted, as the official CLI names it
 
     @property
     def name(self) -> str:
-        """Return what people call it."""
+        """Return the URL that names the server in messages."""
         return self.base or self.identity
 
+    @property
+    def is_cloud(self) -> bool:
+        """Return whether it is one of Bitwarden's own."""
+        return self.region != SELF_HOSTED
 
-US = Server("https://identity.bitwarden.com", "https://api.bitwarden.com", "https://vault.bitwarden.com", "US")
-EU = Server("https://identity.bitwarden.eu", "https://api.bitwarden.eu", "https://vault.bitwarden.eu", "EU")
 
-_CLOUD_HOSTS = {
-    **dict.fromkeys(("bitwarden.com", "www.bitwarden.com", "vault.bitwarden.com"), US),
-    **dict.fromkeys(("bitwarden.eu", "www.bitwarden.eu", "vault.bitwarden.eu"), EU),
-    **dict.fromkeys(("api.bitwarden.com", "identity.bitwarden.com"), US),
-    **dict.fromkeys(("api.bitwarden.eu", "identity.bitwarden.eu"), EU),
+# Bitwarden's own clouds: the word after `--server`, and the domain.
+CLOUDS = {"us": "bitwarden.com", "eu": "bitwarden.eu", "gov": "bitwarden-gov.com"}
+
+
+def _cloud(domain: str, region: str) -> Server:
+    return Server(f"https://identity.{domain}", f"https://api.{domain}", f"https://vault.{domain}", region)
+
+
+US, EU, GOV = _cloud(CLOUDS["us"], "US"), _cloud(CLOUDS["eu"], "EU"), _cloud(CLOUDS["gov"], "Gov")
+_BY_WORD = dict(zip(CLOUDS, (US, EU, GOV), strict=True))
+_BY_HOST = {
+    f"{prefix}{CLOUDS[word]}": cloud
+    for word, cloud in _BY_WORD.items()
+    for prefix in ("", "www.", "vault.", "api.", "identity.")
 }
 
 
 def find_server(server: str | None, identity_url: str | None, api_url: str | None) -> Server:
     """
-    Return the server that the three settings mean; bitwarden.com if none is set.
+    Return the server that the three settings stand for; bitwarden.com if none is set.
 
-    Raises ConfigError: no URL, an http URL of another host, or one service's URL without the other's.
+    Raises ConfigError: a setting is not a URL, uses http for another host than this one, or the URL of one service is
+    set without that of the other.
     """
     if server is None and (identity_url is None) != (api_url is None):
         given, missing = ("--identity-url", "--api-url") if api_url is None else ("--api-url", "--identity-url")
@@ -51,40 +64,45 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
             "server", f"`{given}` is set without `{missing}`",
             f"set `{missing}` too, or set `--server` for both",
         )  # fmt: skip
-    known = _known(server)
+    found = _server_at(server)
     if identity_url is None and api_url is None:
-        return known
+        return found
     return Server(
-        identity=_url(identity_url, "`--identity-url`") if identity_url is not None else known.identity,
-        api=_url(api_url, "`--api-url`") if api_url is not None else known.api,
-        base=known.base if server is not None else None,
-        region="Self-hosted",
+        identity=_url(identity_url, "`--identity-url`") if identity_url is not None else found.identity,
+        api=_url(api_url, "`--api-url`") if api_url is not None else found.api,
+        base=found.base if server is not None else None,
+        region=SELF_HOSTED,
     )
 
 
 def find_key_connector(text: str | None, setting: str = "`--key-connector-url`") -> str | None:
     """
-    Return a Key Connector's URL without trailing slashes, None if none is given; `setting` is what errors call it.
+    Return the URL of a Key Connector without trailing slashes; None if `text` is empty or None.
 
-    Raises ConfigError: it is no URL, or an http URL of another host.
+    `setting` is what error messages call the URL.
+
+    Raises ConfigError: it is not a URL, or uses http for another host than this one.
     """
     return _url(text, setting, "the access token") if text else None
 
 
-def _known(server: str | None) -> Server:
-    if server is None or server.strip().lower() == "us":
+def _server_at(server: str | None) -> Server:
+    """Return the server for a value of `--server`: `us`, `eu`, `gov` or a URL."""
+    if server is None:
         return US
-    if server.strip().lower() == "eu":
-        return EU
+    word = server.strip().lower()
+    if word in _BY_WORD:
+        return _BY_WORD[word]
     base = _url(server, "`--server`")
     parts = split_url(base)
-    cloud = _CLOUD_HOSTS.get(parts.host)
+    cloud = _BY_HOST.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
         return cloud
-    return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region="Self-hosted")
+    return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region=SELF_HOSTED)
 
 
-def _url(text: str, setting: str, shows: str = "the API key") -> str:
+def _url(text: str, setting: str, sends: str = "the API key") -> str:
+    """Check a URL and return it; `sends` names what bwrun will send there, for the error message."""
     url = text.strip()
     if "://" not in url:
         url = f"https://{url}"
@@ -102,7 +120,7 @@ def _url(text: str, setting: str, shows: str = "the API key") -> str:
         )  # fmt: skip
     if parts.scheme == "http" and not is_loopback(parts.host):
         raise ConfigError(
-            "insecure-server", f"{setting} uses http, which would send {shows} to `{parts.host}` without encryption",
+            "insecure-server", f"{setting} uses http, which would send {sends} to `{parts.host}` without encryption",
             "use `https://`; `http://` is allowed only for this machine's loopback addresses",
         )  # fmt: skip
     if parts.scheme not in PORTS:
@@ -113,7 +131,7 @@ def _url(text: str, setting: str, shows: str = "the API key") -> str:
 
 
 def origin(url: str) -> str:
-    """Return scheme, host and port of `url`, for a message; empty if it has none."""
+    """Return scheme, host and port of `url`, for a message; empty if it is not a URL."""
     try:
         parts = split_url(url)
     except ValueError:
@@ -123,7 +141,7 @@ def origin(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether `host` names this very machine: localhost, 127.0.0.0/8 or ::1."""
+    """Return whether `host` is this machine: localhost, 127.0.0.0/8 or ::1."""
     if host.lower() in ("localhost", "::1"):
         return True
     numbers = host.split(".")

@@ -1,13 +1,17 @@
 """
-Where a setting or a credential comes from, and who wins.
+Where settings and credentials come from, and which place wins.
 
-An option, then the environment, then env files (a later one over an earlier).
-A `.env` that was found, not named, is trusted with little: a strange checkout
-must not send somebody's key to a strange server, nor run a command of its own.
-It may set the credentials themselves, variables for the command, and the
-server's addresses if the client secret comes from that very file.
+An option wins over the environment, the environment over the env files, a later env file over an earlier one. An empty
+value counts as not set.
 
-An empty value counts as not set.
+The default `.env`, which bwrun finds by itself, is trusted only with:
+
+- the three credentials
+- variables for the command
+- the addresses of the server and of the Key Connector, if the client secret comes from the same file
+
+Otherwise a `.env` in somebody else's checkout could send the user's API key to another server, or make bwrun run a
+program.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from __future__ import annotations
 from bwrun.base.structs import Struct
 from bwrun.settings.env_files import EnvFile
 
-TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -28,16 +32,16 @@ PREFIX = "BWRUN_"
 ENVIRONMENT = "the environment"
 
 
-class Found(Struct):
-    """A value and where it was found."""
+class SettingValue(Struct):
+    """The value of a setting or credential, and where it was found."""
 
     value: str
-    place: str
-    file: EnvFile | None = None
+    place: str  # for messages: "the environment", an option, or file and line
+    file: EnvFile | None = None  # None: it is not from an env file
 
 
-def is_own(name: str) -> bool:
-    """Return whether a variable is bwrun's: a credential, the path of one, or a setting."""
+def is_bwrun_variable(name: str) -> bool:
+    """Return whether `name` is a variable for bwrun and not for the command: a credential, its file, or a setting."""
     return name in CREDENTIALS or name in CREDENTIAL_FILES or name.startswith(PREFIX)
 
 
@@ -45,53 +49,55 @@ class Sources:
     """The environment and the env files of one run."""
 
     def __init__(self, environment: Mapping[str, str], files: Sequence[EnvFile]) -> None:
-        """Take the caller's environment and the env files in the order they were named."""
+        """Take the caller's environment, and the env files in the order in which they were named."""
         self.environment = environment
         self.files = files
 
-    def find(self, name: str) -> Found | None:
-        """Return the value of a setting or credential that wins, from a place that is trusted with it."""
+    def find(self, name: str) -> SettingValue | None:
+        """Return the value of a setting or credential from the first place that has it and is trusted with it."""
         found = self.in_environment(name)
         if found is not None:
             return found
         for file in reversed(self.files):
             found = self.in_file(file, name)
-            if found is not None and not self._is_mistrusted(file, name):
+            if found is not None and not self._is_untrusted(file, name):
                 return found
         return None
 
-    def in_environment(self, name: str) -> Found | None:
-        """Return what the environment says of `name`."""
+    def in_environment(self, name: str) -> SettingValue | None:
+        """Return the value of `name` in the environment."""
         value = self.environment.get(name)
-        return Found(value, ENVIRONMENT) if value else None
+        return SettingValue(value, ENVIRONMENT) if value else None
 
-    def in_file(self, file: EnvFile, name: str) -> Found | None:
-        """Return what one env file says of `name`, if it is trusted with such a name at all."""
+    def in_file(self, file: EnvFile, name: str) -> SettingValue | None:
+        """Return the value of `name` in one env file; None also if the file is never trusted with that name."""
         value = file.values.get(name)
-        if not value or (file.automatic and is_own(name) and name not in CREDENTIALS + SERVER_SETTINGS):
+        if not value or (file.is_default and is_bwrun_variable(name) and name not in CREDENTIALS + SERVER_SETTINGS):
             return None
-        return Found(value, file.place(name), file)
+        return SettingValue(value, file.place(name), file)
 
-    def mistrusted(self) -> list[str]:
-        """Return the settings of the automatic env file that do not count, for a warning."""
+    def untrusted_settings(self) -> list[str]:
+        """Return the settings in the default env file that are ignored, for warnings."""
         return [
             name
             for file in self.files
             for name, value in file.values.items()
-            if value and is_own(name) and self._is_mistrusted(file, name)
+            if value and is_bwrun_variable(name) and self._is_untrusted(file, name)
         ]
 
-    def variables(self) -> dict[str, str]:
-        """Return what the env files hold for the command: all entries that are not bwrun's own."""
-        return {name: value for file in self.files for name, value in file.values.items() if not is_own(name)}
+    def command_variables(self) -> dict[str, str]:
+        """Return the entries of the env files that are for the command."""
+        return {
+            name: value for file in self.files for name, value in file.values.items() if not is_bwrun_variable(name)
+        }
 
-    def own(self) -> dict[str, str]:
-        """Return bwrun's own entries, as the command may get them by `--pass`."""
-        names = [name for file in self.files for name in file.values if is_own(name)]
+    def bwrun_variables(self) -> dict[str, str]:
+        """Return the entries of the env files that are for bwrun; the command may get them by `--pass`."""
+        names = [name for file in self.files for name in file.values if is_bwrun_variable(name)]
         return {name: found.value for name in names if (found := self.find(name)) is not None}
 
-    def _is_mistrusted(self, file: EnvFile, name: str) -> bool:
-        if not file.automatic or name in CREDENTIALS:
+    def _is_untrusted(self, file: EnvFile, name: str) -> bool:
+        if not file.is_default or name in CREDENTIALS:
             return False
         if name not in SERVER_SETTINGS:
             return True

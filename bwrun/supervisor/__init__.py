@@ -1,7 +1,7 @@
 """
-The processes that stay while the command runs: supervisor, janitor, canary.
+The processes that run beside the command: supervisor, janitor, canary.
 
-Rule: standard library only, and nothing here knows of Bitwarden or a secret (but
-`renewal`, which keeps words for `--renew` without knowing what they mean).
-They are started with `python -I -S` and an environment without credentials.
+They use the standard library only, and know neither Bitwarden nor a secret. The exception is `renewal`, which keeps the
+data for `--renew` without knowing what it means. They are started with `python -I -S` and without credentials in their
+environment.
 """

@@ -1,4 +1,8 @@
-"""Start of the supervisor: `python -I -S …/bwrun/supervisor/__main__.py CHANNEL WORKER`."""
+"""
+The entry point of the supervisor: `python -I -S …/bwrun/supervisor/__main__.py CHANNEL WORKER`.
+
+CHANNEL is the descriptor of the channel to the worker, WORKER is its pid.
+"""
 
 import os
 import sys

@@ -1,15 +1,17 @@
 """
-The ssh-agent of a run with `--ssh-key`: OpenSSH's own program, a child of the supervisor.
+Starting and ending the ssh-agent of `--ssh-key`, which is OpenSSH's own program.
 
-The supervisor never sees a key: the worker hands them to the agent.  The agent is in a process session of its own, so
-the terminal's signals do not reach it.  It has all signals blocked, as the janitor has, so only SIGKILL ends it.
+The agent is a child of the supervisor, which never sees a key: the worker gives the keys to the agent with ssh-add.
+The agent has a process session of its own, so that the signals of a terminal do not reach it, and it starts with all
+signals blocked, as the janitor does. So only SIGKILL ends it:
 
-    the command ended              the supervisor kills the agent before it removes the session
-    the supervisor is killed       the janitor kills it when it has ended the command
-    both are killed                the kernel kills it: nobody holds the write end of its stdin any more
+    the command ended                    the supervisor kills the agent, then removes the session's directory
+    the supervisor was killed            the janitor kills the agent when it has ended the command
+    supervisor and janitor were killed   the kernel kills the agent
 
-A parent-death signal would not do: Debian's ssh-agent is set-group-ID, and execve clears the setting for such a
-program (prctl(2), PR_SET_PDEATHSIG).
+For the last case, the stdin of the agent is a pipe. Supervisor and janitor hold its write end, and when it is closed,
+the kernel sends SIGKILL (F_SETSIG in fcntl(2)). PR_SET_PDEATHSIG would not work, because Debian's ssh-agent is
+set-group-ID: execve clears the setting for such a program (prctl(2)).
 """
 
 from __future__ import annotations
@@ -21,42 +23,42 @@ import time
 
 from bwrun.base import signals
 from bwrun.base.channel import AGENT_READY, REFUSED
-from bwrun.supervisor import proc
+from bwrun.supervisor import processes
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-START_TIME = 10.0  # seconds until an agent that is not ready is given up; 20 ms is the median
-READY = b"SSH_AUTH_SOCK="  # ssh-agent prints it when it listens
-MAX_TEXT = 500  # bytes of what it says that go into a message
+START_TIME = 10.0  # seconds until an agent that does not listen is killed; usually it takes 0.02
+LISTENS = b"SSH_AUTH_SOCK="  # in what ssh-agent prints when it listens
+MAX_TEXT = 500  # bytes of its output that an error message quotes
 
 
 class Agent:
-    """The supervisor's side."""
+    """The supervisor's side of the agent."""
 
     def __init__(self, pid: int, output: int) -> None:
         """`output` is the read end of its stdout and stderr, which does not block."""
         self.pid = pid
-        self._output: int | None = output
-        self._said = b""
+        self._output: int | None = output  # None: the worker knows whether it listens
+        self._text = b""
         self._reaped = False
-        self._give_up = time.monotonic() + START_TIME
+        self._kill_at = time.monotonic() + START_TIME
 
     @classmethod
-    def start(cls, program: bytes, socket: bytes, life: int) -> Agent:
+    def start(cls, program: bytes, socket: bytes, lifeline: int) -> Agent:
         """
-        Start `program`, which is to listen at the path `socket`; `life` is the read end that becomes its stdin.
+        Start `program` so that it listens on the path `socket`; its stdin is `lifeline`, the read end of a pipe.
 
-        The kernel says with SIGIO that `news()` may have something to tell.
+        The kernel sends SIGIO when `answer()` may have an answer.
 
-        Raises OSError: no process.
+        Raises OSError: the system allows no more processes or descriptors.
         """
         output_read, output_write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                _become(program, socket, life, output_write)
+                _exec_agent(program, socket, lifeline, output_write)
             except OSError as error:
                 os.write(2, os.strerror(error.errno or 0).encode())
             finally:
@@ -67,36 +69,36 @@ class Agent:
         fcntl.fcntl(output_read, fcntl.F_SETFL, fcntl.fcntl(output_read, fcntl.F_GETFL) | fcntl.FASYNC)
         return cls(pid, output_read)
 
-    def news(self) -> list[bytes] | None:
-        """Return what the worker has to know: once, whether the agent listens; None: nothing (new)."""
+    def answer(self) -> list[bytes] | None:
+        """Return the message for the worker when it is known whether the agent listens, once; None otherwise."""
         if self._output is None:
             return None
         try:
             while data := os.read(self._output, 4096):
-                self._said += data
+                self._text += data
         except BlockingIOError:
-            if READY not in self._said and self.wait() > 0 and not self._reaped:
+            if LISTENS not in self._text and self.wait() > 0 and not self._reaped:
                 return None
         os.close(self._output)
         self._output = None
-        if READY in self._said:
+        if LISTENS in self._text:
             return [AGENT_READY]
         self.end()
-        return [REFUSED, b"ssh-agent", self._said.strip()[-MAX_TEXT:] or b"it does not listen"]
+        return [REFUSED, b"ssh-agent", self._text.strip()[-MAX_TEXT:] or b"it does not listen"]
 
     def wait(self) -> float:
-        """Return the seconds until `news()` gives up an agent that does not listen; a day if it does."""
-        return 86400.0 if self._output is None else max(0.0, self._give_up - time.monotonic())
+        """Return the seconds until `answer()` gives up an agent that does not listen; a day if the answer was given."""
+        return 86400.0 if self._output is None else max(0.0, self._kill_at - time.monotonic())
 
-    def ended(self, pid: int) -> bool:
-        """Take note that child `pid` was reaped; return whether it was an agent that had been listening."""
+    def has_ended(self, pid: int) -> bool:
+        """Note that child `pid` was reaped; return whether it was an agent that had been listening."""
         if pid != self.pid or self._reaped:
             return False
         self._reaped = True
         return self._output is None
 
     def end(self) -> None:
-        """Kill the agent with its process group (a script on PATH may have started the real one), and reap it."""
+        """Kill and reap the agent; also its process group, because a script on PATH may have started the real agent."""
         if self._reaped:
             return
         self._reaped = True
@@ -104,25 +106,26 @@ class Agent:
             try:
                 kill(self.pid, signals.SIGKILL)
             except OSError:
-                pass  # no group of its own yet
+                pass  # it has no process group of its own yet
         os.waitpid(self.pid, 0)
 
 
-def _become(program: bytes, socket: bytes, life: int, output: int) -> NoReturn:
+def _exec_agent(program: bytes, socket: bytes, lifeline: int, output: int) -> NoReturn:
+    """Become the agent. This runs in the new process."""
     os.setsid()
-    os.dup2(life, 0)
+    os.dup2(lifeline, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    proc.close_all_but()
+    processes.close_all_but()
     _die_with_writers(0)
     os.execve(program, [b"ssh-agent", b"-D", b"-a", socket], os.environ)
 
 
 def _die_with_writers(pipe: int) -> None:
     """
-    Have the kernel kill this process group when the last write end of a pipe is closed; end at once if it is already.
+    Have the kernel kill this process group when nobody holds the write end of a pipe any more; if so already, end.
 
-    `pipe` is the read end.  This lasts through every execve, as long as a process keeps the descriptor.
+    `pipe` is the read end. The kernel does so as long as a process has it open, also after execve.
     """
     fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid())
     fcntl.fcntl(pipe, fcntl.F_SETSIG, signals.SIGKILL)

@@ -1,8 +1,9 @@
 """
-The signal canary: a passive member of the process group that tells which signals the whole group got.
+The signal canary: a process of bwrun's process group that reports every signal it receives.
 
-Without it nobody could know whether a TERM was meant for bwrun alone (and must
-be forwarded) or reached the command already (and would arrive twice).
+A signal that the canary receives was sent to the whole group, so the command has received it too. A signal that only
+the supervisor receives was sent to bwrun alone and must be forwarded. Without the canary the two could not be told
+apart, and a forwarded signal could reach the command twice.
 """
 
 from __future__ import annotations
@@ -13,23 +14,23 @@ import select
 import time
 
 from bwrun.base import prctl, signals
-from bwrun.supervisor import proc
+from bwrun.supervisor import processes
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-WAIT = 0.05  # seconds to wait for the canary's word; 0.03 ms is the median, but on a busy machine it can be late
-WINDOW = 0.1  # seconds for which the canary's word counts
-WORD = 9  # bytes of it: the signal's number, and when it came in ns of the monotonic clock, which all processes share
-CHECK_LIFE = 60.0  # seconds
+WAIT = 0.05  # seconds to wait for the canary's report; it takes 0.03 ms in the median, more on a busy machine
+WINDOW = 0.1  # seconds during which all signals with the same number count as one
+MESSAGE_SIZE = 9  # bytes of a report: the signal's number, and 8 bytes with its time in ns (time.monotonic_ns())
+CHECK_INTERVAL = 60.0  # seconds between looks whether the supervisor still runs
 
 
 class Canary:
-    """The supervisor's side."""
+    """The supervisor's side of the canary."""
 
     def __init__(self, pid: int, events: int, life: int) -> None:
-        """`events`: a word for each signal comes here; `life`: closing it ends the canary."""
+        """`events` is a pipe with the canary's reports; the canary ends when `life`, another pipe, is closed."""
         self.pid = pid
         self._events: int | None = events
         self._life = life
@@ -38,16 +39,16 @@ class Canary:
     @classmethod
     def start(cls) -> Canary:
         """
-        Fork the canary and wait until its handlers stand.
+        Fork the canary, and wait until it is ready to receive signals.
 
-        Raises OSError: no process.
+        Raises OSError: the system allows no more processes or descriptors.
         """
         events_read, events_write = os.pipe()
         life_read, life_write = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                _sing(events_write, life_read)
+                _run_canary(events_write, life_read)
             finally:
                 os._exit(1)
         os.close(events_write)
@@ -56,12 +57,12 @@ class Canary:
         os.set_blocking(events_read, False)
         return cls(pid, events_read, life_write)
 
-    def heard(self, number: int) -> bool:
+    def group_received(self, number: int) -> bool:
         """
-        Return whether the group as a whole got signal `number` just now; waits up to WAIT seconds.
+        Return whether the whole process group has just received signal `number`; wait up to WAIT seconds for that.
 
-        Within WINDOW seconds all signals of one number are one: timeout(1)
-        sends its signal to the pid and to the group, and that shall arrive once.
+        timeout(1) sends its signal to the pid and to the group. All signals of the same number within WINDOW seconds
+        count as one, so that the command receives it once.
         """
         end = time.monotonic() + WAIT
         while True:
@@ -77,21 +78,22 @@ class Canary:
                 self._take()
 
     def _take(self) -> None:
-        data = os.read(self._events, WORD * 64) if self._events is not None else b""
+        """Read the reports that have arrived."""
+        data = os.read(self._events, MESSAGE_SIZE * 64) if self._events is not None else b""
         if not data:
-            self._events = None  # dead: forward everything from now on
-        for at in range(0, len(data) - WORD + 1, WORD):
-            number, *when = data[at : at + WORD]
+            self._events = None  # the canary died: forward every signal from now on
+        for at in range(0, len(data) - MESSAGE_SIZE + 1, MESSAGE_SIZE):
+            number, *when = data[at : at + MESSAGE_SIZE]
             self._seen.append((int.from_bytes(when) / 1e9, number))
 
     def end(self) -> None:
-        """End and reap the canary."""
+        """Kill and reap the canary."""
         for descriptor in (self._life, self._events):
             if descriptor is not None:
                 os.close(descriptor)
         self._events = None
         try:
-            # It may have died alone and been reaped: its pid may be a stranger's by now.
+            # If it has died and been reaped before, its pid may belong to another process by now.
             if os.waitpid(self.pid, os.WNOHANG)[0] == 0:
                 os.kill(self.pid, signals.SIGKILL)
                 os.waitpid(self.pid, 0)
@@ -99,22 +101,23 @@ class Canary:
             pass
 
 
-def _sing(events: int, life: int) -> NoReturn:
+def _run_canary(events: int, life: int) -> NoReturn:
+    """Report signals until the supervisor ends. This runs in the canary's process."""
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
-    proc.rename("signal-canary", command_line=True)
+    processes.set_name("signal-canary", command_line=True)
     prctl.hide_memory()
-    proc.close_all_but(events, life)
-    proc.to_null(0, 1, 2)
+    processes.close_all_but(events, life)
+    processes.redirect_to_null(0, 1, 2)
     os.chdir("/")
-    # The kernel says with SIGIO that the supervisor's end of `life` is closed.
+    # The kernel sends SIGIO when the supervisor's end of `life` is closed.
     fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | fcntl.FASYNC)
     os.write(events, b"\0")
     poll = select.poll()
     poll.register(life, select.POLLIN)
     while not poll.poll(0):
-        info = signals.sigtimedwait(signals.valid_signals(), CHECK_LIFE)
+        info = signals.sigtimedwait(signals.valid_signals(), CHECK_INTERVAL)
         if info is not None and not (info.si_signo == signals.SIGIO and info.si_code > 0):
-            # When it came, not when it is read: an old word must not stand for a new signal.
-            os.write(events, bytes((info.si_signo,)) + time.monotonic_ns().to_bytes(WORD - 1))
+            # With its time, so that the supervisor cannot take an old report for a new signal.
+            os.write(events, bytes((info.si_signo,)) + time.monotonic_ns().to_bytes(MESSAGE_SIZE - 1))
     os._exit(0)

@@ -1,10 +1,11 @@
 """
-The session's directory: where it may be, made, marked, removed, and swept when its owner is gone.
+Making, marking and removing the session's directory, and sweeping directories whose owner is dead.
 
-A directory is `bwrun.PID.RANDOM` (0700) straight in a base directory: no parent
-of bwrun's own that somebody else could make first, and nothing that stays.  It
-is locked (flock on the directory) and marked with its owner's pid and start
-time, so that a sweep never touches a live one.
+The directory is called `bwrun.PID.RANDOM`, has mode 0700, and is made directly in a base directory. A common parent
+directory would remain afterwards, and somebody else could make it first.
+
+The owner (the supervisor) locks the directory with flock(2), and writes its pid and start time into the file `owner`,
+so that a sweep never removes the directory of a live run.
 """
 
 from __future__ import annotations
@@ -15,42 +16,48 @@ import os
 import stat
 import time
 
-from bwrun.supervisor import proc
+from bwrun.supervisor import processes
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 OWNER_FILE = "owner"
 PREFIX = "bwrun"
-RANDOM_SIZE = 8  # bytes
-REMOVE_TIME = 2.0  # seconds: what the command left running may write faster than this can remove
-UNMARKED_AGE = 600  # seconds after which a directory without an owner's mark is nobody's
+RANDOM_SIZE = 8  # bytes, written as 16 hexadecimal digits
+REMOVE_TIME = 2.0  # seconds; a process that the command left running may write faster than files are removed
+UNMARKED_AGE = 600  # seconds; an older directory without the file `owner` is abandoned
 
 
 class UnusableBaseError(Exception):
-    """A base directory that was asked for by name cannot be used; the text says why."""
+    """The directory in BWRUN_RUNTIME_DIR cannot be used; the text says why."""
 
 
 def bases(environment: Mapping[str, str]) -> list[str]:
     """
-    Return the base directories that can be used, best first: RAM before disk.
+    Return the base directories in which a session can be made, the best first: those in RAM before those on disk.
 
-    Raises UnusableBaseError: BWRUN_RUNTIME_DIR is set and cannot be used (an explicit wish is not replaced).
+    If BWRUN_RUNTIME_DIR is set, it is the only one.
+
+    Raises UnusableBaseError: BWRUN_RUNTIME_DIR is set and cannot be used.
     """
     chosen = environment.get("BWRUN_RUNTIME_DIR")
     if chosen:
-        problem = unusable(chosen)
+        problem = why_unusable(chosen)
         if problem:
             raise UnusableBaseError(f"`{chosen}` (from BWRUN_RUNTIME_DIR) {problem}")
         return [os.path.realpath(chosen)]
     wanted = (environment.get("XDG_RUNTIME_DIR"), "/dev/shm", environment.get("TMPDIR"), "/tmp")  # noqa: S108
-    found = [os.path.realpath(base) for base in wanted if base and unusable(base) is None]
+    found = [os.path.realpath(base) for base in wanted if base and why_unusable(base) is None]
     return list(dict.fromkeys(found))
 
 
-def unusable(base: str) -> str | None:
-    """Return why `base` cannot hold a session, or None: a directory of ours alone, or a sticky one of root's."""
+def why_unusable(base: str) -> str | None:
+    """
+    Return why no session can be made in `base`; None if one can.
+
+    The directory must belong to this user or to root, and others must not be able to write to it, unless it is sticky.
+    """
     if not os.path.isabs(base):
         return "is not an absolute path"
     try:
@@ -68,13 +75,13 @@ def unusable(base: str) -> str | None:
     return None
 
 
-def candidate(base: str) -> str:
-    """Return the path of a session directory that may be made in `base`."""
+def new_path(base: str) -> str:
+    """Return a new path for a session's directory in `base`."""
     return os.path.join(base, f"{PREFIX}.{os.getpid()}.{os.urandom(RANDOM_SIZE).hex()}")
 
 
 def is_session_name(name: str) -> bool:
-    """Return whether `name` is one that `candidate()` makes."""
+    """Return whether `name` has the form that `new_path()` makes."""
     prefix, _, rest = name.partition(".")
     pid, _, random = rest.partition(".")
     digits = set("0123456789abcdef")
@@ -89,9 +96,9 @@ def is_session_name(name: str) -> bool:
 
 def make(path: str) -> int:
     """
-    Make, lock and mark the directory; return the descriptor that holds the lock.
+    Make the directory, lock it, and write the file `owner`; return the descriptor that holds the lock.
 
-    Raises OSError.
+    Raises OSError: the directory cannot be made.
     """
     while True:
         before = os.umask(0o077)
@@ -101,18 +108,18 @@ def make(path: str) -> int:
             os.umask(before)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            _lock(descriptor, wait=True)  # a sweeper may be looking at it
+            _lock(descriptor, wait=True)  # another bwrun may be sweeping it just now
         except OSError:
             remove(path)
             raise
-        if _same(path, descriptor):
+        if _is_same(path, descriptor):
             break
-        os.close(descriptor)  # it removed it
+        os.close(descriptor)  # that bwrun removed it: make it again
     try:
         mark = os.open(OWNER_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=descriptor)
         try:
             os.fchmod(mark, 0o600)  # whatever the umask
-            os.write(mark, f"{os.getpid()} {proc.start_time(os.getpid())}\n".encode())
+            os.write(mark, f"{os.getpid()} {processes.start_time(os.getpid())}\n".encode())
         finally:
             os.close(mark)
     except OSError:
@@ -123,26 +130,26 @@ def make(path: str) -> int:
 
 
 def _lock(descriptor: int, *, wait: bool = False) -> bool:
-    """Take the lock; return whether it was free."""
+    """Lock the open directory; return whether that succeeded. Without locks in the file system it always does."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
         return False
     except OSError as error:
         if error.errno not in (errno.ENOLCK, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):
-            raise  # a file system without locks: the owner's mark guards alone
+            raise
     return True
 
 
-def _same(path: str, descriptor: int) -> bool:
+def _is_same(path: str, descriptor: int) -> bool:
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
 
-def owner_lives(directory: int) -> bool | None:
-    """Return whether the process in the owner's mark of the open `directory` runs; None: there is no mark."""
+def is_owner_alive(directory: int) -> bool | None:
+    """Return whether the process that the file `owner` in the open `directory` names still runs; None: no such file."""
     try:
         descriptor = os.open(OWNER_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     except OSError:
@@ -153,14 +160,14 @@ def owner_lives(directory: int) -> bool | None:
         return None
     finally:
         os.close(descriptor)
-    return proc.alive(int(pid), started) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
+    return processes.is_alive(int(pid), started) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
 
 
 def remove(path: str) -> bool:
     """
-    Remove the directory and all in it, following no link; return whether it is gone.
+    Remove the directory and everything in it, without following links; return whether it is gone.
 
-    Raises nothing: what cannot be removed now is tried again by the caller.
+    This raises nothing: the caller tries again.
     """
     parent, name = os.path.split(path)
     try:
@@ -183,19 +190,20 @@ def remove(path: str) -> bool:
 
 def _empty(root: int) -> None:
     """
-    Remove what is in the open directory `root`, as far as that can be.
+    Remove as much as possible of what is in the open directory `root`.
 
-    Directories that are not empty are emptied into `root` first, so that no
-    depth needs a stack or many descriptors.
+    The content of a directory below is moved up into `root` first, so that even a very deep tree needs neither
+    recursion nor many descriptors.
     """
     _empty_but_owner(root)
     if os.listdir(root) == [OWNER_FILE]:
-        # The last: as long as something is left, a sweep has to see that its owner is gone.
-        while not _unlink(root, OWNER_FILE) and _dissolve(root, OWNER_FILE):
+        # The file `owner` comes last: while anything is left, a sweep must see that the owner is dead.
+        while not _unlink(root, OWNER_FILE) and _flatten(root, OWNER_FILE):
             _empty_but_owner(root)
 
 
 def _empty_but_owner(root: int) -> None:
+    """Remove everything in the open directory `root` except the file `owner`, until nothing more can be removed."""
     end = time.monotonic() + REMOVE_TIME
     progress = True
     while progress:
@@ -204,10 +212,11 @@ def _empty_but_owner(root: int) -> None:
             if time.monotonic() > end:
                 return
             if name != OWNER_FILE:
-                progress |= _unlink(root, name) or _dissolve(root, name)
+                progress |= _unlink(root, name) or _flatten(root, name)
 
 
 def _unlink(directory: int, name: str) -> bool:
+    """Remove a file or an empty directory; return whether that succeeded."""
     for remove_one in (os.unlink, os.rmdir):
         try:
             remove_one(name, dir_fd=directory)
@@ -217,8 +226,8 @@ def _unlink(directory: int, name: str) -> bool:
     return False
 
 
-def _dissolve(root: int, name: str) -> bool:
-    """Move what is in the directory `name` up into `root`; return whether anything came of it."""
+def _flatten(root: int, name: str) -> bool:
+    """Move the content of the directory `name` up into `root`; return whether anything was moved or removed."""
     try:
         inner = _open_own(root, name)
     except OSError:
@@ -234,7 +243,7 @@ def _dissolve(root: int, name: str) -> bool:
 
 def _move(source: int, name: str, target: int) -> bool:
     try:
-        os.close(_open_own(source, name))  # a directory has to be writable to be moved
+        os.close(_open_own(source, name))  # a directory must be writable to be moved
         os.rename(name, f"{PREFIX}-{os.urandom(RANDOM_SIZE).hex()}", src_dir_fd=source, dst_dir_fd=target)
     except OSError:
         return False
@@ -242,7 +251,7 @@ def _move(source: int, name: str, target: int) -> bool:
 
 
 def _open_own(parent: int, name: str) -> int:
-    """Open a directory, even if its mode forbids that to its owner, and make it writable if it is ours."""
+    """Open a directory; if it belongs to this user, make it readable and writable first."""
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         descriptor = os.open(name, flags, dir_fd=parent)
@@ -254,17 +263,17 @@ def _open_own(parent: int, name: str) -> int:
     try:
         os.fchmod(descriptor, 0o700)
     except OSError:
-        pass  # another user's: what can be removed is removed
+        pass  # it belongs to another user
     return descriptor
 
 
 def sweep(base: str) -> int:
-    """Remove the directories in `base` whose owner is gone; return how many."""
-    return sum(sweep_one(path) for path in sessions(base))
+    """Remove the session directories in `base` whose owner is dead; return how many."""
+    return sum(sweep_one(path) for path in find_sessions(base))
 
 
-def sessions(base: str) -> list[str]:
-    """Return the paths in `base` that have a session's name."""
+def find_sessions(base: str) -> list[str]:
+    """Return the paths in `base` whose names are those of session directories."""
     try:
         return [os.path.join(base, name) for name in os.listdir(base) if is_session_name(name)]
     except OSError:
@@ -272,16 +281,16 @@ def sessions(base: str) -> list[str]:
 
 
 def sweep_one(path: str) -> bool:
-    """Remove the directory if its owner is gone; return whether it was removed."""
+    """Remove a session directory if its owner is dead; return whether it was removed."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError:
         return False
     try:
         status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or not _lock(descriptor) or not _same(path, descriptor):
-            return False  # another's, live, or just removed by another sweeper
-        lives = owner_lives(descriptor)
+        if status.st_uid != os.geteuid() or not _lock(descriptor) or not _is_same(path, descriptor):
+            return False  # another user's, in use, or just removed by another sweep
+        lives = is_owner_alive(descriptor)
         if lives or (lives is None and time.time() - status.st_mtime < UNMARKED_AGE):
             return False
         return remove(path)

@@ -1,4 +1,4 @@
-"""Ending as the command ended, and the terminal as it was."""
+"""Ending or stopping bwrun as the command ended or stopped, and restoring the terminal."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import termios
 
 from bwrun.base import signals
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
 
-def no_core() -> None:
-    """Let this process write no core file: the command's own core is enough."""
+def disable_core_files() -> None:
+    """Keep this process from writing a core file when it dies by the signal that killed the command."""
     try:
         resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     except (OSError, ValueError):
@@ -22,7 +22,11 @@ def no_core() -> None:
 
 
 def end_by_status(status: int, *, by_code: bool) -> NoReturn:
-    """End with the wait status `status`: the same exit code, or the same signal (`by_code`: 128 + its number)."""
+    """
+    End as the command did, whose status of waitpid(2) is `status`: with its exit code, or by its signal.
+
+    With `by_code`, end with the exit code 128 + the number of the signal instead.
+    """
     if not os.WIFSIGNALED(status):
         os._exit(os.WEXITSTATUS(status))
     if by_code:
@@ -31,32 +35,32 @@ def end_by_status(status: int, *, by_code: bool) -> NoReturn:
 
 
 def end_by_signal(number: int) -> NoReturn:
-    """Die of signal `number`; 128 + number where that is impossible (PID 1 cannot kill itself)."""
+    """Die by signal `number`; if that is impossible, as for PID 1, end with the exit code 128 + `number`."""
     if number not in (signals.SIGKILL, signals.SIGSTOP):
         try:
             signals.signal(number, signals.SIG_DFL)
         except (OSError, ValueError):
-            pass  # a signal of the C library's own
+            pass  # the C library keeps this signal for itself
     os.kill(os.getpid(), number)
     signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})
     os._exit(128 + number)
 
 
 def stop_by_signal(number: int) -> None:
-    """Stop this process by the signal that stopped the command; return when it was continued."""
+    """Stop this process by the signal that stopped the command; return when it is continued."""
     if signals.SIGCONT in signals.sigpending():
-        return  # it goes on already
+        return  # somebody has continued it already
     os.kill(os.getpid(), number)
     if number != signals.SIGSTOP:
-        signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})  # here it stops
+        signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})  # the process stops here
         signals.pthread_sigmask(signals.SIG_BLOCK, {number})
 
 
 class Terminal:
-    """The controlling terminal's modes, to be put back when the worker died in a prompt."""
+    """The modes of the controlling terminal, which are restored if the worker dies at a prompt."""
 
     def __init__(self) -> None:
-        """Save the modes, if there is a terminal."""
+        """Save the modes if there is a terminal."""
         self._modes: list[Any] | None = None
         tty = _open_terminal()
         if tty is None:
@@ -69,12 +73,12 @@ class Terminal:
             os.close(tty)
 
     def restore(self) -> None:
-        """Put the saved modes back; all signals are blocked, so SIGTTOU cannot stop this."""
+        """Restore the saved modes. SIGTTOU cannot stop this, because all signals are blocked."""
         tty = _open_terminal() if self._modes is not None else None
         if tty is None or self._modes is None:
             return
         try:
-            if os.tcgetpgrp(tty) == os.getpgrp():  # in the background the terminal is another's
+            if os.tcgetpgrp(tty) == os.getpgrp():  # a background process must not change the terminal
                 termios.tcsetattr(tty, termios.TCSADRAIN, self._modes)
         except (OSError, termios.error):
             pass
@@ -90,7 +94,7 @@ def _open_terminal() -> int | None:
 
 
 def has_terminal() -> bool:
-    """Return whether this process has a controlling terminal, so that a shell may be watching its stops."""
+    """Return whether this process has a controlling terminal, so that a shell may react when it stops."""
     tty = _open_terminal()
     if tty is None:
         return False

@@ -1,9 +1,9 @@
 """
-Which signals are passed on to the command, so that each arrives exactly once.
+Deciding which signals are forwarded to the command, so that it receives each one exactly once.
 
-The command shares bwrun's process group and terminal.  What the kernel or a
-`kill` sent to the whole group has reached it already; what was sent to bwrun
-alone has not.  What the command itself sent is not sent back to it: sudo's rule.
+The command is in bwrun's process group and on its terminal. A signal that was sent to the whole group has reached the
+command already; a signal that was sent to bwrun alone has not. A signal that the command itself sent to bwrun is not
+forwarded; sudo does the same.
 """
 
 from __future__ import annotations
@@ -11,41 +11,42 @@ from __future__ import annotations
 import os
 
 from bwrun.base import signals
-from bwrun.supervisor import proc
+from bwrun.supervisor import processes
 from bwrun.supervisor.canary import Canary
 
-# What a terminal sends to its whole foreground group.  Not SIGHUP: of a hang-up
-# the kernel tells the session leader alone, and that may be bwrun.
+# The signals that a terminal sends to its whole foreground group. SIGHUP is not one of them: when a terminal hangs up,
+# the kernel sends it to the session leader alone, which may be bwrun.
 FROM_TERMINAL = {
     signals.SIGINT, signals.SIGQUIT, signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU, signals.SIGWINCH,
 }  # fmt: skip
 
 
 def reached_command(info: signals.struct_siginfo, command: int, canary: Canary | None) -> bool:
-    """Return whether the command got this signal without bwrun's help, or sent it itself."""
+    """Return whether the command has received this signal already, or sent it itself."""
     by_kernel = info.si_code > 0
-    if not by_kernel and _sent_by_command(info.si_pid, command):  # at once: a `kill` does not live long
+    if not by_kernel and _sent_by_command(info.si_pid, command):  # first, because the sender may end soon
         return True
     try:
         shares_group = os.getpgid(command) == os.getpgrp()
     except OSError:
         shares_group = False
-    heard = shares_group and canary is not None and canary.heard(info.si_signo)
-    return heard or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL)
+    received = shares_group and canary is not None and canary.group_received(info.si_signo)
+    return received or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL)
 
 
 def _sent_by_command(sender: int, command: int) -> bool:
+    """Return whether process `sender` is the command or a descendant of it in the same process group."""
     if sender == command:
         return True
     try:
         same_group = os.getpgid(sender) == os.getpgrp()
     except OSError:
         return False
-    return same_group and sender != os.getppid() and proc.is_descendant(sender, command)
+    return same_group and sender != os.getppid() and processes.is_descendant(sender, command)
 
 
 def forward(number: int, command: int) -> None:
-    """Send signal `number` to the command; a command that is gone or another user's is not bwrun's failure."""
+    """Send signal `number` to the command. A command that has ended or belongs to another user is not an error."""
     try:
         os.kill(command, number)
     except OSError:

@@ -1,11 +1,11 @@
-"""Short-lived processes that the supervisor starts for what it must not import itself."""
+"""Starting helpers: short processes for work that needs modules which the supervisor must not import."""
 
 from __future__ import annotations
 
 import os
 import sys
 
-# Before anything that takes time: closed to others, and gone when the supervisor is.
+# The process hides its memory and ties its life to the supervisor before it imports anything else.
 _START = """
 import sys
 sys.path.append(sys.argv[1])
@@ -18,21 +18,22 @@ main(sys.argv[3:])
 
 
 class Helper:
-    """A Python process that runs `main()` of a module of bwrun's, with input and output over pipes."""
+    """A Python process that runs `main()` of one of bwrun's modules, with pipes as stdin and stdout."""
 
     def __init__(self, pid: int, output: int) -> None:
-        """`output` is the read end of its stdout."""
+        """`output` is the read end of the pipe that is its stdout."""
         self.pid = pid
         self._output = output
 
     @classmethod
     def start(cls, module: str, words: list[str], data: bytes = b"") -> Helper:
         """
-        Start it and hand over `data` (what a pipe holds, 64 KiB as a rule) on its stdin: nothing secret is in argv.
+        Start `main(words)` of `module`, and write `data` to its stdin. Secrets belong into `data`, never into `words`.
 
-        It has all signals blocked, as the supervisor, and an environment without credentials.
+        `data` must fit into a pipe, which holds 64 KiB as a rule. The helper inherits the supervisor's environment,
+        which has no credentials, and its blocked signals.
 
-        Raises OSError.
+        Raises OSError: the system allows no more processes or descriptors.
         """
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         argv = [sys.executable, "-I", "-c", _START.format(module=module), root, str(os.getpid()), *words]
@@ -55,15 +56,15 @@ class Helper:
         os.close(output_write)
         os.set_blocking(input_write, False)
         try:
-            os.write(input_write, data)  # what does not fit the pipe is missing: the helper then says so
+            os.write(input_write, data)  # if it does not fit into the pipe, the helper will report that data is missing
         except OSError:
-            pass  # it died: its end says so
+            pass  # it has died, which the supervisor will see when it reaps it
         os.close(input_write)
         os.set_blocking(output_read, False)
         return cls(pid, output_read)
 
     def output(self) -> bytes:
-        """Return what it has printed, once it has ended; closes the pipe."""
+        """Return what the helper printed (up to 4 KiB) and close the pipe; call it once, after the helper ended."""
         try:
             return os.read(self._output, 4096)
         except OSError:

@@ -1,16 +1,16 @@
 """
-The janitor: a process that exists for the supervisor's `kill -9`.
+The janitor: a process that ends the command and removes the session if the supervisor is killed (`kill -9`).
 
-It lives in a session of its own, under another name, and holds nothing but the
-read end of a pipe, the command's pidfd, the paths where the session may be, and
-the write end of another pipe, with which the run's ssh-agent dies.
+It has a process session and a name of its own, so that a signal for bwrun does not reach it. It holds the read end of a
+pipe from the supervisor, the command's pidfd, and the paths where the session's directory may be. Together with the
+supervisor it also holds the write end of a pipe that keeps the run's ssh-agent alive (`bwrun.supervisor.agent`).
 
-    pipe ends without DONE     the supervisor is gone: TERM and CONT to the command, 5 s, KILL; clear
-    command ended, no DONE     after 0.2 s CONT to the supervisor (it may be stopped); after 5 s clear
-    a pid                      that of the ssh-agent
-    DONE                       end
-
-To clear is to kill the ssh-agent and to remove the directory.
+    the pipe is closed without DONE   the supervisor is dead: send TERM and CONT to the command, KILL after 5 s, then
+                                      kill the ssh-agent and remove the directory
+    the command ended without DONE    after 0.2 s send CONT to the supervisor, which may be stopped; after 5 s more
+                                      kill the ssh-agent and remove the directory
+    a pid                             the ssh-agent was started
+    DONE                              the supervisor has removed the directory: end
 """
 
 from __future__ import annotations
@@ -19,45 +19,49 @@ import os
 import select
 
 from bwrun.base import prctl, signals
-from bwrun.supervisor import directory, proc
+from bwrun.supervisor import directory, processes
 from bwrun.supervisor.agent import Agent
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    Identity = tuple[int, str, int | None]  # pid, start time, pidfd
+    ProcessId = tuple[int, str, int | None]  # pid, start time, pidfd
 
-GRACE = 5000  # milliseconds between TERM and KILL
-NUDGE_AFTER = 200  # milliseconds that the supervisor has to say DONE once the command ended
+GRACE = 5000  # milliseconds between TERM and KILL, and for a supervisor that was continued
+NUDGE_AFTER = 200  # milliseconds after the command's end until the supervisor gets CONT
 REMOVE_TRIES = 50
-REMOVE_PAUSE = 100  # milliseconds
+REMOVE_PAUSE = 100  # milliseconds between two tries
 
 
 class Janitor:
-    """The supervisor's side: started before the directory exists, released when it is gone."""
+    """The supervisor's side of the janitor, which is started before the directory is made."""
 
-    def __init__(self, pid: int, pipe: int, life: tuple[int, int]) -> None:
-        """`pipe` is the write end whose closing tells the supervisor's death; `life`: see `start_agent()`."""
+    def __init__(self, pid: int, pipe: int, lifeline: tuple[int, int]) -> None:
+        """
+        `pipe` is the write end of the pipe to the janitor; the kernel closes it when the supervisor dies.
+
+        `lifeline` are both ends of the pipe that keeps an ssh-agent alive.
+        """
         self.pid = pid
         self.pipe = pipe
-        self._life = life
+        self._lifeline = lifeline
 
     @classmethod
     def start(cls, paths: list[str], worker: int) -> Janitor:
         """
-        Fork the janitor and wait until it stands.
+        Fork the janitor, and wait until it watches. `paths` are where the session's directory may be.
 
-        Raises OSError: no process, or the janitor did not come up.
+        Raises OSError: the system allows no more processes or descriptors, or the janitor did not start.
         """
         supervisor = os.getpid()
         read_end, write_end = os.pipe()
         ready_read, ready_write = os.pipe()
-        life = os.pipe()
+        lifeline = os.pipe()
         pid = os.fork()
         if pid == 0:
             try:
-                _watch((read_end, ready_write, life[1]), paths, worker, supervisor)
+                _run_janitor((read_end, ready_write, lifeline[1]), paths, worker, supervisor)
             finally:
                 os._exit(1)
         os.close(read_end)
@@ -66,17 +70,15 @@ class Janitor:
         os.close(ready_read)
         if not ready:
             raise ChildProcessError("the janitor did not start")
-        return cls(pid, write_end, life)
+        return cls(pid, write_end, lifeline)
 
     def start_agent(self, program: bytes, socket: bytes) -> Agent:
         """
-        Start the run's ssh-agent, and tell the janitor of it.
+        Start an ssh-agent, and tell the janitor its pid.
 
-        It dies when both this process and the janitor are gone: they hold the write end of a pipe that it reads.
-
-        Raises OSError: no process.
+        Raises OSError: the system allows no more processes or descriptors.
         """
-        agent = Agent.start(program, socket, self._life[0])
+        agent = Agent.start(program, socket, self._lifeline[0])
         try:
             os.write(self.pipe, b"%d\n" % agent.pid)
         except OSError:
@@ -84,13 +86,13 @@ class Janitor:
         return agent
 
     def release(self, *, cleared: bool) -> None:
-        """Say DONE and reap; without `cleared` leave the directory to the janitor, which goes on trying."""
+        """Send DONE and reap the janitor; if the directory is not `cleared`, let the janitor go on trying instead."""
         if cleared:
             try:
                 os.write(self.pipe, b"DONE")
             except OSError:
-                pass  # it was killed; nothing is left to do for it
-        for descriptor in (self.pipe, *self._life):
+                pass  # it was killed
+        for descriptor in (self.pipe, *self._lifeline):
             os.close(descriptor)
         if cleared:
             try:
@@ -99,20 +101,21 @@ class Janitor:
                 pass
 
 
-def _watch(descriptors: tuple[int, int, int], paths: list[str], worker: int, supervisor: int) -> NoReturn:
-    pipe, ready, life = descriptors
+def _run_janitor(descriptors: tuple[int, int, int], paths: list[str], worker: int, supervisor: int) -> NoReturn:
+    """Watch supervisor and command, and clear if the supervisor does not. This runs in the janitor's process."""
+    pipe, ready, _ = descriptors
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     os.setsid()
     os.chdir("/")
-    proc.rename("session-janitor", command_line=True)
-    prctl.hide_memory()  # after it: renaming needs /proc/self/mem
-    proc.close_all_but(pipe, ready, life)
-    proc.to_null(0, 1, 2)
+    processes.set_name("session-janitor", command_line=True)
+    prctl.hide_memory()  # after set_name(), which writes to /proc/self/mem
+    processes.close_all_but(*descriptors)
+    processes.redirect_to_null(0, 1, 2)
     command = _identify(worker)
     os.write(ready, b"r")
     os.close(ready)
 
-    agents: list[Identity] = []
+    agents: list[ProcessId] = []
     if _supervisor_cleared(pipe, command[2], supervisor, agents):
         os._exit(0)
     _end_command(*command)
@@ -126,20 +129,20 @@ def _watch(descriptors: tuple[int, int, int], paths: list[str], worker: int, sup
     os._exit(0)
 
 
-def _identify(pid: int) -> Identity:
-    """Return what names the process `pid` whatever becomes of its number."""
+def _identify(pid: int) -> ProcessId:
+    """Return what names the process `pid` even if its pid is used again."""
     try:
         pidfd: int | None = os.pidfd_open(pid)
     except (OSError, AttributeError):
-        pidfd = None  # it is gone; or an old kernel, or not Linux
-    return pid, proc.start_time(pid), pidfd
+        pidfd = None  # there are no pidfds here, or the process is dead
+    return pid, processes.start_time(pid), pidfd
 
 
-def _supervisor_cleared(pipe: int, command: int | None, supervisor: int, agents: list[Identity]) -> bool:
+def _supervisor_cleared(pipe: int, command: int | None, supervisor: int, agents: list[ProcessId]) -> bool:
     """
-    Wait; return True for DONE, False when the supervisor is gone or does not clear.
+    Wait until DONE comes (True), or until the supervisor is dead or does not clear in time (False).
 
-    `command` is a pidfd (None: only the pipe is watched); an ssh-agent that the supervisor names goes into `agents`.
+    `command` is a pidfd; if it is None, only the pipe is watched. An ssh-agent that is started is added to `agents`.
     """
     poll = select.poll()
     poll.register(pipe, select.POLLIN | select.POLLHUP)
@@ -150,10 +153,10 @@ def _supervisor_cleared(pipe: int, command: int | None, supervisor: int, agents:
     while True:
         events = [number for number, _ in poll.poll(wait)]
         if pipe in events:
-            said, newline, rest = os.read(pipe, 64).partition(b"\n")
+            pid, newline, rest = os.read(pipe, 64).partition(b"\n")
             if not newline or rest:
-                return (rest or said) == b"DONE"
-            agents.append(_identify(int(said)))
+                return (rest or pid) == b"DONE"
+            agents.append(_identify(int(pid)))
             continue
         if command in events and command is not None:
             poll.unregister(command)
@@ -168,6 +171,7 @@ def _supervisor_cleared(pipe: int, command: int | None, supervisor: int, agents:
 
 
 def _end_command(pid: int, started: str, pidfd: int | None) -> None:
+    """End the command if it still runs; `started` is its start time, for systems without pidfds."""
     if _ended(pid, started, pidfd, 0):
         return
     _send(signals.SIGTERM, pid, started, pidfd)
@@ -181,20 +185,20 @@ def _send(number: int, pid: int, started: str, pidfd: int | None) -> None:
     try:
         if pidfd is not None:
             signals.pidfd_send_signal(pidfd, number)
-        elif proc.alive(pid, started):
+        elif processes.is_alive(pid, started):
             os.kill(pid, number)
     except OSError:
-        pass  # gone already, or another user's by now
+        pass  # it has ended, or belongs to another user by now
 
 
 def _ended(pid: int, started: str, pidfd: int | None, timeout: int) -> bool:
-    """Wait up to `timeout` milliseconds for the command's end; return whether it came."""
+    """Wait up to `timeout` milliseconds for the command to end; return whether it ended."""
     if pidfd is not None:
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         return bool(poll.poll(timeout))
     for _ in range(timeout // REMOVE_PAUSE + 1):
-        if not proc.alive(pid, started):
+        if not processes.is_alive(pid, started):
             return True
         select.poll().poll(REMOVE_PAUSE)
     return False

@@ -1,9 +1,8 @@
 """
-The supervisor: makes the session's directory, waits for the command, clears, ends as the command ended.
+The supervisor: it makes the session's directory, waits for the command, removes the directory, ends as the command did.
 
-It is what the caller's process became, so it has the pid that the caller knows.
-All signals are blocked from before its first line to its end, and taken one by
-one: none can interrupt the clearing.
+The process that the caller started becomes the supervisor, so it has the pid that the caller knows. All signals are
+blocked from its start to its end and handled one by one, so that none can interrupt the clearing.
 """
 
 from __future__ import annotations
@@ -28,27 +27,27 @@ from bwrun.base.channel import (
     Channel,
 )
 from bwrun.base.errors import STATUS_FAILED
-from bwrun.supervisor import directory, ending, forwarding, proc
+from bwrun.supervisor import directory, ending, forwarding, processes
 from bwrun.supervisor.agent import Agent
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
-from bwrun.supervisor.place import Place
 from bwrun.supervisor.renewal import Renewal
+from bwrun.supervisor.session_directory import SessionDirectory
 
-TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
 CATCHABLE = signals.valid_signals() - {signals.SIGKILL, signals.SIGSTOP}
-ENDING = {signals.SIGTERM, signals.SIGINT, signals.SIGHUP}  # what starts the time of --kill-after
+ENDING = {signals.SIGTERM, signals.SIGINT, signals.SIGHUP}  # the first of these starts the time of --kill-after
 CLEAR_TRIES = 3
-CLEAR_PAUSE = 0.05  # seconds
-LEFTOVERS_TIME = 60.0  # seconds until the helper that ends them is given up
+CLEAR_PAUSE = 0.05  # seconds between two tries
+LEFTOVERS_TIME = 60.0  # seconds to wait for the helper of --kill-leftovers
 
 
 def main(channel: int, worker: int) -> NoReturn:
-    """Supervise the process `worker`, which talks over the descriptor `channel`, and end as it ended."""
+    """Supervise process `worker`, which sends messages to the descriptor `channel`, and end as it ended."""
     supervisor = Supervisor(channel, worker)
     try:
         supervisor.take_over()
@@ -56,11 +55,11 @@ def main(channel: int, worker: int) -> NoReturn:
         status = supervisor.wait()
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        say(f"error: cannot start the processes that guard the session: {why} [session.unguarded]")
+        print_line(f"error: cannot start the processes that guard the session: {why} [session.unguarded]")
         supervisor.abandon()
         status = STATUS_FAILED << 8
-    except BaseException as error:  # noqa: BLE001  (whatever happens: clear, and no traceback)
-        say(f"error: internal error: {type(error).__name__} in the supervisor [internal]")
+    except BaseException as error:  # noqa: BLE001  (the session must be cleared, and no traceback shown)
+        print_line(f"error: internal error: {type(error).__name__} in the supervisor [internal]")
         supervisor.abandon()
         status = STATUS_FAILED << 8
     if not supervisor.clear() and status == 0:
@@ -68,8 +67,8 @@ def main(channel: int, worker: int) -> NoReturn:
     ending.end_by_status(status, by_code=supervisor.ends_by_code)
 
 
-def say(text: str) -> None:
-    """Write one line on stderr, if anybody reads it."""
+def print_line(text: str) -> None:
+    """Print one line on stderr; a stderr that is closed or full is not an error."""
     try:
         os.write(2, f"bwrun: {text}\n".encode("utf-8", "backslashreplace"))
     except OSError:
@@ -77,75 +76,79 @@ def say(text: str) -> None:
 
 
 class Supervisor:
-    """One run: the worker that becomes the command, and what stands by while it lives."""
+    """One run: the worker, which becomes the command, and the processes and files that exist while it runs."""
 
     def __init__(self, channel: int, worker: int) -> None:
-        """Know the worker and the channel to it; nothing is done yet."""
+        """Remember the worker and the channel to it, without doing anything yet."""
         self.worker = worker
-        self.ends_by_code = False
+        self.ends_by_code = False  # True: --signal-exit
         self._channel = Channel(channel)
         self._terminal: ending.Terminal | None = None
-        self._place = Place()
-        self._stale: list[str] = []
+        self._directory = SessionDirectory()
+        self._stale_directories: list[str] = []
         self._janitor: Janitor | None = None
         self._canary: Canary | None = None
-        self._seen: set[int] = set()
-        self._execs = False
-        self._said: int | None = None
+        self._received: set[int] = set()  # all signals so far
+        self._command_started = False  # the worker is about to call execve, or has done so
+        self._reported_status: int | None = None  # with which the worker ends, without a command
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
         self._agent: Agent | None = None
-        self._kill_at: float | None = None
+        self._kill_at: float | None = None  # when to kill the command, for --kill-after
 
     def take_over(self) -> None:
-        """Block all signals, drop what is the caller's, save the terminal's modes."""
+        """Block all signals, close the caller's descriptors, and save the terminal's modes."""
         signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
         channel = self._channel.descriptor
         os.set_inheritable(channel, False)
         os.set_blocking(channel, False)
-        proc.close_all_but(channel)
-        proc.to_null(0, 1)
+        processes.close_all_but(channel)
+        processes.redirect_to_null(0, 1)
         if not _is_open(2):
-            proc.to_null(2)
-        proc.rename("bwrun")
-        ending.no_core()
+            processes.redirect_to_null(2)
+        processes.set_name("bwrun")
+        ending.disable_core_files()
         self._terminal = ending.Terminal()
 
     def prepare(self) -> None:
-        """Start janitor and canary, so that whatever the worker asks for from here on is guarded."""
-        self._janitor = Janitor.start(self._place.candidates, self.worker)
+        """Start janitor and canary, before the worker gets a directory."""
+        self._janitor = Janitor.start(self._directory.candidates, self.worker)
         while (info := signals.sigtimedwait(CATCHABLE - {signals.SIGCHLD}, 0)) is not None:
-            self._seen.add(info.si_signo)
-            forwarding.forward(info.si_signo, self.worker)  # may be older than the worker: twice beats never
+            self._received.add(info.si_signo)
+            forwarding.forward(
+                info.si_signo, self.worker
+            )  # the worker may have received it too, but twice is better than never
         self._canary = Canary.start()
         prctl.hide_memory()
-        # From here on the kernel says with SIGIO that the worker has sent something.
+        # From here on the kernel sends SIGIO when a message of the worker arrives.
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
         flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
         fcntl.fcntl(self._channel.descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
         os.chdir("/")
-        self._listen()  # what came before the kernel told
+        self._handle_messages()  # those that arrived before
 
     def wait(self) -> int:
-        """Pass signals on until the worker, or the command it became, has ended; return its wait status."""
+        """Forward signals until the worker, or the command it became, has ended; return its status of waitpid(2)."""
         while True:
-            info = signals.sigtimedwait(CATCHABLE, 0 if self._stale else self._until_next_timer())
+            info = signals.sigtimedwait(CATCHABLE, 0 if self._stale_directories else self._until_next_timer())
             self._run_timers()
-            self._listen()
+            self._handle_messages()
             if info is None:
-                if self._stale:
-                    directory.sweep_one(self._stale.pop())  # between signals, one at a time
+                if self._stale_directories:
+                    directory.sweep_one(
+                        self._stale_directories.pop()
+                    )  # one at a time, so that signals do not wait long
                 continue
             number = info.si_signo
             if number == signals.SIGCHLD:
                 status = self._reap()
                 if status is not None:
-                    return self._judge(status)
-            elif number != signals.SIGIO or info.si_code <= 0:  # the kernel's says that the worker wrote
-                self._pass_on(info)
+                    return self._final_status(status)
+            elif number != signals.SIGIO or info.si_code <= 0:  # SIGIO from the kernel only means: a message
+                self._handle_signal(info)
 
     def _until_next_timer(self) -> float:
-        waits = [86400.0]  # a day stands for "no timer": sigtimedwait takes no infinity
+        waits = [86400.0]  # a day, because sigtimedwait() cannot wait without a limit
         if self._kill_at is not None:
             waits.append(max(0.0, self._kill_at - time.monotonic()))
         if self._renewal is not None:
@@ -161,26 +164,26 @@ class Supervisor:
         if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
-    def _pass_on(self, info: signals.struct_siginfo) -> None:
+    def _handle_signal(self, info: signals.struct_siginfo) -> None:
         number = info.si_signo
-        self._seen.add(number)
+        self._received.add(number)
         if not forwarding.reached_command(info, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
-        ignored = signals.getsignal(number) == signals.SIG_IGN  # by the caller (nohup), and so by the command
+        ignored = signals.getsignal(number) == signals.SIG_IGN  # as nohup(1) does; the command ignores it too
         if kill_after is not None and number in ENDING and not ignored and self._kill_at is None:
             self._kill_at = time.monotonic() + float(kill_after)
 
-    def _listen(self) -> None:
-        """Take what the worker has said."""
+    def _handle_messages(self) -> None:
+        """Handle the messages that the worker has sent."""
         for word, *rest in self._channel.drain():
             if word in (MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY):
-                self._channel.send(*self._place.answer(word))
-                self._stale = self._place.stale()
+                self._channel.send(*self._directory.answer(word))
+                self._stale_directories = self._directory.stale_directories()
             elif word == EXEC:
-                self._execs = True
+                self._command_started = True
             elif word == END:
-                self._said = int(rest[0])
+                self._reported_status = int(rest[0])
             elif word == START_AGENT:
                 self._start_agent(*rest)
             elif word == RENEW:
@@ -188,13 +191,12 @@ class Supervisor:
             elif word == SET:
                 self._settings[rest[0]] = rest[1]
             elif word == CONFIRM:
-                self._confirm()
-        news = self._agent and self._agent.news()
-        if news:
-            self._channel.send(*news)
+                self._apply_settings()
+        answer = self._agent and self._agent.answer()
+        if answer:
+            self._channel.send(*answer)
 
-    def _confirm(self) -> None:
-        """Put the settings into force, and say so."""
+    def _apply_settings(self) -> None:
         self.ends_by_code = b"signal-exit" in self._settings
         if b"kill-leftovers" in self._settings:
             prctl.adopt_orphans()
@@ -207,7 +209,7 @@ class Supervisor:
             self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
 
     def _reap(self) -> int | None:
-        """Collect all children that changed (orphans too, as PID 1); return the worker's status if it ended."""
+        """Reap all children that ended, even orphans if this is PID 1; return the status of the worker if it ended."""
         ended: int | None = None
         while True:
             try:
@@ -216,36 +218,36 @@ class Supervisor:
                 return ended
             if pid == 0:
                 return ended
-            if self._agent is not None and self._agent.ended(pid):
-                say("warning: the ssh-agent of this run was ended, so the command has no SSH keys any more")
+            if self._agent is not None and self._agent.has_ended(pid):
+                print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
             elif pid != self.worker:
                 warning = None if self._renewal is None else self._renewal.ended(pid)
                 if warning is not None:
-                    say(f"warning: cannot renew the session's access token: {warning}")
+                    print_line(f"warning: cannot renew the session's access token: {warning}")
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
-                # So that the shell sees it; SIGCONT wakes bwrun and is then passed on.
+                # The shell must see the stop. When it continues bwrun with SIGCONT, that is forwarded to the command.
                 ending.stop_by_signal(os.WSTOPSIG(status))
 
-    def _judge(self, status: int) -> int:
-        """Return the status to end with: the command's, or that of a worker that never became it."""
-        self._listen()
-        if self._said is not None:
-            return self._said << 8
-        if self._execs:
+    def _final_status(self, status: int) -> int:
+        """Return the status to end with, in the form of waitpid(2); `status` is that of the worker or the command."""
+        self._handle_messages()
+        if self._reported_status is not None:
+            return self._reported_status << 8
+        if self._command_started:
             return status
         if self._terminal is not None:
             self._terminal.restore()
-        self._seen |= signals.sigpending()
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._seen:
+        self._received |= signals.sigpending()
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._received:
             return status
         how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-        say(f"error: the process that logs in and starts the command ended early, with {how} [internal]")
+        print_line(f"error: the process that logs in and starts the command ended early, with {how} [internal]")
         return STATUS_FAILED << 8
 
     def abandon(self) -> None:
-        """End a worker that cannot be supervised."""
+        """Kill the worker, because it cannot be supervised."""
         forwarding.forward(signals.SIGKILL, self.worker)
         try:
             os.waitpid(self.worker, 0)
@@ -253,26 +255,26 @@ class Supervisor:
             pass
 
     def clear(self) -> bool:
-        """Remove the session, then let the helpers go; return whether nothing is left."""
+        """Remove the session's directory and end all helpers; return whether nothing is left of the session."""
         if self._renewal is not None:
             self._renewal.stop()
         if self._agent is not None:
             self._agent.end()
         self._channel.close()
         if self._canary is not None:
-            self._canary.end()  # first: its descriptors may be the last that the limit allows
-        # All that could have been made, whatever became of it: making one may have failed half way.
-        left = [path for path in self._place.candidates if not self._remove(path)]
+            self._canary.end()  # first, because removing may need the descriptors that it frees
+        # All candidates, because making one of them may have failed half way.
+        left = [path for path in self._directory.candidates if not self._remove(path)]
         cleared = not left
-        if b"kill-leftovers" in self._settings and self._execs:
+        if b"kill-leftovers" in self._settings and self._command_started:
             self._end_leftovers()
         if self._janitor is not None:
             self._janitor.release(cleared=cleared)
-        for path in self._stale:
+        for path in self._stale_directories:
             directory.sweep_one(path)
         if not cleared:
-            say(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
-            say("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")
+            print_line(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
+            print_line("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")
         return cleared
 
     @staticmethod
@@ -284,21 +286,23 @@ class Supervisor:
         return directory.remove(path)
 
     def _end_leftovers(self) -> None:
-        """Have a helper end all that the command left running; orphans come to this process and are reaped."""
+        """Start a helper that ends all processes the command left running, and reap them."""
         own = [] if self._janitor is None else [self._janitor.pid]
         try:
             helper = Helper.start("bwrun.helpers.leftovers", [str(os.getpid()), *map(str, own)])
         except OSError as error:
-            say(f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}")
+            print_line(
+                f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}"
+            )
             return
-        end = time.monotonic() + LEFTOVERS_TIME  # the helper's own limits end it before
+        end = time.monotonic() + LEFTOVERS_TIME  # the helper has shorter limits itself
         ended = False
         while not ended and time.monotonic() < end:
             signals.sigtimedwait({signals.SIGCHLD}, 1.0)
             ended = helper.pid in _reap_all()
         count = helper.output().decode("ascii", "replace").strip()
         if self._settings.get(b"verbose") and count:
-            say(f"ended {count} process(es) that the command left running")
+            print_line(f"ended {count} process(es) that the command left running")
 
 
 def _reap_all() -> set[int]:

@@ -1,9 +1,8 @@
 """
-`--renew`: the access token in the session is renewed before it ends.
+Renewing the session's access token before it expires, for `--renew`.
 
-The supervisor keeps the words that a login needs (the API key among them) and
-nothing else; when it is due it gives them to a helper, which logs in, rewrites
-the session's file and ends.
+The supervisor keeps the data that a login needs, which includes the API key. When the renewal is due, it gives the data
+to a helper, which logs in, writes the new token into the session and ends.
 """
 
 from __future__ import annotations
@@ -15,25 +14,25 @@ from bwrun.base import signals
 from bwrun.base.channel import encode
 from bwrun.supervisor.helper import Helper
 
-EARLY = 600.0  # seconds before its end at which a token is renewed
-MARGIN = 300.0  # seconds before its end from which the CLI takes a token for ended
-SHARE = 0.75  # of its life, for tokens that live shorter than that
+EARLY = 600.0  # seconds before its expiry at which a token is renewed
+MARGIN = 300.0  # seconds before its expiry at which the official CLI stops using a token
+SHARE = 0.75  # part of the lifetime after which a token is renewed that is valid for no more than MARGIN
 RETRY = 60.0  # seconds until the next try after a failure
-HELPER_TIME = 150.0  # seconds until a helper is given up
-SHORTEST = 1.0  # seconds
-LOOK = 60.0  # seconds: sigtimedwait's own clock stands still while the machine sleeps
+HELPER_TIME = 150.0  # seconds until a helper is killed
+SHORTEST = 1.0  # seconds until a renewal, at least
+LOOK = 60.0  # seconds between looks at the clock, because the clock of sigtimedwait() stops while the machine sleeps
 
 
 def _now() -> float:
-    """Return the seconds of the clock that goes on while the machine sleeps: tokens end by it."""
+    """Return the time in seconds, by a clock that does not stop while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Renewal:
-    """What is needed for the next login, and when it is due."""
+    """The data for the next login, and the time when it is due."""
 
     def __init__(self, lifetime: float, words: list[bytes]) -> None:
-        """`lifetime`: the seconds that the present token lives from now."""
+        """`lifetime` is how long the present token is valid, in seconds; `words` is the data for the helper."""
         self._words = words
         self._helper: Helper | None = None
         self._warned = False
@@ -41,24 +40,25 @@ class Renewal:
         self._plan(lifetime)
 
     def _plan(self, lifetime: float) -> None:
+        """Set the time of the next renewal, for a token that is valid for `lifetime` seconds from now."""
         if lifetime >= 2 * EARLY:
             wait = lifetime - EARLY
         elif lifetime > MARGIN:
             wait = (lifetime - MARGIN) / 2
         else:
-            wait = lifetime * SHARE  # for the CLI it is over from the start
+            wait = lifetime * SHARE  # the CLI never uses such a token
         self._due = _now() + max(SHORTEST, wait)
 
     def wait(self) -> float:
-        """Return the seconds until `start()` has something to do, or until it is time to look at the clock again."""
+        """Return the seconds until the renewal is due, or until it is time to look at the clock again."""
         return min(LOOK, max(0.0, self._due - _now()))
 
     def is_due(self) -> bool:
-        """Return whether it is time for `start()`."""
+        """Return whether `start()` is to be called."""
         return _now() >= self._due
 
     def start(self) -> None:
-        """Start the helper, or end one that takes too long; the next time is set when it has ended."""
+        """Start the helper; if one still runs, it has taken too long and is killed."""
         if self._helper is not None:
             os.kill(self._helper.pid, signals.SIGKILL)
             self._due = _now() + RETRY
@@ -70,7 +70,7 @@ class Renewal:
             self._due = _now() + RETRY
 
     def ended(self, pid: int) -> str | None:
-        """Take note that child `pid` has ended; return a warning if it was the helper and failed, once."""
+        """Handle the end of child `pid`. If it was the helper and failed for the first time, return why; else None."""
         if self._helper is None or pid != self._helper.pid:
             return None
         said = self._helper.output().strip()
@@ -86,7 +86,7 @@ class Renewal:
         return said.decode("utf-8", "replace") or "the helper process ended early"
 
     def stop(self) -> None:
-        """End a helper that is at work: after the command, nothing may write to the session."""
+        """Kill a helper that still runs: after the command has ended, nothing may write to the session."""
         if self._helper is not None:
             try:
                 os.kill(self._helper.pid, signals.SIGKILL)

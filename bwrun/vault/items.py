@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -23,10 +22,10 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.references import fields
 from bwrun.vault.decryption import Key, Record, decrypt_file, decrypt_text, open_blob, unwrap_key
+from bwrun.vault.typed_fields import has_blob
 
 T = TypeVar("T")
 
-BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents are one sealed blob
 TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
 
 
@@ -233,18 +232,6 @@ class Item:
         if name == "sshKey":
             member["keyFingerprint"] = member.get("fingerprint")
         return contents | {name or "": member}
-
-
-def has_blob(record: Record) -> bool:
-    """Return whether an item's contents are one sealed blob: other values of `data` only repeat its fields."""
-    data = record.get("data")
-    if not isinstance(data, str) or BLOB_MARK not in data:
-        return False
-    try:
-        found = json.loads(data)
-    except (ValueError, RecursionError):
-        return False
-    return isinstance(found, dict) and "format_version" in found
 
 
 def name_of(record: Record, base_key: Key, called: str) -> str:

@@ -13,6 +13,7 @@ from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, Unav
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.references.grammar import Reference, is_id, near_names
 from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
+from bwrun.vault.sync import organizations_of
 
 ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
 
@@ -41,13 +42,11 @@ class Places:
 
     def __init__(self, sync: Mapping[str, object], keys: AccountKeys) -> None:
         """Take a sync's reply with its names in camelCase; whatever is no object in it is passed over."""
-        profile = sync.get("profile")
         self._account_keys = keys
         self._user_key = keys.user_key
         self._folders = records(sync.get("folders"))
         self._collections = records(sync.get("collections"))
-        organizations = records(profile.get("organizations")) if isinstance(profile, dict) else {}
-        self._organizations = organizations
+        self._organizations = records(organizations_of(sync))
         self._keys: dict[str, Key | UnavailableItemError] = {}
         self._folder_names: dict[str, str] | None = None
         self._collection_names: dict[str, str] | None = None

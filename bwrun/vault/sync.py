@@ -35,6 +35,20 @@ def _camel(name: str) -> str:
     return name.lower() if name.isupper() else name[:1].lower() + name[1:]
 
 
+def organizations_of(sync: Mapping[str, object]) -> object:
+    """
+    Return the organizations in a sync, as the server sent them.
+
+    `organizationsNew` wins over `organizations`: it also has those that nobody has confirmed the user for yet, which
+    have no key.  (The official CLI's libs/common/src/platform/sync/default-sync.service.ts.)
+    """
+    profile = sync.get("profile")
+    if not isinstance(profile, dict):
+        return None
+    newer = profile.get("organizationsNew")
+    return profile.get("organizations") if newer is None else newer
+
+
 def profile_of(sync: Mapping[str, object]) -> Record:
     """
     Return the account's profile in a sync.

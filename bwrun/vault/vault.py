@@ -27,10 +27,19 @@ from bwrun.vault.field_values import custom_value, field_value, find_attachment
 from bwrun.vault.items import Attachment, Item
 from bwrun.vault.names import Names
 from bwrun.vault.places import Narrowing, Places, records
+from bwrun.vault.sync import camel_case
+from bwrun.vault.typed_fields import is_leased, with_typed_fields
 
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
 PROTECTED_HINT = "add `--allow-protected` to use it anyway"
 UNPROTECTED = ("id", "name")
+
+
+class Requests(Struct):
+    """The requests that a vault may send for one item; None: it may not."""
+
+    download: Callable[[Attachment], bytes] | None = None  # the body of an attachment
+    fetch: Callable[[str], Record | None] | None = None  # one item alone, by its id; None: there is none
 
 
 class ListedItem(Struct):
@@ -55,18 +64,18 @@ class Vault:
         keys: AccountKeys,
         *,
         allow_protected: bool = False,
-        download: Callable[[Attachment], bytes] | None = None,
+        requests: Requests | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """
         Take a sync's reply with its names in camelCase, of which nothing is believed.
 
-        `download` gets the body of an attachment; `now` says the time for authenticator codes.
+        `now` says the time for authenticator codes, in seconds since the epoch.
         """
-        self._records = records(sync.get("ciphers"))
+        self._records = {identity: with_typed_fields(one) for identity, one in records(sync.get("ciphers")).items()}
         self._places = Places(sync, keys)
         self._allow_protected = allow_protected
-        self._download = download
+        self._requests = Requests() if requests is None else requests
         self._now = now
         self._items: dict[str, Item] = {}
         self._opened_names: Names | None = None
@@ -75,16 +84,16 @@ class Vault:
         """
         Return the value that a reference means.
 
-        Raises SecretError, CryptoError; what `download` raises.
+        Raises SecretError, CryptoError; what `requests` raise.
         """
         wanted = reference.field
         if wanted is not None and wanted.kind == "attachment":
             attachment = self.attachment(reference)
-            if self._download is None:
+            if self._requests.download is None:
                 raise UnavailableItemError(
                     "no-download", f"the file `{attachment.file_name}` cannot be downloaded here"
                 )
-            return attachment.decrypt(self._download(attachment))
+            return attachment.decrypt(self._requests.download(attachment))
         free = wanted is not None and wanted.kind == "built-in" and wanted.name in UNPROTECTED
         item = self._open(reference, protected=not free)
         return Sensitive(field_value(item, wanted, self._now()).encode())
@@ -140,6 +149,10 @@ class Vault:
         alone = bool(name) and len(self._names.ids.get(name or "", ())) == 1 and not is_id(name or "")
         kind = record.get("type")
         problem = self._names.unreadable.get(identity)
+        if self._places.is_disabled(record):
+            problem = "its organization is disabled"
+        elif problem is None and is_leased(record):
+            problem = "it can only be read with a lease"
         return ListedItem(
             id=identity,
             name=name,
@@ -148,7 +161,7 @@ class Vault:
             organization=self._places.organization_name(record),
             reference=str(Reference(name if alone and name else identity)),
             protected=_protection(record) is not None,
-            problem="its organization is disabled" if self._places.is_disabled(record) else problem,
+            problem=problem,
         )
 
     def _open(self, reference: Reference, *, protected: bool = True) -> Item:
@@ -167,9 +180,23 @@ class Vault:
         protection = _protection(record)
         if protected and protection is not None and not self._allow_protected:
             raise ProtectedItemError(f"item {called} {protection}", PROTECTED_HINT)
+        if protected and is_leased(record):
+            self._lease(identity, called)
         if identity not in self._items:
             self._items[identity] = self._make(identity, called)
         return self._items[identity]
+
+    def _lease(self, identity: str, called: str) -> None:
+        """Fetch a leased item alone: a sync does not contain its secrets, even if the user has a lease."""
+        fetched = None if self._requests.fetch is None else self._requests.fetch(identity)
+        record = None if fetched is None else records([camel_case(fetched)]).get(identity)
+        if record is None or is_leased(record):
+            raise UnavailableItemError(
+                "leased", f"item {called} can only be read with a lease, and this account has none for it",
+                "request access to the item in the web vault, then run the command again",
+            )  # fmt: skip
+        self._records[identity] = with_typed_fields(record)
+        self._items.pop(identity, None)
 
     def _make(self, identity: str, called: str) -> Item:
         record = self._records[identity]

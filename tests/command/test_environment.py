@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.command.environment import as_inherited, command_environment
+from bwrun.command.environment import command_environment, without_interpreter_changes
 from bwrun.settings.env_files import EnvFile
 from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, Sources
 
@@ -166,11 +166,11 @@ def test_what_python_added_is_taken_away() -> None:
     """LC_CTYPE is as the caller set it, or not there if the caller did not set it; the rest stays."""
     environment = {"LC_CTYPE": "C.UTF-8", "A": "1"}
 
-    assert as_inherited(environment, b"A=1\0") == {"A": "1"}
-    assert as_inherited(environment, b"") == {"A": "1"}
-    assert as_inherited(environment, b"A=1\0LC_CTYPE=C.UTF-8\0") == environment
-    assert as_inherited(environment, b"LC_CTYPE=POSIX\0A=1\0") == {"LC_CTYPE": "POSIX", "A": "1"}
-    assert as_inherited(environment, b"XLC_CTYPE=C\0A=LC_CTYPE=x\0") == {"A": "1"}
-    assert as_inherited(environment, None) == environment
-    assert as_inherited({"A": "1"}, b"A=1\0") == {"A": "1"}
+    assert without_interpreter_changes(environment, b"A=1\0") == {"A": "1"}
+    assert without_interpreter_changes(environment, b"") == {"A": "1"}
+    assert without_interpreter_changes(environment, b"A=1\0LC_CTYPE=C.UTF-8\0") == environment
+    assert without_interpreter_changes(environment, b"LC_CTYPE=POSIX\0A=1\0") == {"LC_CTYPE": "POSIX", "A": "1"}
+    assert without_interpreter_changes(environment, b"XLC_CTYPE=C\0A=LC_CTYPE=x\0") == {"A": "1"}
+    assert without_interpreter_changes(environment, None) == environment
+    assert without_interpreter_changes({"A": "1"}, b"A=1\0") == {"A": "1"}
     assert environment == {"LC_CTYPE": "C.UTF-8", "A": "1"}

@@ -120,7 +120,7 @@ def test_opens_a_v2_account() -> None:
     for user_id in (USER_ID, USER_ID.upper(), None):
         keys = open_account_keys(v2_key(), wrapped(), user_id)
 
-        assert (keys.security_version, keys.verified) == (2, True)
+        assert keys.security_version == 2
         assert keys.unwrap_organization_key(v1.wrap_for_account(RAW_KEY)).encode() == RAW_KEY
 
 
@@ -138,7 +138,7 @@ def test_opens_a_v1_account() -> None:
     right = WrappedAccountKeys(v1.encrypt(v1.private_key_der(), RAW_KEY))
 
     keys = open_account_keys(key, right, USER_ID)
-    assert (keys.security_version, keys.verified) == (1, True)
+    assert keys.security_version == 1
     assert keys.unwrap_organization_key(v1.wrap_for_account(RAW_KEY)).encode() == RAW_KEY
     for parts in (WrappedAccountKeys(), WrappedAccountKeys(v1.spoil_mac(right.private_key or ""))):
         keys = open_account_keys(key, parts)
@@ -241,7 +241,7 @@ def test_ml_dsa_44() -> None:
         signed_public_key=sign({"publicKey": PUBLIC_KEY}, 1),
     )  # fmt: skip
 
-    assert open_account_keys(v2_key(), parts, USER_ID).verified
+    assert open_account_keys(v2_key(), parts, USER_ID).security_version == 2
     for change in (sign({"version": 2}, 1), sign({"version": 3}, 2)[:-4] + "AAAA", wrapped().security_state):
         with pytest.raises(CryptoError):
             open_account_keys(v2_key(), changed(parts, security_state=change), USER_ID)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bwrun.base.errors import UnresolvedReferencesError, UsageError
 from bwrun.command.environment import command_environment
-from bwrun.injection.requested import Wanted, find_wanted
+from bwrun.injection.requested import RequestedSecrets, find_requested_secrets
 from bwrun.references.grammar import Reference, is_id, parse
 from bwrun.settings.command_line import parse as parse_words
 from bwrun.settings.config import load_config
@@ -25,10 +25,10 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def wanted(*words: str, **environment: str) -> Wanted | None:
+def wanted(*words: str, **environment: str) -> RequestedSecrets | None:
     """Return what `bwrun WORDS… -- true` wants in an environment."""
     config = load_config(parse_words([*words, "--", "true"] if words else ["--", "true"]), environment)
-    return find_wanted(config, command_environment(config.sources, config.passed, config.assignments, {}))
+    return find_requested_secrets(config, command_environment(config.sources, config.passed, config.assignments, {}))
 
 
 def wrong(*words: str, **environment: str) -> dict[str, str]:
@@ -109,7 +109,7 @@ def few(*references: str) -> tuple[str, ...]:
     """Return the ids that are enough to fetch."""
     found = wanted(*(word for number, text in enumerate(references) for word in ("-e", f"V{number}=bw://{text}")))
     assert found is not None
-    return found.few_ids()
+    return found.ids_to_fetch_alone()
 
 
 def test_few_ids() -> None:
@@ -147,7 +147,7 @@ def test_raises_only_its_own_errors(environment: dict[str, str], items: list[str
     got = set() if found is None else {*found.variables, *found.files}
     assert got == looks
     assert (found is None) == (not looks and not items)
-    assert found is None or all(map(is_id, found.few_ids()))
+    assert found is None or all(map(is_id, found.ids_to_fetch_alone()))
 
 
 def _can_be_inherited(value: str) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.base.errors import ConfigError, InvalidReferenceError, UsageError
-from bwrun.injection.templates import MAX_SIZE, Template, read_template, read_text, split_option
+from bwrun.injection.templates import MAX_SIZE, Template, parse_template, parse_template_option, read_template_bytes
 from bwrun.references.grammar import parse
 
 BEFORE = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+.@-"
@@ -32,7 +32,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def read(file: Path, text: bytes) -> tuple[Template, list[str]]:
     """Write and read a template; return it with the places of what is wrong in it."""
     file.write_bytes(text)
-    template, failures = read_template(str(file), "T", "t", read_text(str(file)))
+    template, failures = parse_template(str(file), "T", "t", read_template_bytes(str(file)))
     assert {failure.code for failure in failures} <= {"reference.invalid"}
     return template, [failure.name for failure in failures]
 
@@ -77,7 +77,7 @@ def test_finds_and_fills_as_the_grammar_says(file: Path, text: bytes) -> None:
     """Every reference of any file is found or refused by its place, and everything else stays byte for byte."""
     template, wrong = read(file, text)
 
-    expected_spots, expected_wrong, filled, end = [], [], b"", 0
+    expected_placeholders, expected_wrong, filled, end = [], [], b"", 0
     for start, stop, found in scan(text):
         where = place(file, text, start)
         try:
@@ -85,12 +85,18 @@ def test_finds_and_fills_as_the_grammar_says(file: Path, text: bytes) -> None:
         except InvalidReferenceError:
             expected_wrong.append(where)
             continue
-        expected_spots.append((reference, start, stop, where))
+        expected_placeholders.append((reference, start, stop, where))
         filled += text[end:start] + b"<%d\0\xff>" % start
         end = stop
     assert wrong == expected_wrong
-    assert [(spot.reference, spot.start, spot.end, spot.place) for spot in template.spots] == expected_spots
-    assert template.fill({spot.place: b"<%d\0\xff>" % spot.start for spot in template.spots}) == filled + text[end:]
+    assert [
+        (placeholder.reference, placeholder.start, placeholder.end, placeholder.place)
+        for placeholder in template.placeholders
+    ] == expected_placeholders
+    assert (
+        template.fill({placeholder.place: b"<%d\0\xff>" % placeholder.start for placeholder in template.placeholders})
+        == filled + text[end:]
+    )
 
 
 @pytest.mark.parametrize("stop", list("\"'`<>(){}[]|\\;, \t\n\r"))
@@ -99,7 +105,7 @@ def test_a_bare_reference_ends(file: Path, stop: str) -> None:
     template, wrong = read(file, f"a=bw://x/y{stop}z".encode())
 
     assert wrong == []
-    assert template.fill({spot.place: b"V" for spot in template.spots}) == f"a=V{stop}z".encode()
+    assert template.fill({placeholder.place: b"V" for placeholder in template.placeholders}) == f"a=V{stop}z".encode()
 
 
 @pytest.mark.parametrize("text", ["{{ bw://x y/z }}", "{{bw://x y/z}}", "{{\tbw://x y/z \t}}", "{{ bw://x%20y/z }}"])
@@ -108,8 +114,8 @@ def test_a_braced_reference(file: Path, text: str) -> None:
     template, wrong = read(file, f"[{text}]".encode())
 
     assert wrong == []
-    assert [spot.reference for spot in template.spots] == [parse("bw://x y/z")]
-    assert template.fill({spot.place: b"V" for spot in template.spots}) == b"[V]"
+    assert [placeholder.reference for placeholder in template.placeholders] == [parse("bw://x y/z")]
+    assert template.fill({placeholder.place: b"V" for placeholder in template.placeholders}) == b"[V]"
 
 
 @pytest.mark.parametrize("piece", [b"{{ bw://", b"{{ bw://a" + b" " * 4096, b"bw://a,", b"{{bw://a}}", b"@bw://{"])
@@ -123,7 +129,7 @@ def test_any_file_is_read_in_one_pass(file: Path, piece: bytes) -> None:
 def test_a_value_is_not_read_again(file: Path) -> None:
     """A value that looks like a reference, or like a replacement, comes in as it is."""
     template, _ = read(file, b"bw://a bw://b")
-    first, second = (spot.place for spot in template.spots)
+    first, second = (placeholder.place for placeholder in template.placeholders)
 
     assert template.fill({first: b"bw://b \\1 \\g<0>", second: b"{{ bw://a }}"}) == b"bw://b \\1 \\g<0> {{ bw://a }}"
 
@@ -131,7 +137,7 @@ def test_a_value_is_not_read_again(file: Path) -> None:
 def test_says_where_and_what_to_write(file: Path) -> None:
     """A bare reference that is none is shown its braced form; a file's path has no place in a template."""
     file.write_bytes("é\nü bw://x/\n{{ @bw://x }}\n{{ BW://y }}".encode())
-    _, failures = read_template(str(file), "T", "t", read_text(str(file)))
+    _, failures = parse_template(str(file), "T", "t", read_template_bytes(str(file)))
 
     places = [f"`{file}` line 2 column 3", f"`{file}` line 3 column 1", f"`{file}` line 4 column 1"]
     assert [failure.name for failure in failures] == places
@@ -144,13 +150,13 @@ def test_the_largest_template(file: Path) -> None:
     """A template of the largest size is read, one byte more is refused by name."""
     with file.open("wb") as sparse:
         sparse.truncate(MAX_SIZE)
-    template, _ = read_template(str(file), "T", "t", read_text(str(file)))
+    template, _ = parse_template(str(file), "T", "t", read_template_bytes(str(file)))
     assert len(template.text) == MAX_SIZE
 
     with file.open("ab") as sparse:
         sparse.write(b"x")
     with pytest.raises(ConfigError) as caught:
-        read_template(str(file), "T", "t", read_text(str(file)))
+        parse_template(str(file), "T", "t", read_template_bytes(str(file)))
     assert (caught.value.code, caught.value.message) == (
         "config.template",
         f"the template `{file}` is larger than 16 MiB",
@@ -161,7 +167,7 @@ def test_the_largest_template(file: Path) -> None:
 def test_cannot_be_read(path: str) -> None:
     """What cannot be read is refused with the reason."""
     with pytest.raises(ConfigError) as caught:
-        read_text(path)
+        read_template_bytes(path)
     assert caught.value.code == "config.template"
 
 
@@ -178,7 +184,7 @@ def test_cannot_be_read(path: str) -> None:
 )
 def test_in_and_out(text: str, result: tuple[str, str, str]) -> None:
     """OUT is a variable, or a file's name, which gives the variable; the last colon parts."""
-    assert split_option(text) == result
+    assert parse_template_option(text) == result
 
 
 ODD = [
@@ -191,7 +197,7 @@ ODD = [
 def test_odd_out(text: str) -> None:
     """OUT that is no plain name, or the name of what no template may be, is refused."""
     with pytest.raises(UsageError) as caught:
-        split_option(text)
+        parse_template_option(text)
     assert caught.value.code == "usage.template"
 
 
@@ -199,7 +205,7 @@ def test_odd_out(text: str) -> None:
 def test_out_is_always_a_plain_name(text: str) -> None:
     """Whatever is given: an error of the usage, or a variable's name and the name of a file in one directory."""
     try:
-        path, variable, name = split_option(text)
+        path, variable, name = parse_template_option(text)
     except UsageError:
         return
     assert f"{path}:{name}" == text

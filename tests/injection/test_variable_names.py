@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwrun.injection.variable_names import refusal, refusal_from_item
+from bwrun.injection.variable_names import why_forbidden, why_forbidden_for_field
 
 OWN = [
     "BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD", "BW_CLIENTID_FILE", "BW_CLIENTSECRET_FILE", "BW_PASSWORD_FILE",
@@ -39,30 +39,30 @@ names = st.text(st.sampled_from("AZaz_09-. =é\n"), max_size=6) | st.text(max_si
 @pytest.mark.parametrize("name", [*OWN, *STARTS_PROGRAMS])
 def test_no_reference_sets_these(name: str) -> None:
     """What is bwrun's own, and what decides on the code of every program, is refused whoever names it."""
-    why = refusal(name)
+    why = why_forbidden(name)
 
     assert why is not None
     assert f"`{name}`" in why
-    assert refusal_from_item(name) is not None
+    assert why_forbidden_for_field(name) is not None
 
 
 @pytest.mark.parametrize("name", STARTS_CODE)
 def test_an_item_cannot_choose_these(name: str) -> None:
     """What an interpreter or a tool takes for options or code may be set by the user's word, and not by the item's."""
-    assert refusal(name) is None
-    assert refusal_from_item(name) is not None
+    assert why_forbidden(name) is None
+    assert why_forbidden_for_field(name) is not None
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_plain_names_are_free(name: str) -> None:
     """Names that only look like one of those are nobody's business."""
-    assert (refusal(name), refusal_from_item(name)) == (None, None)
+    assert (why_forbidden(name), why_forbidden_for_field(name)) == (None, None)
 
 
 @pytest.mark.parametrize("name", ["", "1A", "A B", "A-B", "A.B", "A=B", "Ä", "A\n", "A\0", "\udcff", "BASH_FUNC_x()"])
 def test_an_items_names_are_names_of_variables(name: str) -> None:
     """A custom field whose name no shell could use is refused, a nameless one in words of its own."""
-    why = refusal_from_item(name)
+    why = why_forbidden_for_field(name)
 
     assert why == ("it has no name" if not name else f"`{name}` is not a valid variable name")
 
@@ -71,6 +71,6 @@ def test_an_items_names_are_names_of_variables(name: str) -> None:
 @example("A\n")
 def test_what_an_item_may_set_everybody_may(name: str) -> None:
     """An item never gets more than a user, and never a name that is not made of letters, digits and `_`."""
-    if refusal_from_item(name) is None:
-        assert refusal(name) is None
+    if why_forbidden_for_field(name) is None:
+        assert why_forbidden(name) is None
         assert re.match(r"\A[A-Za-z_][A-Za-z0-9_]*\Z", name)

@@ -31,7 +31,7 @@ from tests.server.specs import (
 )
 from tests.support.program import Surroundings
 
-STYLES: list[ReplyStyle] = ["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel"]
+STYLES: list[ReplyStyle] = ["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel", "announced"]
 SHOW = ("--", "sh", "-c", 'echo "$BW_SESSION"; cat "$BITWARDENCLI_APPDATA_DIR/data.json"')
 VAULT = AccountSpec(
     "ada@example.com",

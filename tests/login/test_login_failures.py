@@ -20,6 +20,7 @@ from tests.server.accounts import make_account
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import (
     CLOUDFLARE_BLOCK,
+    PROBLEM_DOCUMENT,
     Action,
     Drip,
     DropFields,
@@ -30,7 +31,7 @@ from tests.server.faults import (
     TruncatedJson,
 )
 from tests.server.replies import token_reply
-from tests.server.specs import AccountSpec, Argon2id, Pbkdf2, ReplyStyle
+from tests.server.specs import AccountSpec, Argon2id, OrganizationSpec, Pbkdf2, ReplyStyle
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 
 CHEAP = Pbkdf2(iterations=5_000)
@@ -193,6 +194,13 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             ),
         ),
         (
+            replace(SPEC, master_password_set=False, reply_style="announced"),
+            (
+                "error: this account has no master password, and an API key alone cannot unlock its vault"
+                " [auth.no-master-password]"
+            ),
+        ),
+        (
             replace(SPEC, key_connector=True),
             (
                 "error: a Key Connector unlocks this account, but the server does not say at which address"
@@ -200,8 +208,8 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             ),
         ),
         (
-            replace(SPEC, key_connector=True, drop_fields=("Key",)),
-            "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
+            replace(SPEC, key_connector=True, drop_fields=("Key",), organizations=(OrganizationSpec("Acme"),)),
+            "error: `profile` of the server's reply to the sync lacks `Key` [server.incomplete-reply]",
         ),
         (
             replace(SPEC, reply_style="vaultwarden", disabled=True),
@@ -215,7 +223,14 @@ SPEC = AccountSpec("odd@example.com", PASSWORD, kdf=CHEAP)
             "error: the server's reply to the login lacks `Key` [server.incomplete-reply]",
         ),
     ],
-    ids=["no master password", "Key Connector nowhere", "Key Connector half set up", "disabled", "half set up"],
+    ids=[
+        "no master password",
+        "no master password, announced",
+        "Key Connector nowhere",
+        "Key Connector half set up",
+        "disabled",
+        "half set up",
+    ],
 )
 def test_unsupported_accounts(bare: Surroundings, server: BitwardenServer, spec: AccountSpec, expected: str) -> None:
     """An account that a master password does not open is refused by what it is, never as a wrong password."""
@@ -239,7 +254,7 @@ def test_reset_master_password_is_a_warning(bare: Surroundings, server: Bitwarde
     assert (done.status, done.stdout) == (0, "ran\n")
     assert messages(done) == [
         "warning: an administrator has reset this account's master password",
-        "hint: set a new one in the web vault",
+        "hint: set a new master password in the web vault",
     ]
 
 
@@ -458,6 +473,34 @@ def test_server_text_cannot_move_the_cursor(ready: Surroundings, server: Bitward
             r"\u202e\x85\x07) [auth.refused]"
         )
     ]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (
+            PROBLEM_DOCUMENT.body,
+            "400: One or more validation errors occurred.; The device has no name.; No such scope.",
+        ),
+        ('{"title": "Bad Request", "detail": "The clock is wrong.", "errors": {}}', "400: The clock is wrong."),
+        ('{"errors": [{"message": "Not now."}]}', "400: Not now."),
+        (
+            '{"message": "The model state is invalid.", "validationErrors": {"Scope": ["No such scope."]}}',
+            "400: The model state is invalid.; No such scope.",
+        ),
+        ('{"title": 5, "errors": {"a": [[["deep"]], 5, null]}, "detail": null}', "400"),
+    ],
+    ids=["problem document", "detail", "list", "official", "of other types"],
+)
+def test_what_is_wrong_with_a_request_is_quoted(
+    ready: Surroundings, server: BitwardenServer, body: str, said: str
+) -> None:
+    """What a server says of the fields of a request is quoted, in problem documents (RFC 9457) too, each text once."""
+    server.set_fault(Fault(TOKEN, replace(PROBLEM_DOCUMENT, body=body)))
+
+    done = fail(ready)
+
+    assert messages(done) == [f"error: {server.url} refused the login ({said}) [auth.refused]"]
 
 
 def test_server_text_is_utf8_and_short(ready: Surroundings, server: BitwardenServer) -> None:

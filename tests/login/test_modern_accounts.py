@@ -31,6 +31,7 @@ from tests.server.specs import (
     Login,
     OrganizationSpec,
     Passport,
+    ReplyStyle,
     SecureNote,
     SshKey,
     Uri,
@@ -78,6 +79,7 @@ SPEC = AccountSpec(
 )  # fmt: skip
 BLOBS = (*(replace(item, blob=True) for item in PERSONAL), SHARED)
 KINDS = {
+    "V1": SPEC,
     "V2": replace(SPEC, v2=True, items=(*(replace(item, own_key=True) for item in PERSONAL), SHARED)),
     "V2 without item keys": replace(SPEC, v2=True),
     "V2 with blobs": replace(SPEC, v2=True, items=BLOBS),
@@ -109,9 +111,10 @@ def modern(bare: Surroundings, server: BitwardenServer) -> Surroundings:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_of_value(modern: Surroundings, server: BitwardenServer, kind: str) -> None:
+@pytest.mark.parametrize("style", ["official", "announced"])
+def test_every_kind_of_value(modern: Surroundings, server: BitwardenServer, kind: str, style: ReplyStyle) -> None:
     """Each kind of field arrives, of items of each type, of the account and of an organization."""
-    modern.use(server, server.add_account(KINDS[kind]))
+    modern.use(server, server.add_account(replace(KINDS[kind], reply_style=style)))
     words = [word for number, text in enumerate(VALUES) for word in ("-e", f"V{number}=bw://{text}")]
     script = "".join(f'printf "%s|" "$V{number}"; ' for number in range(len(VALUES)))
 
@@ -122,8 +125,8 @@ def test_every_kind_of_value(modern: Surroundings, server: BitwardenServer, kind
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("style", ["official", "camel"])
-def test_the_session_opens(modern: Surroundings, server: BitwardenServer, kind: str, style: Any) -> None:  # noqa: ANN401
+@pytest.mark.parametrize("style", ["official", "camel", "announced"])
+def test_the_session_opens(modern: Surroundings, server: BitwardenServer, kind: str, style: ReplyStyle) -> None:
     """The session holds the user key as it was wrapped, and every item, folder and organization."""
     account = server.add_account(replace(KINDS[kind], reply_style=style, email=f"{style}@example.com"))
 
@@ -137,7 +140,22 @@ def test_keys_that_only_the_sync_has(modern: Surroundings, server: BitwardenServ
     server.set_fault(Fault(TOKEN, Status(200, json.dumps(token))))
     modern.use(server, v2_account)
 
-    assert modern.run("-e", "A=bw://prod-db", "--", "sh", "-c", 'printf "$A"').stdout == "p4ss \N{KEY}"
+    for item in ("prod-db", v2_account.item_ids["prod-db"]):
+        done = modern.run("--no-session", "-e", f"A=bw://{item}", "--", "sh", "-c", 'printf "$A"')
+        assert (done.stdout, done.stderr) == ("p4ss \N{KEY}", "")
+
+
+@pytest.mark.parametrize("item", ["id", "name"])
+def test_user_key_that_only_the_sync_has(modern: Surroundings, server: BitwardenServer, item: str) -> None:
+    """The user key of an account with a Key Connector is found in the profile if the login's reply lacks it."""
+    spec = replace(SPEC, key_connector=True, reply_style="announced", email=f"{item}@example.com")
+    account = server.add_account(spec)
+    modern.use(server, account)
+    reference = f"A=bw://{account.item_ids['prod-db'] if item == 'id' else 'prod-db'}"
+
+    for url in ((), ("--key-connector-url", f"{server.url}/key-connector")):
+        done = modern.run("--no-session", *url, "-e", reference, "--", "sh", "-c", 'printf "$A"')
+        assert (done.stdout, done.stderr) == ("p4ss \N{KEY}", "")
 
 
 def flipped(text: str) -> str:

@@ -130,7 +130,8 @@ def test_login_is_read(recorded: Recorded) -> None:
     assert login.access_token.reveal().decode() == recorded.token["access_token"]
     assert login.lifetime == 7200
     assert login.unlock.kdf == Pbkdf2(1000)
-    assert (unlock_data(login).salt, login.unlock.master_key_wrapped_user_key) == (login.email, recorded.token["Key"])
+    unlock = unlock_data(login)
+    assert (unlock.salt, unlock.master_key_wrapped_user_key) == (login.email, recorded.token["Key"])
     assert login.account_keys.private_key == recorded.token["PrivateKey"]
     assert not login.force_password_reset
 

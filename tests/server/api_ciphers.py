@@ -82,7 +82,7 @@ class CipherApi:
     async def get(self, account: StoredAccount, request: Request) -> Response:
         """One item."""
         cipher = find_cipher(account, request)
-        return not_found(account) if cipher is None else reply(account, cipher_reply(account, cipher))
+        return not_found(account) if cipher is None else reply(account, cipher_reply(account, cipher, alone=True))
 
     async def create(self, account: StoredAccount, request: Request) -> Response:
         """A new item; /ciphers/create has it beside its collectionIds."""

@@ -129,6 +129,20 @@ RATE_LIMITED_VAULTWARDEN = Status(
         }
     ),
 )
+# As servers are about to send (RFC 9457; bitwarden/server #8237 and #8242).
+PROBLEM_DOCUMENT = Status(
+    400,
+    json.dumps(
+        {
+            "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1",
+            "title": "One or more validation errors occurred.",
+            "status": 400,
+            "errors": {"deviceName": ["The device has no name."], "scope": ["No such scope.", "No such scope."]},
+            "traceId": "00-0123",
+        }
+    ),
+    "application/problem+json",
+)
 CLOUDFLARE_BLOCK = Status(403, "<html><body>error code: 1020</body></html>", "text/html; charset=UTF-8")
 
 

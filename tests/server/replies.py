@@ -12,11 +12,13 @@ from tests.server.json_types import Json, JsonValue
 from tests.server.specs import Argon2id, Pbkdf2, ReplyStyle
 from tests.server.state import StoredAccount, StoredOrganization, World
 from tests.server.styles import camel_case, drop_fields, pascal_case
-from tests.server.vault import TYPED_NAMES
+from tests.server.vault import LEASED, TYPED_NAMES
 
 # Client versions below which a server leaves out a cipher type (bitwarden/server src/Core/Constants.cs).
 SSH_KEYS_SINCE = (2024, 12, 0)
 NEW_TYPES_SINCE = (2026, 2, 0)
+# Names in the reply to a login that newer ones replace.
+DEPRECATED = ("Key", "PrivateKey", "Kdf", "KdfIterations", "KdfMemory", "KdfParallelism")
 
 
 def kdf_fields(kdf: Pbkdf2 | Argon2id) -> Json:
@@ -105,6 +107,9 @@ def token_reply(account: StoredAccount, access_token: str, expires_in: int) -> J
         options |= {"MasterPasswordUnlock": master_password_unlock(account), "Object": "userDecryptionOptions"}
         reply |= {"AccountKeys": account_keys(account), "UserDecryptionOptions": options}
     reply = camel_case(reply) if style == "camel" else reply
+    if style == "announced":
+        reply = {name: value for name, value in reply.items() if name not in DEPRECATED}
+        reply["UserDecryptionOptions"].pop("HasMasterPassword")
     dropped: Json = drop_fields(reply, account.spec.drop_fields)
     return dropped
 
@@ -138,7 +143,9 @@ def profile_reply(account: StoredAccount, url: str) -> Json:
         "avatarColor": None,
         "creationDate": account.created,
         "verifyDevices": True,
-        "organizations": [organization_reply(account, o, url) for o in account.organizations.values()],
+        "organizationsNew" if account.style == "announced" else "organizations": [
+            organization_reply(account, o, url) for o in account.organizations.values()
+        ],
         "providers": [],
         "providerOrganizations": [],
         "object": "profile",
@@ -173,14 +180,31 @@ def organization_reply(account: StoredAccount, organization: StoredOrganization,
     }
 
 
-def cipher_reply(account: StoredAccount, cipher: Json) -> Json:
-    """A stored cipher as the API gives it; the official server repeats the typed fields as a string in `data`."""
-    if account.style != "official" or cipher["data"] is not None:
+def cipher_reply(account: StoredAccount, cipher: Json, *, alone: bool = False) -> Json:
+    """
+    A stored cipher as the API gives it, `alone` or in a list.
+
+    The official server repeats the typed fields as a string in `data`.
+    """
+    if LEASED in cipher:
+        leased = cipher[LEASED] != "granted" or not alone
+        cipher = {name: value for name, value in cipher.items() if name != LEASED}
+        if leased:
+            return _without_secrets(cipher)
+    if account.style not in {"official", "announced"} or cipher["data"] is not None:
         return cipher
     typed: Json = next((cipher[name] for name in TYPED_NAMES if cipher[name] is not None), {})
     names = ("name", "notes", "fields", "passwordHistory")
-    legacy = pascal_case({**typed, **{name: cipher[name] for name in names}})
-    return {**cipher, "data": json.dumps(legacy)}
+    whole = {**cipher, "data": json.dumps(pascal_case({**typed, **{name: cipher[name] for name in names}}))}
+    return whole if account.style == "official" else {**whole, **dict.fromkeys((*TYPED_NAMES, *names))}
+
+
+def _without_secrets(cipher: Json) -> Json:
+    """A leased cipher; its `partialData` is in camelCase (src/Core/Vault/Models/Data/PartialCipherData.cs)."""
+    kept = {"name": cipher["name"], "uris": (cipher["login"] or {}).get("uris")}
+    partial = json.dumps({name: value for name, value in kept.items() if value is not None})
+    withheld = ("name", "notes", "fields", "passwordHistory", "data", *TYPED_NAMES)
+    return {**cipher, **dict.fromkeys(withheld), "partialData": partial}
 
 
 def is_shown(cipher: Json, version: tuple[int, ...]) -> bool:

@@ -13,7 +13,9 @@ from typing import Literal
 
 from tests.server.json_types import JsonValue
 
-ReplyStyle = Literal["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel"]
+# "announced": what the official server is about to send, without what its sources call obsolete or deprecated
+# (bitwarden/server #6354, #6773, #7627): items have `data` alone, the login's reply and the profile the newer names.
+ReplyStyle = Literal["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel", "announced"]
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,8 @@ class ItemSpec:
 
     `folder`, `organization` and `collections` are names; an unknown folder is made.  `own_key` gives the item its
     own cipher key.  `blob` seals name, notes, fields and all of the content into `data`, as V2 accounts have it.
+    `leased` withholds the contents: a sync has the name and addresses alone (bitwarden/server #8114, #8115), and so has
+    the item alone unless it is "granted".
     `tamper` names encrypted fields whose MAC is spoilt, e.g. "name", "login.password", "key", "data" of a blob.
     """
 
@@ -210,6 +214,7 @@ class ItemSpec:
     view_password: bool = True
     edit: bool = True
     id: str | None = None
+    leased: Literal["no", "yes", "granted"] = "no"
     tamper: tuple[str, ...] = ()
 
 

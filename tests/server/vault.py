@@ -40,6 +40,7 @@ CONTENT_NAMES: dict[type[Content], tuple[int, str]] = {
     DriversLicense: (7, "driversLicense"),
     Passport: (8, "passport"),
 }
+LEASED = "_leased"  # of a stored cipher; never sent
 TYPED_NAMES = tuple(name for _, name in CONTENT_NAMES.values())
 
 
@@ -129,7 +130,7 @@ def encrypt_item(
         cipher[content_name] = _content(item.content, key)
     for path in item.tamper:
         _tamper(cipher, path)
-    return cipher
+    return cipher if item.leased == "no" else {**cipher, LEASED: item.leased}
 
 
 def _blob_content(item: ItemSpec) -> Json:

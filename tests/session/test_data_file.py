@@ -178,6 +178,17 @@ def test_what_unlocks_is_written(kdf: Any, expected: dict[str, int]) -> None:  #
     [
         ((None, None, None), {"region": "US", "urls": None}),
         (("eu", None, None), {"region": "EU", "urls": None}),
+        (
+            ("gov", None, None),
+            {
+                "region": "Gov",
+                "urls": {
+                    "base": "https://vault.bitwarden-gov.com",
+                    "identity": "https://identity.bitwarden-gov.com",
+                    "api": "https://api.bitwarden-gov.com",
+                },
+            },
+        ),
         (("https://v.example/x/", None, None), {"region": "Self-hosted", "urls": {"base": "https://v.example/x"}}),
         (
             (None, "https://id.example", "https://api.example"),

@@ -9,7 +9,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.settings.env_files import parse_any, parse_plain
+from bwrun.settings.env_files import parse_simple, parse_with_dotenv
 
 PIECES = st.sampled_from(
     ["A", "b_1", "9", "=", "==", " ", "\t", "#", "\n", "\r\n", "\r", "'", '"', "\\", "\\n", "$", "${A}", "export ",
@@ -30,14 +30,14 @@ TEXTS = st.lists(LINES | LIKELY, max_size=6).map("\n".join)
 @given(TEXTS)
 def test_reads_as_python_dotenv_does(text: str) -> None:
     """A file that is read plainly gives the names, values and lines that python-dotenv gives, and no error."""
-    plain = parse_plain(text)
+    plain = parse_simple(text)
     if plain is None:
         return
     bindings = list(parse_stream(io.StringIO(text)))
 
     assert not any(binding.error for binding in bindings)
     assert [entry[:2] for entry in plain] == [(one.key, one.value) for one in bindings if one.key is not None]
-    assert plain == parse_any(text, "x")
+    assert plain == parse_with_dotenv(text, "x")
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_reads_as_python_dotenv_does(text: str) -> None:
 )
 def test_plain_files(text: str, entries: list[tuple[str, str, int]]) -> None:
     """What most files look like is read plainly."""
-    assert parse_plain(text) == entries
+    assert parse_simple(text) == entries
 
 
 @pytest.mark.parametrize(
@@ -65,4 +65,4 @@ def test_plain_files(text: str, entries: list[tuple[str, str, int]]) -> None:
 )  # fmt: skip
 def test_anything_else_is_left_to_python_dotenv(text: str) -> None:
     """One line that needs interpreting, and the whole file is not read plainly."""
-    assert parse_plain(f"B=c\n{text}") is None
+    assert parse_simple(f"B=c\n{text}") is None

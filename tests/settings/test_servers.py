@@ -11,7 +11,7 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.credentials.finding import ApiKey, Credentials
 from bwrun.login.token import read_login
 from bwrun.network.answer import Answer
-from bwrun.settings.servers import EU, US, Server, find_server, is_loopback
+from bwrun.settings.servers import EU, GOV, US, Server, find_server, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -26,11 +26,25 @@ from bwrun.settings.servers import EU, US, Server, find_server, is_loopback
         ("https://VAULT.Bitwarden.EU", EU),
         ("api.bitwarden.eu", EU),
         ("https://identity.bitwarden.com", US),
+        ("Gov", GOV),
+        ("https://vault.bitwarden-gov.com/", GOV),
+        ("api.bitwarden-gov.com", GOV),
     ],
 )
 def test_knows_the_cloud(server: str | None, expected: Server) -> None:
     """Bitwarden's own clouds are meant by word, by name and by any of their addresses; none given is the US."""
     assert find_server(server, None, None) == expected
+
+
+def test_the_clouds_have_their_addresses() -> None:
+    """The addresses are those of the official clients (libs/common/…/default-environment.service.ts)."""
+    assert US == Server(
+        "https://identity.bitwarden.com", "https://api.bitwarden.com", "https://vault.bitwarden.com", "US"
+    )
+    assert EU == Server("https://identity.bitwarden.eu", "https://api.bitwarden.eu", "https://vault.bitwarden.eu", "EU")
+    assert GOV == Server(
+        "https://identity.bitwarden-gov.com", "https://api.bitwarden-gov.com", "https://vault.bitwarden-gov.com", "Gov"
+    )
 
 
 @pytest.mark.parametrize(
@@ -171,13 +185,32 @@ def test_any_text_is_a_server_or_refused(host: str) -> None:
 @pytest.mark.parametrize(
     ("server", "hint"),
     [
-        ("us", "if the account is at bitwarden.eu, set `--server eu`; for a self-hosted server set `--server URL`"),
-        ("eu", "if the account is at bitwarden.com, set `--server us`; for a self-hosted server set `--server URL`"),
+        (
+            "us",
+            (
+                "if the account is at bitwarden.eu, set `--server eu`; if the account is at bitwarden-gov.com, set"
+                " `--server gov`; for a self-hosted server set `--server URL`"
+            ),
+        ),
+        (
+            "eu",
+            (
+                "if the account is at bitwarden.com, set `--server us`; if the account is at bitwarden-gov.com, set"
+                " `--server gov`; for a self-hosted server set `--server URL`"
+            ),
+        ),
+        (
+            "gov",
+            (
+                "if the account is at bitwarden.com, set `--server us`; if the account is at bitwarden.eu, set"
+                " `--server eu`; for a self-hosted server set `--server URL`"
+            ),
+        ),
         ("https://vault.example.com", None),
     ],
 )
-def test_a_refused_key_hints_at_the_other_region(server: str, hint: str | None) -> None:
-    """A key the US cloud does not know may be one of the EU cloud, and the other way round."""
+def test_a_refused_key_hints_at_the_other_regions(server: str, hint: str | None) -> None:
+    """A key that one cloud does not know may be one of another."""
     credentials = Credentials(
         api_key=ApiKey("user.0", Sensitive(b"secret")),
         master_password=Sensitive(b"password"),

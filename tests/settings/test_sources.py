@@ -11,7 +11,14 @@ from hypothesis import strategies as st
 
 from bwrun.base.errors import ConfigError
 from bwrun.settings.env_files import MAX_SIZE, EnvFile, find_env_file, read_env_file
-from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, ENVIRONMENT, SERVER_SETTINGS, Sources, is_own
+from bwrun.settings.sources import (
+    CREDENTIAL_FILES,
+    CREDENTIALS,
+    ENVIRONMENT,
+    SERVER_SETTINGS,
+    Sources,
+    is_bwrun_variable,
+)
 from tests.support.files import write_private
 
 SECRET = {"BW_CLIENTSECRET": "s3cret"}
@@ -20,13 +27,13 @@ SECRET = {"BW_CLIENTSECRET": "s3cret"}
 def env_file(path: str = "a.env", /, **values: str) -> EnvFile:
     """Return a named env file with these values, each on a line of its own."""
     return EnvFile(
-        path, automatic=False, mode=0o600, values=values, lines=dict(zip(values, range(1, 99), strict=False))
+        path, is_default=False, mode=0o600, values=values, lines=dict(zip(values, range(1, 99), strict=False))
     )
 
 
 def found_env(**values: str) -> EnvFile:
     """Return a `.env` that was found, not named."""
-    return EnvFile(".env", automatic=True, mode=0o600, values=values, lines=dict.fromkeys(values, 1))
+    return EnvFile(".env", is_default=True, mode=0o600, values=values, lines=dict.fromkeys(values, 1))
 
 
 def value_of(sources: Sources, name: str) -> str | None:
@@ -83,11 +90,11 @@ def test_a_found_env_file_may_set_nothing_else_of_bwruns(name: str) -> None:
     sources = Sources({}, [found_env(**{name: "x"}, **SECRET)])
 
     assert sources.find(name) is None
-    assert sources.mistrusted() == [name]
-    assert name not in sources.own()
-    assert name not in sources.variables()
+    assert sources.untrusted_settings() == [name]
+    assert name not in sources.bwrun_variables()
+    assert name not in sources.command_variables()
     named = Sources({}, [env_file(**{name: "x"})])
-    assert (value_of(named, name), named.mistrusted(), named.own()) == ("x", [], {name: "x"})
+    assert (value_of(named, name), named.untrusted_settings(), named.bwrun_variables()) == ("x", [], {name: "x"})
 
 
 @pytest.mark.parametrize("name", SERVER_SETTINGS)
@@ -107,8 +114,8 @@ def test_server_of_a_found_env_file_needs_the_secret_beside_it(name: str) -> Non
     ):
         sources = Sources(environment, [found_env(**address, **values)])
         assert sources.find(name) is None, (environment, values)
-        assert name in sources.mistrusted()
-        assert name not in sources.own()
+        assert name in sources.untrusted_settings()
+        assert name not in sources.bwrun_variables()
 
 
 def test_environment_is_trusted_beside_a_strange_env_file() -> None:
@@ -124,8 +131,8 @@ def test_what_is_own_never_is_a_variable(values: dict[str, str]) -> None:
     """Each entry of a file is either the command's or bwrun's own, never both."""
     sources = Sources({}, [env_file(**values)])
 
-    assert sources.variables() == {name: value for name, value in values.items() if name == "PATH"}
-    assert set(sources.own()) == {name for name, value in values.items() if name != "PATH" and value}
+    assert sources.command_variables() == {name: value for name, value in values.items() if name == "PATH"}
+    assert set(sources.bwrun_variables()) == {name for name, value in values.items() if name != "PATH" and value}
 
 
 @pytest.mark.parametrize(
@@ -139,7 +146,7 @@ def test_what_is_own_never_is_a_variable(values: dict[str, str]) -> None:
 )  # fmt: skip
 def test_names_of_its_own(name: str, *, own: bool) -> None:
     """The credentials, their files and BWRUN_* are bwrun's own; the official CLI's variables are not."""
-    assert is_own(name) == own
+    assert is_bwrun_variable(name) == own
 
 
 # Reading
@@ -169,7 +176,7 @@ def test_lines_and_the_last_of_a_name(tmp_path: Path) -> None:
     assert file.values == {"A": "2", "B": "x\ny", "C": "3"}
     assert file.lines == {"A": 7, "B": 4, "C": 9}
     assert file.place("A") == f"`{path}` line 7"
-    assert (file.automatic, file.mode) == (False, 0o600)
+    assert (file.is_default, file.mode) == (False, 0o600)
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
@@ -258,7 +265,7 @@ def test_finds_the_env_file_of_the_working_directory(tmp_path: Path, monkeypatch
     write_private(tmp_path / ".env", "A=1").chmod(0o644)
     file = find_env_file()
     assert file is not None
-    assert (file.path, file.automatic, file.mode, file.values) == (".env", True, 0o644, {"A": "1"})
+    assert (file.path, file.is_default, file.mode, file.values) == (".env", True, 0o644, {"A": "1"})
 
 
 def test_a_broken_link_is_no_env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

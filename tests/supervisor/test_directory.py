@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.supervisor import directory, proc
+from bwrun.supervisor import directory, processes
 
 NAME = "bwrun.4000000.0123456789abcdef"
 OLD = 601  # seconds: older than what may still be on its way to its mark
@@ -110,7 +110,7 @@ def give_to_nobody(path: Path) -> None:
 
 def test_candidate_is_in_its_base() -> None:
     """A candidate's name says whose it is, cannot be guessed, and is never the same twice."""
-    one, other = directory.candidate("/base"), directory.candidate("/base")
+    one, other = directory.new_path("/base"), directory.new_path("/base")
 
     assert one != other
     assert one.startswith(f"/base/bwrun.{os.getpid()}.")
@@ -141,7 +141,7 @@ def test_other_names_are_not_sessions(name: str) -> None:
 
 def test_makes_a_private_directory(base: Path) -> None:
     """A directory is made for its owner alone whatever the umask, which stays as it was, and bears the owner's mark."""
-    path = Path(directory.candidate(str(base)))
+    path = Path(directory.new_path(str(base)))
     before = os.umask(0o777)
     try:
         descriptor = directory.make(str(path))
@@ -191,7 +191,7 @@ while True:
     lookers = [start(look, base) for _ in range(3)]
     try:
         for _ in range(LOOPS):
-            path = directory.candidate(str(base))
+            path = directory.new_path(str(base))
             descriptor = directory.make(path)
 
             assert is_locked(Path(path))
@@ -207,7 +207,7 @@ def test_many_runs_and_sweeps_at_once_lose_nothing(base: Path) -> None:
     """Of many runs that make and clear beside sweeps, none fails, none loses its directory, and nothing is left."""
     run = """
 for _ in range(int(sys.argv[2])):
-    path = directory.candidate(sys.argv[1])
+    path = directory.new_path(sys.argv[1])
     descriptor = directory.make(path)
     open(path + "/data.json", "x").close()
     directory.sweep(sys.argv[1])
@@ -507,7 +507,7 @@ def test_a_base_is_ours_alone_or_sticky(base: Path, mode: int, problem: str | No
     """A base that others can write to is usable only if it is sticky, as /tmp is."""
     base.chmod(mode)
 
-    assert directory.unusable(str(base)) == problem
+    assert directory.why_unusable(str(base)) == problem
 
 
 def test_a_base_is_an_absolute_directory(base: Path) -> None:
@@ -515,11 +515,11 @@ def test_a_base_is_an_absolute_directory(base: Path) -> None:
     (base / "file").touch()
     (base / "dangling").symlink_to("nowhere")
 
-    assert directory.unusable("tmp") == "is not an absolute path"
-    assert directory.unusable(str(base / "gone")) == "cannot be used: No such file or directory"
-    assert directory.unusable(str(base / "dangling")) == "cannot be used: No such file or directory"
-    assert directory.unusable(str(base / "file")) == "is not a directory"
-    assert directory.unusable(str(base / "file" / "below")) == "cannot be used: Not a directory"
+    assert directory.why_unusable("tmp") == "is not an absolute path"
+    assert directory.why_unusable(str(base / "gone")) == "cannot be used: No such file or directory"
+    assert directory.why_unusable(str(base / "dangling")) == "cannot be used: No such file or directory"
+    assert directory.why_unusable(str(base / "file")) == "is not a directory"
+    assert directory.why_unusable(str(base / "file" / "below")) == "cannot be used: Not a directory"
 
 
 @as_root
@@ -529,7 +529,7 @@ def test_a_base_of_another_users_is_refused(base: Path, mode: int) -> None:
     os.chown(base, NOBODY, NOBODY)
     base.chmod(mode)
 
-    assert directory.unusable(str(base)) == "belongs to another user"
+    assert directory.why_unusable(str(base)) == "belongs to another user"
 
 
 @as_root
@@ -538,7 +538,7 @@ def test_a_base_of_roots_serves_others_only_if_they_can_write(base: Path) -> Non
     found = []
     for mode in (0o1777, 0o755):
         base.chmod(mode)
-        with start("print(directory.unusable(sys.argv[1]))", base, drop=True) as process:
+        with start("print(directory.why_unusable(sys.argv[1]))", base, drop=True) as process:
             found.append(process.communicate()[0].strip())
 
     assert found == ["None", "is not writable by you"]
@@ -549,10 +549,10 @@ def test_a_link_to_a_good_base_is_one(base: Path) -> None:
     (base / "link").symlink_to(base / "real")
     (base / "real").mkdir(mode=0o700)
 
-    assert directory.unusable(str(base / "link")) is None
+    assert directory.why_unusable(str(base / "link")) is None
     assert directory.bases({"BWRUN_RUNTIME_DIR": str(base / "link")}) == [os.path.realpath(base / "real")]
     (base / "real").chmod(0o777)
-    assert directory.unusable(str(base / "link")) == "is writable by other users"
+    assert directory.why_unusable(str(base / "link")) == "is writable by other users"
 
 
 def test_the_chosen_base_is_not_replaced(base: Path) -> None:
@@ -572,7 +572,7 @@ def test_bases_in_their_order(base: Path) -> None:
     for name in ("xdg", "tmp"):
         (base / name).mkdir(mode=0o700)
     xdg, tmp = str(base / "xdg"), str(base / "tmp")
-    shared = [path for path in ("/dev/shm", "/tmp") if directory.unusable(path) is None]  # noqa: S108
+    shared = [path for path in ("/dev/shm", "/tmp") if directory.why_unusable(path) is None]  # noqa: S108
     real = os.path.realpath
 
     assert directory.bases({"XDG_RUNTIME_DIR": xdg, "TMPDIR": tmp, "BWRUN_RUNTIME_DIR": ""}) == list(
@@ -588,11 +588,11 @@ def test_start_times_are_those_of_proc() -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         started = start_time(process.pid)
 
-        assert proc.start_time(process.pid) == started
-        assert proc.alive(process.pid, started)
-        assert not proc.alive(process.pid, str(int(started) + 1))
-        assert proc.is_descendant(process.pid, os.getpid())
-        assert not proc.is_descendant(os.getpid(), process.pid)
+        assert processes.start_time(process.pid) == started
+        assert processes.is_alive(process.pid, started)
+        assert not processes.is_alive(process.pid, str(int(started) + 1))
+        assert processes.is_descendant(process.pid, os.getpid())
+        assert not processes.is_descendant(os.getpid(), process.pid)
         process.kill()
-    assert not proc.alive(process.pid, started)
-    assert proc.start_time(process.pid) == "0"
+    assert not processes.is_alive(process.pid, started)
+    assert processes.start_time(process.pid) == "0"

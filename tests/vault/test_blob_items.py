@@ -21,7 +21,7 @@ from bwrun.crypto.vault_key import parse_key
 from bwrun.login.token import Login as LoginReply
 from bwrun.login.token import find_account_keys
 from bwrun.references.grammar import parse
-from bwrun.vault.vault import Vault
+from bwrun.vault.vault import Requests, Vault
 from tests.server import cose, crypto, keys
 from tests.server.accounts import make_account
 from tests.server.replies import sync_reply
@@ -60,7 +60,7 @@ def open_vault(account: Any, sync: dict[str, Any] | None = None) -> Vault:  # no
     wrapped, user_id = find_account_keys(login, reply)
     opened = open_account_keys(parse_key(account.user_key), wrapped, user_id)
     return Vault(
-        reply, opened, allow_protected=True, download=lambda one: account.files[one.id], now=lambda: NOW
+        reply, opened, allow_protected=True, requests=Requests(lambda one: account.files[one.id]), now=lambda: NOW
     )  # fmt: skip
 
 

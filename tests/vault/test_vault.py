@@ -32,7 +32,7 @@ from bwrun.references import fields
 from bwrun.references.grammar import parse
 from bwrun.vault.decryption import decrypt_file
 from bwrun.vault.items import Attachment
-from bwrun.vault.vault import Vault
+from bwrun.vault.vault import Requests, Vault
 from tests.server import crypto as other
 from tests.server.accounts import make_account
 from tests.server.replies import sync_reply
@@ -130,7 +130,7 @@ SYNC: dict[str, Any] = sync_reply(ACCOUNT, "https://localhost", (2026, 9, 0))
 def vault(sync: dict[str, Any] = SYNC, *, keys: AccountKeys = KEYS, allowed: bool = False) -> Vault:
     """Open the vault of a sync."""
     bodies = lambda attachment: ACCOUNT.files.get(attachment.id, b"")  # noqa: E731
-    return Vault(sync, keys, allow_protected=allowed, download=bodies, now=lambda: NOW)
+    return Vault(sync, keys, allow_protected=allowed, requests=Requests(bodies), now=lambda: NOW)
 
 
 def get(reference: str, **how: Any) -> str:  # noqa: ANN401  (what `vault` takes)

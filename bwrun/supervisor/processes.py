@@ -1,4 +1,4 @@
-"""Which process is which: start times, ancestry, names. Linux's /proc where there is one, harmless elsewhere."""
+"""Start times, ancestry, names and descriptors of processes, from /proc where the system has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 
 
 def _stat(pid: int) -> list[bytes]:
-    """Return the fields of /proc/PID/stat that follow the name, from `state` on (proc(5)); [] if there is none."""
+    """Return the fields of /proc/PID/stat after the name, `state` first (proc(5)); [] if the file does not exist."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             return file.read().rpartition(b")")[2].split()
@@ -16,20 +16,20 @@ def _stat(pid: int) -> list[bytes]:
 
 def start_time(pid: int) -> str:
     """
-    Return when `pid` was started, in clock ticks since boot; "0" where that cannot be known.
+    Return when process `pid` was started, in clock ticks since boot; "0" if that is not known.
 
-    Together with the pid it names one process for ever, until the next boot.
+    Pid and start time together name one process until the next boot, even if the pid is used again.
     """
     fields = _stat(pid)
     return fields[19].decode() if len(fields) > 19 else "0"
 
 
-def alive(pid: int, started: str) -> bool:
-    """Return whether the process `pid` that was started at `started` still runs (a zombie does not)."""
+def is_alive(pid: int, started: str) -> bool:
+    """Return whether the process `pid` that was started at `started` still runs. A zombie does not."""
     fields = _stat(pid)
     if fields:
         return fields[0] not in (b"Z", b"X") and fields[19].decode() == started
-    # No /proc, or one that hides other processes (hidepid): what is not known to be dead lives.
+    # No /proc, or one that hides other processes (hidepid): a process counts as alive unless it is known to be dead.
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -40,7 +40,7 @@ def alive(pid: int, started: str) -> bool:
 
 
 def is_descendant(pid: int, ancestor: int) -> bool:
-    """Return whether `pid` is `ancestor` or comes from it by parentage that still stands."""
+    """Return whether `pid` is `ancestor` or a descendant of it, as far as no parent between the two has ended."""
     while pid > 1:
         if pid == ancestor:
             return True
@@ -51,13 +51,12 @@ def is_descendant(pid: int, ancestor: int) -> bool:
     return False
 
 
-def rename(name: str, *, command_line: bool = False) -> None:
+def set_name(name: str, *, command_line: bool = False) -> None:
     """
-    Give this process a name of its own (Linux; best effort).
+    Change the name of this process, if the system allows it.
 
-    With `command_line` the words that `ps` and `pkill -f` see are overwritten
-    too, in place: the kernel reads them from the process's own memory, between
-    the addresses that fields 48 and 49 of /proc/self/stat tell (proc(5)).
+    With `command_line`, the command line that `ps` and `pkill -f` see becomes the name too. The kernel reads it from
+    the memory of the process, between the addresses in fields 48 and 49 of /proc/self/stat (proc(5)).
     """
     try:
         with open("/proc/self/comm", "w") as file:
@@ -73,7 +72,7 @@ def rename(name: str, *, command_line: bool = False) -> None:
 
 
 def close_all_but(*keep: int) -> None:
-    """Close every descriptor from 3 on that is not in `keep`: the caller's pipes must see their end."""
+    """Close every descriptor from 3 on that is not in `keep`, so that none keeps a pipe of the caller open."""
     try:
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except (OSError, ValueError):
@@ -88,11 +87,11 @@ def close_all_but(*keep: int) -> None:
             try:
                 os.close(number)
             except OSError:
-                pass  # the listing's own descriptor
+                pass  # it was the descriptor of listdir()
 
 
-def to_null(*descriptors: int) -> None:
-    """Point `descriptors` at /dev/null."""
+def redirect_to_null(*descriptors: int) -> None:
+    """Redirect `descriptors` to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in descriptors:
         if descriptor != null:

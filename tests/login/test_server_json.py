@@ -17,8 +17,8 @@ from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import UnlockData
 from bwrun.crypto.vault_key import VaultKey
+from bwrun.login.server_json import JsonObject
 from bwrun.login.token import Login, find_account_keys, read_login
-from bwrun.login.wire import Wire
 from bwrun.network.answer import Answer
 from bwrun.session.data_file import SessionData, write_data
 from bwrun.settings.servers import find_server
@@ -272,7 +272,7 @@ def test_refuses_a_token_that_is_none(token: str) -> None:
 
 def test_reads_names_in_any_case() -> None:
     """Names are found in any letter case, and null is as if it were not there."""
-    wire = Wire({"KdfIterations": 5, "key": "k", "ISSET": True, "none": None}, "the reply")
+    wire = JsonObject({"KdfIterations": 5, "key": "k", "ISSET": True, "none": None}, "the reply")
 
     assert wire.number("kdfiterations") == wire.number("KDFITERATIONS") == 5
     assert (wire.text("KEY"), wire.flag("isSet")) == ("k", True)
@@ -284,7 +284,7 @@ def test_reads_names_in_any_case() -> None:
 def test_is_an_object(data: object) -> None:
     """What is no JSON object is refused by the name of the reply."""
     with pytest.raises(ServerError) as caught:
-        Wire(data, "the server's reply")
+        JsonObject(data, "the server's reply")
 
     assert (caught.value.code, caught.value.message) == (
         "server.unexpected-reply",
@@ -305,9 +305,9 @@ def test_is_an_object(data: object) -> None:
         (lambda wire: wire.children("list"), "`list` of the reply is not a JSON object"),
     ],
 )
-def test_refuses_wrong_types(read_it: Callable[[Wire], object], message: str) -> None:
+def test_refuses_wrong_types(read_it: Callable[[JsonObject], object], message: str) -> None:
     """A value of another type is refused by its name, never shown, never converted."""
-    wire = Wire({"number": 1, "text": "canary", "flag": True, "float": 1.0, "list": [1]}, "the reply")
+    wire = JsonObject({"number": 1, "text": "canary", "flag": True, "float": 1.0, "list": [1]}, "the reply")
 
     with pytest.raises(ServerError) as caught:
         read_it(wire)
@@ -319,6 +319,6 @@ def test_refuses_wrong_types(read_it: Callable[[Wire], object], message: str) ->
 def test_names_what_is_needed(name: str) -> None:
     """A text that must be there is missing when it is null or empty too."""
     with pytest.raises(ServerError) as caught:
-        Wire({"none": None, "empty": ""}, "the reply").need_text(name)
+        JsonObject({"none": None, "empty": ""}, "the reply").required_text(name)
 
     assert (caught.value.code, caught.value.message) == ("server.incomplete-reply", f"the reply lacks `{name}`")

@@ -1,0 +1,82 @@
+"""
+Deciding what a run will do, as far as that is known before the login.
+
+Everything that can fail without the network fails here: before a prompt, a request and the session's directory.
+"""
+
+from __future__ import annotations
+
+import os
+
+from bwrun.base.structs import Struct
+from bwrun.command.environment import environment_without_secrets, has_possible_references
+from bwrun.command.finding import find_command
+from bwrun.login.early_connection import dial_early
+from bwrun.settings.command_line import LIST
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _socket import socket
+
+    from bwrun.base.console import Console
+    from bwrun.base.tasks import Task
+    from bwrun.injection.requested import RequestedSecrets
+    from bwrun.session.ssh_agent import SshAgent
+    from bwrun.settings.config import Config
+
+
+class Plan(Struct):
+    """What a run will do."""
+
+    file: bytes | None  # the command's; None: `--list`, or `--check` without a command
+    requested: RequestedSecrets | None
+    outer_session: dict[str, str] | None  # the variables of an outer bwrun's session, if the command will use that one
+    opens_session: bool
+    logs_in: bool
+    items: tuple[str, ...]  # the ids of the items to fetch; empty: the whole vault
+    dialed: Task[socket] | None  # a connection to the server that has been begun already
+    ssh_agent: SshAgent | None = None  # to be started, for --ssh-key
+
+    @property
+    def needs_directory(self) -> bool:
+        """Return whether the run writes a session or files."""
+        return self.opens_session or (self.requested is not None and self.requested.makes_files)
+
+
+def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
+    """
+    Decide what the run will do, and begin to connect to the server as soon as a login is likely.
+
+    `bwrun` is the pid that the caller knows.
+
+    Raises CommandError: the command cannot be run; UnresolvedReferencesError: references are malformed; UsageError,
+    ConfigError: a template cannot be used; CredentialError: the client id is malformed; SessionError: there is no
+    ssh-agent for --ssh-key.
+    """
+    if config.mode == LIST:
+        return Plan(None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
+    environment = environment_without_secrets(config, {}, bwrun)
+    file = find_command(config.command[0], environment.get(b"PATH")) if config.command else None
+    ssh_agent = None
+    if config.ssh_keys:
+        from bwrun.session.ssh_agent import SshAgent  # noqa: PLC0415  (only for --ssh-key)
+
+        ssh_agent = SshAgent(config.sources.environment)
+    has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
+    may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
+    dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
+    requested = None
+    if has_references or config.templates:
+        from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (it imports `re`)
+
+        requested = find_requested_secrets(config, environment)
+    console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
+    outer_session = None
+    if config.wants_session and requested is None and may_be_nested:
+        from bwrun.session.nested import outer_session as find_outer_session  # noqa: PLC0415  (few runs are nested)
+
+        outer_session = find_outer_session(config)
+    opens_session = config.wants_session and outer_session is None
+    logs_in = opens_session or (requested is not None and bool(requested.references))
+    items = requested.ids_to_fetch_alone() if requested and not opens_session else ()
+    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed, ssh_agent)

@@ -1,0 +1,67 @@
+"""
+An item's fields under their own names, wherever the server put them.
+
+The official server calls `name`, `login` and the other typed fields obsolete: the same stands in `data`, as JSON in one
+text (bitwarden/server:src/Api/Vault/Models/Response/CipherResponseModel.cs).  Of a leased item it sends neither, only
+the name and the addresses in `partialData` (…/src/Core/Vault/Models/Data/PartialCipherData.cs): who has a lease gets
+the rest by asking for that item alone.
+"""
+
+from __future__ import annotations
+
+import json
+
+from bwrun.references import fields
+from bwrun.vault.decryption import Record
+from bwrun.vault.sync import camel_case
+
+OF_ALL_TYPES = ("name", "notes", "fields", "passwordHistory")
+BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents are one sealed blob
+
+
+def with_typed_fields(record: Record) -> Record:
+    """Return an item with its typed fields: itself if it has them, or a copy with those of `data` or `partialData`."""
+    kind = record.get("type")
+    member = fields.MEMBERS.get(kind) if type(kind) is int else None
+    if record.get("name") is not None and (member is None or record.get(member) is not None):
+        return record
+    found = _read(record.get("data"))
+    if found is None:
+        found = _read(record.get("partialData"))
+    if found is None:
+        return record
+    taken: Record = {name: found.pop(name, None) for name in OF_ALL_TYPES}
+    if member is not None:
+        taken[member] = found
+    return record | {name: value for name, value in taken.items() if record.get(name) is None}
+
+
+def is_leased(record: Record) -> bool:
+    """Return whether the server sent an item without its secrets, because reading them needs a lease."""
+    return record.get("partialData") is not None
+
+
+def has_blob(record: Record) -> bool:
+    """Return whether an item's contents are one sealed blob."""
+    data = record.get("data")
+    if not isinstance(data, str) or BLOB_MARK not in data:
+        return False
+    found = _parse(data)
+    return isinstance(found, dict) and "format_version" in found
+
+
+def _read(data: object) -> Record | None:
+    """Return the typed fields in `data`, None if there are none; old servers send an object, not a text."""
+    if isinstance(data, str):
+        data = None if BLOB_MARK in data else _parse(data)
+    if not isinstance(data, dict):
+        return None
+    named = camel_case(data)
+    return named if isinstance(named, dict) else None
+
+
+def _parse(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
