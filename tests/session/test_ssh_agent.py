@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.server.control import BitwardenServer
+from tests.supervisor import in_python
 from tests.supervisor.clearing import Run, needs_root, session_of
 from tests.support.files import write_private
 from tests.support.openssh import secret_piece, tool
@@ -295,7 +296,8 @@ def read(path: Path) -> bytes:
 def test_signals_of_the_group(with_keys: Surroundings) -> None:
     """Ctrl-C and the like, which go to the whole process group, end neither the command's agent nor its use."""
     script = 'trap "ssh-add -L; exit 7" INT; echo ready; while :; do sleep 0.05; done'
-    with Run.start(with_keys, "--no-session", "--ssh-key", "Ed25519", "--", "sh", "-c", script) as run:
+    words = ["--no-session", "--ssh-key", "Ed25519", "--", "sh", "-c", script]
+    with Run.start(with_keys, *words, before=in_python("signal.signal(signal.SIGINT, signal.SIG_DFL)")) as run:
         run.wait_ready()
         agent = run.named(AGENT)
         for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
