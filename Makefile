@@ -25,6 +25,7 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
+	@$(MAKE) test-long
 	@$(MAKE) test
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
@@ -42,9 +43,10 @@ docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their 
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
 test: $(VENV)/.ready $(CLI) tools  ## Run all tests; ARGS="-k name" chooses
-	$(PYTEST) -n 3 --dist worksteal $(ARGS) || { \
-		echo "what failed gets a second look, alone: signals and clocks suffer on a machine that is busy"; \
-		$(PYTEST) --last-failed --last-failed-no-failures none $(ARGS); }
+	$(PYTEST) -n 3 --dist worksteal $(ARGS)
+
+test-long: $(VENV)/.ready tools  ## Run again, with larger counts, the tests that have counts: random kills, properties
+	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
 
 test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
@@ -106,4 +108,4 @@ tools:
 		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-fast tools bench bench-libraries smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-long test-fast tools bench bench-libraries smoke lock clean

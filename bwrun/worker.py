@@ -21,7 +21,7 @@ from bwrun.command.finding import check_size, exec_command
 from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
-from bwrun.plan import Plan, make_plan
+from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import CHECK, LIST, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
@@ -125,6 +125,8 @@ class Worker:
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
         """Read the credentials, log in, fetch the vault and unlock it."""
         credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+        self._console.print_warnings(credentials.warnings)
+        self._console.step(f"credentials: {credentials.places}")
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
 
         def import_next_steps() -> None:
@@ -149,6 +151,9 @@ class Worker:
             resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
         self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
         self._console.step(f"resolved {len(requested.references)} reference(s)")
+        for name, item in resolved.from_items.items():
+            if resolved.values[name] is None:
+                self._console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
         return resolved
 
     def _open_session(self, unlocked: UnlockedVault, directory: str) -> dict[str, str]:
@@ -158,14 +163,14 @@ class Worker:
 
         config = self._config
         with self._timings.phase("write"):
-            data = collect_session_data(config, unlocked)
+            data = collect_session_data(config, unlocked, self._console)
             session = open_session(directory, data, unlocked.api_key.client_id, config.ca_files, renews=config.renew)
         self._console.step(f"wrote the session to {directory}")
         if config.renew:
             from bwrun.helpers.renewing import make_renewal_request  # noqa: PLC0415  (only for --renew)
 
             request = make_renewal_request(config, unlocked, directory)
-            self._supervisor.hand_over_renewal(unlocked.login.lifetime, request.to_words())
+            self._supervisor.hand_over_renewal(unlocked.access.lifetime, request.to_words())
         return session
 
     def _add_secrets(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:
@@ -206,7 +211,7 @@ class Worker:
             from bwrun.session.opening import try_session  # noqa: PLC0415
 
             with self._timings.phase("write"):
-                session = try_session(collect_session_data(self._config, unlocked))
+                session = try_session(collect_session_data(self._config, unlocked, self._console))
         if plan.file is not None:
             environment = environment_without_secrets(self._config, session, self._caller.supervisor)
             if resolved:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
@@ -20,7 +22,28 @@ CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are n
 CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up nowhere
 
 
-FUZZ = 30  # pid and group together: sixty of each signal
+FUZZ = 8  # pid and group together: sixteen of each signal
+LONG = {"thorough", "fuzz", "crowd"}  # fixtures of tests that do more when they are asked to
+
+# No time limit, and no complaint about slow input: a busy machine is no failure.
+PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("usual", PATIENT, derandomize=os.environ.get("CI") == "true")
+settings.register_profile("thorough", PATIENT, max_examples=1000)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose how many examples a property gets, before the modules with properties are imported; ignore no signal."""
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and shells in the background ignore them, for all children
+        signal.signal(number, signal.SIG_DFL)
+    settings.load_profile("thorough" if config.getoption("--thorough") else "usual")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that do more when they are asked to: `make test-long` runs these."""
+    for item in items:
+        fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
+        if not LONG.isdisjoint(fixtures) or item.get_closest_marker("hypothesis"):
+            item.add_marker("long")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -32,13 +32,13 @@ ROOMS: dict[str, set[str]] = {
     "vault": {"base", "crypto", "references"},
     "login": {"base", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "crypto", "login", "references", "settings", "vault"},
-    "session": {"base", "command", "credentials", "crypto", "login", "settings", "supervisor", "vault"},
+    "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
+    "planning": {"base", "command", "injection", "login", "session", "settings"},
     # the three steps of a run, which connect the rooms
-    "plan": {"base", "command", "injection", "login", "session", "settings"},
     "worker": {
-        "base", "command", "credentials", "helpers", "injection", "login", "plan", "reports", "session", "settings",
+        "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
     "launch": {"base", "session", "settings", "supervisor", "worker"},
@@ -48,7 +48,7 @@ ROOMS: dict[str, set[str]] = {
 LIBRARIES = {
     "argon2": "crypto.argon",
     "cryptography": "crypto.primitives",
-    "dotenv": "settings.env_files",
+    "dotenv": "settings.env_syntax",
     "httpx": "network.proxied",
     "idna": "base.urls",
     "orjson": "base.jsontext",

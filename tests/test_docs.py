@@ -12,7 +12,9 @@ from bwrun.base import errors
 from bwrun.base.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
 from bwrun.base.timings import PHASES
 from bwrun.settings import command_line, sources
-from bwrun.settings.config import CLIENT_VERSION, DEFAULT_TIMEOUT, variable_name
+from bwrun.settings.config import DEFAULT_TIMEOUT
+from bwrun.settings.presented import CLIENT_VERSION
+from bwrun.settings.sources import variable_name
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import base64
 import json
-import os
 import signal
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from tests.official import log_in
+from tests.official.serving import serve
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import (
     RATE_LIMITED_OFFICIAL,
@@ -60,7 +60,6 @@ from tests.server.specs import (
 )
 
 CHEAP = Pbkdf2(5_000)
-BW_TIMEOUT_SECONDS = 120
 ITEMS = (
     ItemSpec(
         "prod-db",
@@ -95,52 +94,6 @@ ITEMS = (
 )
 
 
-@dataclass(frozen=True)
-class Cli:
-    """The official CLI with a data directory of its own, logged in and unlocked."""
-
-    program: Path
-    environment: dict[str, str]
-
-    def run(self, *arguments: str, send: object = None) -> str:
-        """Standard output of `bw ARGUMENTS`; `send` goes to standard input as base64 JSON."""
-        text = None if send is None else base64.b64encode(json.dumps(send).encode())
-        done = subprocess.run(
-            [self.program, *arguments],
-            env=self.environment,
-            input=text,
-            capture_output=True,
-            timeout=BW_TIMEOUT_SECONDS,
-            check=False,
-        )
-
-        assert done.returncode == 0, done.stderr.decode()
-        return done.stdout.decode()
-
-    def json(self, *arguments: str, send: object = None) -> Any:  # noqa: ANN401  # what JSON is, is seen when used
-        """The same, read as JSON."""
-        return json.loads(self.run(*arguments, send=send))
-
-
-def unlock(program: Path, server: BitwardenServer, account: Account, directory: Path) -> Cli:
-    """Log in and unlock: three runs of `bw`."""
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HOME": str(directory),
-        "BITWARDENCLI_APPDATA_DIR": str(directory),
-        "NODE_EXTRA_CA_CERTS": str(server.ca_file),
-        "BW_NOINTERACTION": "true",
-        "BW_CLIENTID": account.client_id,
-        "BW_CLIENTSECRET": account.client_secret,
-        "BW_PASSWORD": account.master_password,
-    }
-    cli = Cli(program, environment)
-    cli.run("config", "server", server.url)
-    cli.run("login", "--apikey")
-    environment["BW_SESSION"] = cli.run("unlock", "--passwordenv", "BW_PASSWORD", "--raw")
-    return cli
-
-
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[BitwardenServer]:
     """A server of these tests alone, below a path as Vaultwarden may be."""
@@ -149,14 +102,17 @@ def own_server() -> Iterator[BitwardenServer]:
 
 
 @pytest.mark.official_cli
-@pytest.mark.timeout(300)
 def test_official_cli_reads_every_kind_of_item(official_bw: Path, own_server: BitwardenServer, tmp_path: Path) -> None:
     """`bw` logs in to a PBKDF2 account and reads all kinds of items, an organization's and own-key ones among them."""
     organizations = (OrganizationSpec("Acme", collections=("Deploy",)),)
     spec = AccountSpec("Ada@Example.com", "correct horse", organizations=organizations, items=ITEMS)
     account = own_server.add_account(spec)
-    cli = unlock(official_bw, own_server, account, tmp_path)
-    items = {item["name"]: item for item in cli.json("list", "items")}
+    bw = log_in(official_bw, own_server, account, tmp_path)
+    with serve(bw) as served:
+        items = {item["name"]: item for item in served.json("list", "items")}
+        password, totp = served("get", "password", "shared-own"), served("get", "totp", "own-key")
+        collections = served.json("list", "collections")
+        file = served.file("kube.conf", items["own-key"]["id"])
     prod = items["prod-db"]
 
     assert set(items) == {item.name for item in ITEMS if not item.trashed}
@@ -181,43 +137,46 @@ def test_official_cli_reads_every_kind_of_item(official_bw: Path, own_server: Bi
     assert items["travel"]["passport"]["passportNumber"] == "P-1"
     assert items["shared"]["login"]["password"] == "0rg"
     assert items["shared"]["collectionIds"] == [account.collection_ids["Deploy"]]
-    assert cli.run("get", "password", "shared-own") == "0rg0wn"
-    assert cli.run("get", "totp", "own-key").isdigit()
-    assert [c["name"] for c in cli.json("list", "collections")] == ["Deploy"]
-    target = tmp_path / "downloaded"
-    cli.run("get", "attachment", "kube.conf", "--itemid", items["own-key"]["id"], "--output", str(target))
-    assert target.read_bytes() == b"\x00file\xff" * 100
+    assert password["stdout"] == "0rg0wn"
+    assert totp["stdout"].isdigit()
+    assert [c["name"] for c in collections] == ["Deploy"]
+    assert file == b"\x00file\xff" * 100
 
 
 @pytest.mark.official_cli
-@pytest.mark.timeout(300)
 def test_official_cli_writes(official_bw: Path, own_server: BitwardenServer, tmp_path: Path) -> None:
     """`bw` creates, edits, attaches, trashes, restores and deletes on an Argon2id account, and reads it back."""
     old = ItemSpec("with-file", Login("u", "p"), attachments=(AttachmentSpec("a.txt", b"kept"),))
     spec = AccountSpec("bo@example.com", "pässwörd", kdf=Argon2id(3, 16, 2), reply_style="vaultwarden", items=(old,))
     account = own_server.add_account(spec)
-    cli = unlock(official_bw, own_server, account, tmp_path)
+    bw = log_in(official_bw, own_server, account, tmp_path)
     item = {"type": 1, "name": "made", "login": {"username": "u", "password": "first"}}
-
-    made = cli.json("create", "item", send=item)
-    made["login"]["password"] = "second"
-    cli.run("edit", "item", made["id"], send=made)
     upload = tmp_path / "up.bin"
-    upload.write_bytes(os.urandom(5_000))
-    cli.run("create", "attachment", "--file", str(upload), "--itemid", made["id"])
-    cli.run("create", "folder", send={"name": "made too"})
-    cli.run("delete", "item", made["id"])
-    cli.run("restore", "item", made["id"])
+    upload.write_bytes(bytes(range(256)) * 20)
     with_file = account.item_ids["with-file"]
-    cli.run("edit", "item", with_file, send={"type": 1, "name": "renamed", "login": {"password": "p"}})
-    cli.run("sync", "--force")
 
-    assert cli.run("get", "password", made["id"]) == "second"
-    target = tmp_path / "downloaded"
-    cli.run("get", "attachment", "up.bin", "--itemid", made["id"], "--output", str(target))
-    assert target.read_bytes() == upload.read_bytes()
-    assert cli.run("get", "attachment", "a.txt", "--itemid", with_file, "--raw") == "kept"
-    cli.run("delete", "item", made["id"], "--permanent")
+    with serve(bw) as served:
+        made = served.json("create", "item", send=item)
+        made["login"]["password"] = "second"
+        done = [
+            served("edit", "item", made["id"], send=made),
+            served.attach(upload, made["id"]),
+            served("create", "folder", send={"name": "made too"}),
+            served("delete", "item", made["id"]),
+            served("restore", "item", made["id"]),
+            served("edit", "item", with_file, send={"type": 1, "name": "renamed", "login": {"password": "p"}}),
+        ]
+    password = bw("get", "password", made["id"])
+    with serve(bw) as served:
+        done.append(served("sync", "--force"))
+        files = served.file("up.bin", made["id"]), served.file("a.txt", with_file)
+        folders = served.json("list", "folders")
+        done.append(served("delete", "item", made["id"], "--permanent"))
+
+    assert [(one["status"], one["stderr"]) for one in done] == [(0, "")] * 8
+    assert password["stdout"] == "second"
+    assert files == (upload.read_bytes(), b"kept")
+    assert "made too" in [folder["name"] for folder in folders]
     assert own_server.requests()[-1].method == "DELETE"
     assert [r.path for r in own_server.requests() if r.status not in {200, 204}] == []
 
@@ -229,7 +188,7 @@ class Client:
         """Log in."""
         context = ssl.create_default_context(cafile=server.ca_file)
         self.server, self.account = server, account
-        self.http = httpx.Client(verify=context, timeout=1, headers={"Bitwarden-Client-Version": "2026.9.0"})
+        self.http = httpx.Client(verify=context, timeout=120, headers={"Bitwarden-Client-Version": "2026.9.0"})
         self.reply = self.login().json()
         self.http.headers["Authorization"] = "Bearer " + self.reply["access_token"]
 
@@ -246,9 +205,9 @@ class Client:
         }
         return self.http.post(self.server.identity_url + "/connect/token", data=form | changes)
 
-    def get(self, path: str) -> httpx.Response:
-        """GET below the API's URL."""
-        return self.http.get(self.server.api_url + path)
+    def get(self, path: str, timeout: float = 120) -> httpx.Response:
+        """GET below the API's URL; `timeout` in seconds."""
+        return self.http.get(self.server.api_url + path, timeout=timeout)
 
 
 @pytest.fixture
@@ -356,7 +315,7 @@ def test_faults_without_an_answer(
 
     assert client.get("/accounts/profile").status_code == 200
     with pytest.raises(failure):
-        client.get("/accounts/profile")
+        client.get("/accounts/profile", timeout=1 if failure is httpx.ReadTimeout else 120)
     assert client.get("/accounts/profile").status_code == 200
     assert len(client.server.requests()) == 3
 
@@ -449,4 +408,4 @@ def test_server_ends_with_its_parent() -> None:
 
     assert done.returncode == -signal.SIGKILL
     gone = f"while [ -e /proc/{pid} ] || [ -e {ca_file} ]; do sleep 0.05; done"
-    subprocess.run(["timeout", "10", "sh", "-c", gone], check=True)
+    subprocess.run(["timeout", "120", "sh", "-c", gone], check=True)

@@ -16,14 +16,24 @@ def read_file(path: str, limit: int, deadline: Deadline) -> bytes:
 
     Raises OSError; ValueError: the path contains a NUL byte; NetworkError: the deadline has passed.
     """
+    return read_file_and_status(path, limit, deadline)[0]
+
+
+def read_file_and_status(path: str, limit: int, deadline: Deadline) -> tuple[bytes, os.stat_result]:
+    """
+    Return the same, and the status (owner, mode) of the very file that was read.
+
+    Raises OSError; ValueError: the path contains a NUL byte; NetworkError: the deadline has passed.
+    """
     # Without O_NONBLOCK the open of a pipe would wait for its writer, without a deadline.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         os.set_blocking(descriptor, True)
+        status = os.fstat(descriptor)
         data = b""
         while len(data) < limit and (part := _read(descriptor, CHUNK, f"`{path}`", deadline)):
             data += part
-        return data[:limit]
+        return data[:limit], status
     finally:
         os.close(descriptor)
 

@@ -51,6 +51,7 @@ class SupervisorLink:
             raise SessionError(
                 os.fsdecode(answer[1]), f"cannot make a directory for the session: {os.fsdecode(answer[2])}",
                 "set BWRUN_RUNTIME_DIR to a directory that only you can write to",
+                "if the command needs the values of references and no `bw`, use `--no-session`: it needs no directory",
             )  # fmt: skip
         return os.fsdecode(answer[1])
 

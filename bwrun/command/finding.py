@@ -47,7 +47,20 @@ def find_command(name: str, path: bytes | None) -> bytes:
                 raise
     if refused is not None:
         raise refused
-    raise CommandNotFoundError("not-found", f"cannot run `{name}`: not found on PATH")
+    raise CommandNotFoundError("not-found", f"cannot run `{name}`: not found on PATH", *_not_found_hints(name))
+
+
+def _not_found_hints(name: str) -> list[str]:
+    """Return what to do where somebody wrote a command of another wrapper's, a line of shell, or lacks the CLI."""
+    if name in ("run", "exec"):
+        return [f"leave out `{name}`: write `bwrun -- COMMAND`"]
+    if name == "help":
+        return ["run `bwrun --help` to see how bwrun is used"]
+    if name == "bw":
+        return ["install the official CLI: `npm install -g @bitwarden/cli`; references (`NAME=bw://…`) work without it"]
+    if any(character in name for character in " \t\n"):
+        return ["leave out the quotes, or let a shell read the line: `bwrun -- sh -c 'COMMAND LINE'`"]
+    return []
 
 
 def _checked(file: bytes, name: str) -> bytes:

@@ -12,18 +12,23 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 
+from bwrun.base.console import WarningMessage
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError
-from bwrun.base.reading import read_file, read_line
+from bwrun.base.reading import read_file_and_status, read_line
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.settings.config import Config, is_uuid, variable_name
+from bwrun.credentials.doubts import doubts, exposed
+from bwrun.settings.config import Config
 from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
-from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources
+from bwrun.settings.presented import is_uuid
+from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources, variable_name
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 PASSWORD_OPTIONS = ("password-file", "password-fd", "password-command")
+PROMPT = "the prompt"
 QUESTIONS = ("client_id", "client_secret", "master password")  # for the prompts, in the order of CREDENTIALS
 KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
 PASSWORD_HINT = "set the master password too: an API key alone cannot unlock a vault"  # noqa: S105
@@ -35,6 +40,8 @@ class Secret(Struct):
 
     value: Sensitive
     place: str  # for messages
+    doubts: tuple[str, ...] = ()  # hints for the case that it is refused
+    warnings: tuple[WarningMessage, ...] = ()
 
 
 class ApiKey(Struct):
@@ -52,6 +59,16 @@ class Credentials(Struct):
     client_id_place: str
     client_secret_place: str
     master_password_place: str
+    doubts: Mapping[str, tuple[str, ...]] = {}
+    warnings: tuple[WarningMessage, ...] = ()
+
+    @property
+    def places(self) -> str:
+        """Say where each came from, for messages."""
+        password = self.master_password_place
+        return f"client_id from {self.client_id_place}, client_secret from {self.client_secret_place}, " + (
+            f"master password from {password}" if password else "no master password"
+        )
 
 
 def find_client_id(sources: Sources) -> str | None:
@@ -104,6 +121,8 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
         client_id_place=complete["BW_CLIENTID"].place,
         client_secret_place=complete["BW_CLIENTSECRET"].place,
         master_password_place="" if password is None else password.place,
+        doubts={name: secret.doubts for name, secret in complete.items()},
+        warnings=tuple(warning for secret in complete.values() for warning in secret.warnings),
     )
 
 
@@ -123,9 +142,9 @@ def _read(name: str, direct: SettingValue | None, path: SettingValue | None, dea
             "conflict", f"both {name} and {name}_FILE are set in {_place_of(path)}", "remove one of them"
         )
     if direct is not None:
-        return Secret(_bytes(direct), direct.place)
+        return _of_variable(direct)
     if path is not None:
-        return Secret(_read_file(path.value, f"{name}_FILE", deadline), f"`{path.value}`")
+        return _read_file(path.value, f"{name}_FILE", deadline)
     return None
 
 
@@ -163,9 +182,9 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
             )
         for name, found in found_ways.items():
             if name == "BW_PASSWORD":
-                return Secret(_bytes(found), found.place)
+                return _of_variable(found)
             if name == "BW_PASSWORD_FILE":
-                return Secret(_read_file(found.value, name, deadline), f"`{found.value}`")
+                return _read_file(found.value, name, deadline)
             option = name.removeprefix("BWRUN_").lower().replace("_", "-")
             return _read_from(option, found.value, config, own_descriptors, deadline)
     return None
@@ -173,20 +192,26 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
 
 def _read_from(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
-        return Secret(_read_file(value, "`--password-file`", deadline), f"`{value}`")
+        return _read_file(value, "`--password-file`", deadline)
     if option == "password-fd":
-        return Secret(_read_descriptor(value, own_descriptors, deadline), f"descriptor {value}")
+        password = _read_descriptor(value, own_descriptors, deadline)
+        return Secret(password, f"descriptor {value}", doubts(password.reveal()))
     from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (it imports `subprocess`)
 
     start = time.monotonic()
     password = run_password_command(value, config.sources.environment)
     deadline.extend(time.monotonic() - start)
-    return Secret(password, "the password command")
+    return Secret(password, "the password command", doubts(password.reveal()))
 
 
-def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
+def _of_variable(found: SettingValue) -> Secret:
+    value = _bytes(found)
+    return Secret(value, found.place, doubts(value.reveal(), found))
+
+
+def _read_file(path: str, setting: str, deadline: Deadline) -> Secret:
     try:
-        data = read_file(path, MAX_SIZE + 1, deadline)
+        data, status = read_file_and_status(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "the name contains a NUL byte"
         # A "path" without a slash that does not exist may be the secret itself, set in the wrong variable: not shown.
@@ -194,7 +219,8 @@ def _read_file(path: str, setting: str, deadline: Deadline) -> Sensitive:
             f"`{path}` (from {setting})" if "/" in path or os.path.exists(path) else f"the file that {setting} names"
         )
         raise CredentialError("unreadable", f"cannot read {shown}: {why}") from None
-    return _strip_newline(data, f"`{path}` (from {setting})")
+    secret = _strip_newline(data, f"`{path}` (from {setting})")
+    return Secret(secret, f"`{path}`", doubts(secret.reveal()), exposed(path, status))
 
 
 def _read_descriptor(number: str, own_descriptors: tuple[int, ...], deadline: Deadline) -> Sensitive:
@@ -251,7 +277,7 @@ def _checked_client_secret(secret: Secret) -> Secret:
         raise CredentialError("empty", f"the client secret from {secret.place} is empty", KEY_HINT)
     if _has_quotes(value.decode("utf-8", "replace")):
         raise _quotes_error("BW_CLIENTSECRET", secret.place)
-    return Secret(Sensitive(value), secret.place)
+    return Secret(Sensitive(value), secret.place, secret.doubts, secret.warnings)
 
 
 def _has_quotes(text: str) -> bool:
@@ -265,6 +291,35 @@ def _quotes_error(name: str, place: str) -> CredentialError:
     )  # fmt: skip
 
 
+def _where_it_looked(sources: Sources) -> str:
+    files = " and ".join(f"`{file.path}`" for file in sources.files)
+    if not files:
+        return f"bwrun looked in {ENVIRONMENT}; there is no `.env` in the working directory"
+    return f"bwrun looked in {ENVIRONMENT} and in {files}"
+
+
+def ask_password_again(config: Config, deadline: Deadline) -> Secret | None:
+    """
+    Ask for the master password once more, after a wrong one was typed; None if there is no terminal any more.
+
+    The time that it takes is excused from the `deadline`.
+
+    Raises CredentialError: nothing was entered.
+    """
+    from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only after a prompt)
+
+    prompter = Prompter.find()
+    if prompter is None or config.sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false"):
+        return None
+    start = time.monotonic()
+    try:
+        prompter.say("wrong master password; try again")
+        return Secret(prompter.ask(f"Bitwarden {QUESTIONS[2]}", echo=False), PROMPT)
+    finally:
+        prompter.close()
+        deadline.extend(time.monotonic() - start)
+
+
 def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
     """Ask for the credentials in `missing` on the terminal; raise CredentialError if that is not possible."""
     refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
@@ -276,6 +331,7 @@ def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
         names = ", ".join(missing[:-1]) + (" and " if missing[1:] else "") + missing[-1]
         raise CredentialError(
             "missing", f"{names} {verb} not set" + ("" if refused else f", and there is no terminal to ask for {it}"),
+            _where_it_looked(sources),
             f"set {it} in the environment or in `.env`, or set NAME_FILE to the path of a file that contains the value",
             *([KEY_HINT] if missing != ["BW_PASSWORD"] else []),
             *([PASSWORD_HINT, CONNECTOR_HINT] if "BW_PASSWORD" in missing else []),
@@ -284,7 +340,7 @@ def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
     try:
         answers = {}
         for name in missing:
-            secret = Secret(prompter.ask(questions[name], echo=name == "BW_CLIENTID"), "the prompt")
+            secret = Secret(prompter.ask(questions[name], echo=name == "BW_CLIENTID"), PROMPT)
             if name == "BW_CLIENTID":
                 _checked_client_id(secret)
             answers[name] = secret

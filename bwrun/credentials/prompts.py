@@ -41,6 +41,13 @@ class Prompter:
         """Close the terminal's descriptor."""
         os.close(self._terminal)
 
+    def say(self, text: str) -> None:
+        """Write a line to the terminal."""
+        try:
+            os.write(self._terminal, f"{text}\n".encode())
+        except OSError:
+            pass  # the question that follows says that the terminal is gone
+
     def ask(self, question: str, *, echo: bool) -> Sensitive:
         """
         Print `question` and return the line that is typed; without `echo` the terminal does not show it.

@@ -69,13 +69,15 @@ def open_user_key(wrapped: str, master_key: bytes) -> VaultKey:
     return parse_key(key)
 
 
-def unwrap_user_key(unlock: UnlockData, master_password: Sensitive, *, testing_any_cost: bool = False) -> VaultKey:
+def unwrap_user_key(
+    unlock: UnlockData, master_password: Sensitive, *, allow_costly: bool = False, testing_any_cost: bool = False
+) -> VaultKey:
     """
-    Derive the master key and open the user key with it.
+    Derive the master key and open the user key with it; `allow_costly`: whatever that costs.
 
     Raises WrongMasterPasswordError; CryptoError: parameters out of range, or a form that is not supported.
     """
-    check_kdf(unlock.kdf, testing_any_cost=testing_any_cost)
+    check_kdf(unlock.kdf, allow_costly=allow_costly, testing_any_cost=testing_any_cost)
     EncString.parse(unlock.master_key_wrapped_user_key)  # before the KDF's time is spent
     master_key = derive_master_key(master_password, unlock.salt, unlock.kdf)
     try:

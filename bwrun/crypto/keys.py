@@ -13,34 +13,53 @@ from bwrun.crypto import primitives
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import Kdf, Pbkdf2
 
-# What is accepted: below it an attacker could have lowered the cost (downgrade), above it he could stop the machine.
-PBKDF2_ITERATIONS = range(5_000, 10_000_001)
-ARGON2_ITERATIONS = range(1, 11)
-ARGON2_MEMORY_MIB = range(15, 1025)
-ARGON2_PARALLELISM = range(1, 17)
+# What can be: less would make the master password easy to guess, which a server may not decide (a downgrade); more is
+# beyond what the algorithms take.
+PBKDF2_ITERATIONS = range(5_000, 2**31)
+ARGON2_ITERATIONS = range(1, 2**31)
+ARGON2_MEMORY_MIB = range(15, 2**21)
+ARGON2_PARALLELISM = range(1, 2**24)
+# Up to here no permission is needed. More takes minutes on a slow machine, or memory that it may not have, and a
+# hostile server could ask for it. Official servers stay far below; Vaultwarden has no limit for iterations.
+MOST_PBKDF2_ITERATIONS = 50_000_000
+MOST_ARGON2_MEMORY_MIB = 1024
+MOST_ARGON2_PASSES = 10 * 1024  # iterations times MiB
+MOST_ARGON2_PARALLELISM = 16
 
 
-def check_kdf(kdf: Kdf, *, testing_any_cost: bool = False) -> None:
+def check_kdf(kdf: Kdf, *, allow_costly: bool = False, testing_any_cost: bool = False) -> None:
     """
-    Refuse costs outside of what accounts can have.
+    Refuse parameters that are too weak, and, unless `allow_costly`, those that could stall this machine.
 
     Raises CryptoError.
     """
     if testing_any_cost:
         return
     if isinstance(kdf, Pbkdf2):
-        _check("PBKDF2 iterations", kdf.iterations, PBKDF2_ITERATIONS)
-        return
-    _check("Argon2id iterations", kdf.iterations, ARGON2_ITERATIONS)
-    _check("Argon2id memory in MiB", kdf.memory_mib, ARGON2_MEMORY_MIB)
-    _check("Argon2id parallelism", kdf.parallelism, ARGON2_PARALLELISM)
+        _check_range("PBKDF2 iterations", kdf.iterations, PBKDF2_ITERATIONS)
+        costs = [("PBKDF2 iterations", kdf.iterations, MOST_PBKDF2_ITERATIONS)]
+    else:
+        _check_range("Argon2id iterations", kdf.iterations, ARGON2_ITERATIONS)
+        _check_range("Argon2id memory in MiB", kdf.memory_mib, ARGON2_MEMORY_MIB)
+        _check_range("Argon2id parallelism", kdf.parallelism, ARGON2_PARALLELISM)
+        costs = [
+            ("Argon2id memory in MiB", kdf.memory_mib, MOST_ARGON2_MEMORY_MIB),
+            ("Argon2id iterations times memory in MiB", kdf.iterations * kdf.memory_mib, MOST_ARGON2_PASSES),
+            ("Argon2id parallelism", kdf.parallelism, MOST_ARGON2_PARALLELISM),
+        ]
+    for what, value, most in costs:
+        if value > most and not allow_costly:
+            raise CryptoError(
+                "kdf-parameters", f"the server sets the {what} to {value}, above the limit of {most}",
+                "a hostile server could stall this machine; if your account has this setting, use `--allow-costly-kdf`",
+            )  # fmt: skip
 
 
-def _check(what: str, value: int, allowed: range) -> None:
+def _check_range(what: str, value: int, allowed: range) -> None:
     if value not in allowed:
         raise CryptoError(
             "kdf-parameters", f"the server sets the {what} to {value}, outside of {allowed[0]} to {allowed[-1]}",
-            "ask the server's administrator: low costs make the password easy to guess, high ones stall this machine",
+            "ask the server's administrator: a lower cost would make the master password easy to guess",
         )  # fmt: skip
 
 

@@ -21,7 +21,7 @@ from bwrun.login.token import access_token_of, login_form
 from bwrun.network.client import Client
 from bwrun.network.proxies import EXCEPTION_VARIABLES, PROXY_VARIABLES
 from bwrun.network.routing import Network
-from bwrun.session.rewriting import replace_access_token
+from bwrun.session.formats import FORMAT
 from bwrun.settings.servers import Server
 
 TYPE_CHECKING = False
@@ -41,7 +41,7 @@ class RenewalRequest(Struct):
     ca_files: tuple[str, ...]
     client_version: str
     device: str
-    path: str  # of the session's data.json
+    directory: str  # of the session
 
     def to_words(self) -> list[bytes]:
         """Return the request as words, followed by the variables of this process that a connection depends on."""
@@ -51,7 +51,7 @@ class RenewalRequest(Struct):
             self.server.api,
             self.client_version,
             self.device,
-            self.path,
+            self.directory,
         )
         network = [f"{name}={os.environ[name]}" for name in NETWORK_VARIABLES if os.environ.get(name)]
         files = encode([os.fsencode(path) for path in self.ca_files])
@@ -61,26 +61,24 @@ class RenewalRequest(Struct):
     def from_words(cls, words: list[bytes]) -> RenewalRequest:
         """Read the words that `to_words()` made, and set the variables in this process."""
         secret, files, *rest = words
-        client_id, identity, api, version, device, path, *network = map(os.fsdecode, rest)
+        client_id, identity, api, version, device, directory, *network = map(os.fsdecode, rest)
         for entry in network:
             name, _, value = entry.partition("=")
             os.environ[name] = value
         ca_files = tuple(os.fsdecode(path) for path in decode(files.strip()) if path)
         server = Server(identity=identity, api=api, base=None, region="Self-hosted")
-        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, path)
+        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, directory)
 
 
 def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str) -> RenewalRequest:
     """Return the request for renewing the access token of the session in `directory`."""
-    from bwrun.session.opening import DATA_FILE  # noqa: PLC0415  (the worker has imported it, the helper does not need it)
-
     return RenewalRequest(
         unlocked.api_key,
         config.server,
         config.ca_files,
         config.client_version,
-        unlocked.device,
-        os.path.join(directory, DATA_FILE),
+        unlocked.access.device,
+        directory,
     )
 
 
@@ -107,5 +105,5 @@ def renew(request: RenewalRequest) -> int:
     client = Client(request.server, network, request.client_version, deadline)
     answer = client.post_token(login_form(request.api_key, request.device), request.api_key.client_secret)
     token, lifetime = access_token_of(answer)
-    replace_access_token(request.path, token)
+    FORMAT.replace_access_token(request.directory, token)
     return lifetime

@@ -18,10 +18,10 @@ from bwrun.base.errors import (
 )
 from bwrun.base.structs import Struct
 from bwrun.injection.templates import Template, parse_template, parse_template_option, read_template_bytes
-from bwrun.injection.variable_names import why_forbidden
 from bwrun.references.grammar import SCHEME, Field, Reference, is_reference, parse
 from bwrun.settings.config import Config
 from bwrun.settings.sources import AGENT_VARIABLE
+from bwrun.settings.variable_names import why_forbidden
 
 PRIVATE_KEY = Field("built-in", "ssh.private_key")
 MAX_FETCHED_ALONE = 10  # items; to fetch more of them one by one takes longer than to fetch the whole vault

@@ -15,10 +15,10 @@ from bwrun.base.errors import (
     UnresolvedReferencesError,
 )
 from bwrun.base.structs import Struct
-from bwrun.injection.variable_names import why_forbidden_for_field
 from bwrun.login.fetching import fetch_item
 from bwrun.references.grammar import Reference, resolve
 from bwrun.settings.sources import AGENT_VARIABLE
+from bwrun.settings.variable_names import why_forbidden_for_field
 from bwrun.vault.sync import sync_of
 from bwrun.vault.vault import Requests, Vault
 
@@ -43,7 +43,7 @@ class SecretFile(Struct):
 class ResolvedSecrets(Struct):
     """The values from the vault, and the files to be written."""
 
-    values: dict[str, bytes | None]  # by variable; None: it is in --optional, and its item or field is missing
+    values: dict[str, bytes | None]  # by variable; None: unset, because its item or field is missing
     from_items: dict[str, Reference]  # the items of --item, by the variables of `values` that they set
     files: tuple[SecretFile, ...]
     overridden: dict[str, Reference]  # items of --item, by the variables that another option sets instead
@@ -62,11 +62,11 @@ def open_vault(unlocked: UnlockedVault, *, allow_protected: bool) -> Vault:
     def download(attachment: Attachment) -> bytes:
         key = (attachment.item_id, attachment.id)
         if key not in bodies:
-            bodies[key] = unlocked.client.download_attachment(*key, unlocked.login.access_token)
+            bodies[key] = unlocked.access.download_attachment(*key)
         return bodies[key]
 
     def fetch(identity: str) -> dict[str, object] | None:
-        return fetch_item(unlocked.client, unlocked.login.access_token, identity)
+        return fetch_item(unlocked.access, identity)
 
     requests = Requests(download, fetch if unlocked.is_whole else None)
     return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, requests=requests)
@@ -146,7 +146,7 @@ def _resolve_items(
     failures: list[FailedReferenceError],
 ) -> tuple[dict[str, bytes | None], dict[str, Reference]]:
     """
-    Return the values of all custom fields of `items`, and the item of each, by variable.
+    Return the values of all custom fields of `items`, and the item of each, by variable; None: the field is empty.
 
     The keys of `overridden` are variables that other options set; the item that has a field of that name is stored as
     the value there. Errors are added to `failures`.
@@ -156,7 +156,7 @@ def _resolve_items(
     for reference in items:
         label = f"--item {reference.item}"
         try:
-            found: Mapping[str, Sensitive] = vault.custom_fields(reference)
+            found: Mapping[str, Sensitive | None] = vault.custom_fields(reference)
         except BwrunError as error:
             failures.append(FailedReferenceError(label, error))
             continue
@@ -175,7 +175,7 @@ def _resolve_items(
             if problem is not None:
                 failures.append(FailedReferenceError(label, problem))
                 continue
-            values[name], owners[name] = value.reveal(), reference
+            values[name], owners[name] = None if value is None else value.reveal(), reference
     return values, owners
 
 

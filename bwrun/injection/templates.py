@@ -20,8 +20,8 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError, FailedReferenceError, InvalidReferenceError, UsageError
 from bwrun.base.reading import read_file
 from bwrun.base.structs import Struct
-from bwrun.injection.variable_names import why_forbidden
 from bwrun.references.grammar import Reference, parse
+from bwrun.settings.variable_names import why_forbidden
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
 PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the template is a pipe

@@ -7,6 +7,7 @@ The connection and the imports that a login needs then take no time of their own
 from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
+from bwrun.base.errors import ConfigError
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 def dial_early(config: Config) -> Task[socket] | None:
     """Begin to connect to the identity service; None if a proxy is used, or a credential must be waited for."""
-    if not are_all_set(config) or find_proxy(config.server.identity) is not None:
+    if config.untrusted_server is not None or not are_all_set(config):
+        return None
+    if find_proxy(config.server.identity) is not None:
         return None
     from bwrun.network.dialing import dial  # noqa: PLC0415
 
@@ -40,8 +43,15 @@ def start_connecting(
 
     `dialed` is the connection that `dial_early()` began; `items` are the ids of the items to fetch one by one.
 
-    Raises SessionError: the system allows no more threads.
+    Raises ConfigError: the default `.env` names a server that it may not name; SessionError: the system allows no more
+    threads.
     """
+    if config.untrusted_server is not None:
+        raise ConfigError(
+            "untrusted-server", f"{config.untrusted_server} names a server, but the client secret is not in that file",
+            "put BW_CLIENTSECRET into that file and nowhere else, set the server in the environment,"
+            " or name the file to trust it: `--env-file .env`",
+        )  # fmt: skip
     deadline = Deadline(config.timeout)
     with timings.phase("import"):
         from bwrun.network.routing import Network  # noqa: PLC0415  (it imports `ssl`, while the connection is being made)

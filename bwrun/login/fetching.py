@@ -9,11 +9,10 @@ from __future__ import annotations
 from functools import partial
 
 from bwrun.base.errors import AuthenticationError, ServerError
-from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
+from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
-from bwrun.network.client import Client
 
 AT_ONCE = 4  # requests at the same time
 # The statuses for an item that does not exist or is not this account's. Vaultwarden answers 400
@@ -28,17 +27,17 @@ class Fetched(Struct):
     date: str | None  # the header Date of the reply
 
 
-def fetch_sync(client: Client, token: Sensitive) -> Fetched:
+def fetch_sync(access: Access) -> Fetched:
     """
-    Fetch the whole vault; `token` is the access token.
+    Fetch the whole vault.
 
     Raises NetworkError: there is no answer; ServerError: the answer is an error or not a JSON object.
     """
-    answer = client.get("sync?excludeDomains=true", token)
-    return Fetched(_record(answer, "sync"), answer.headers.get("date"))
+    answer = access.get("sync?excludeDomains=true")
+    return Fetched(_record(answer, "sync", access), answer.headers.get("date"))
 
 
-def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
+def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
     """
     Fetch items by their ids, and the profile if one of them belongs to an organization, whose key is in the profile.
 
@@ -51,32 +50,36 @@ def fetch_items(client: Client, token: Sensitive, ids: tuple[str, ...], *, with_
     """
 
     def fetch(some: tuple[str, ...]) -> list[Answer]:
-        return [client.get(f"ciphers/{identity}/details", token) for identity in some]
+        return [access.get(f"ciphers/{identity}/details") for identity in some]
 
     tasks = [Task(partial(fetch, ids[at::AT_ONCE])) for at in range(min(AT_ONCE, len(ids)))]
     answers = [answer for task in tasks for answer in task.result()]
-    items = [_record(answer, "item") for answer in answers if answer.status not in NO_ITEM]
+    items = [_record(answer, "item", access) for answer in answers if answer.status not in NO_ITEM]
     profile: object = {}
     if with_profile or any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
-        profile = _record(client.get("accounts/profile", token), "profile")
+        profile = _record(access.get("accounts/profile"), "profile", access)
     return Fetched({"Profile": profile, "Ciphers": items}, None)
 
 
-def fetch_item(client: Client, token: Sensitive, identity: str) -> dict[str, object] | None:
+def fetch_item(access: Access, identity: str) -> dict[str, object] | None:
     """
     Fetch one item alone, None if there is none of that id.
 
     Raises NetworkError, ServerError.
     """
-    answer = client.get(f"ciphers/{identity}/details", token)
-    return None if answer.status in NO_ITEM else _record(answer, "item")
+    answer = access.get(f"ciphers/{identity}/details")
+    return None if answer.status in NO_ITEM else _record(answer, "item", access)
 
 
-def _record(answer: Answer, what: str) -> dict[str, object]:
+def _record(answer: Answer, what: str, access: Access) -> dict[str, object]:
     """Return the JSON object of an answer; `what` names it for the error message."""
     if answer.status in (401, 403):
-        raise AuthenticationError("token-refused", f"{answer.url} does not accept the access token ({answer.status})",
-                                  "check that `--identity-url` and `--api-url` belong to the same server")  # fmt: skip
+        hints = ["check that `--identity-url` and `--api-url` belong to the same server"]
+        if access.keeps_device:
+            hints.insert(0, "a later login with the same BWRUN_DEVICE_ID may have ended it: unset BWRUN_DEVICE_ID")
+        raise AuthenticationError(
+            "token-refused", f"{answer.url} does not accept the access token ({answer.status})", *hints
+        )
     if answer.status != HTTP_OK:
         said = f"{answer.status} {answer.message}".strip()
         raise ServerError(

@@ -25,6 +25,7 @@ from bwrun.settings.servers import CLOUDS, Server
 # machine, and the server does not send a "new device" mail for each run in a container.
 DEVICE_NAMESPACE = UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
 DEFAULT_LIFETIME = 3600  # seconds; that of the official server
+MAX_LIFETIME = 10**9  # seconds; a higher number is a mistake
 DEFAULT_ITERATIONS = 600_000  # of PBKDF2; that of new accounts
 HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
@@ -82,7 +83,7 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     user_id = _text(claims.get("sub"))
     return Login(
         access_token=Sensitive(token.encode()),
-        lifetime=reply.number("expires_in") or DEFAULT_LIFETIME,
+        lifetime=_lifetime(reply),
         user_id=user_id,
         email=email,
         unlock=_key_connector_data(reply) if uses_key_connector else _unlock_data(reply, email),
@@ -100,7 +101,7 @@ def access_token_of(answer: Answer) -> tuple[Sensitive, int]:
     if answer.status != HTTP_OK:
         raise AuthenticationError("refused", f"the server refused the login ({answer.status} {answer.message})")
     reply = JsonObject(answer.data, "the server's reply to the login")
-    return Sensitive(_access_token(reply).encode()), reply.number("expires_in") or DEFAULT_LIFETIME
+    return Sensitive(_access_token(reply).encode()), _lifetime(reply)
 
 
 def _access_token(reply: JsonObject) -> str:
@@ -108,6 +109,20 @@ def _access_token(reply: JsonObject) -> str:
     if not all("!" <= char <= "~" for char in token):  # the characters that a header can hold
         raise ServerError("unexpected-reply", "the server's reply to the login contains an invalid access token")
     return token
+
+
+def _lifetime(reply: JsonObject) -> int:
+    """
+    Return the seconds for which the access token is valid.
+
+    The number may be written as a text. Any other value is ignored, as the official CLI does (IdentityTokenResponse).
+    """
+    value = reply.data.get("expires_in")
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= len(str(MAX_LIFETIME)):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 1 <= value <= MAX_LIFETIME:
+        return DEFAULT_LIFETIME
+    return int(value)
 
 
 def _uses_key_connector(reply: JsonObject) -> bool:
@@ -258,11 +273,14 @@ def _login_error(answer: Answer, credentials: Credentials, server: Server) -> Bw
 
 def _key_hints(credentials: Credentials, server: Server) -> list[str]:
     hints = []
-    if credentials.client_id_place != credentials.client_secret_place and not _same_file(credentials):
-        hints.append(
-            f"check that both halves belong to one key: client_id is from {credentials.client_id_place},"
-            f" client_secret from {credentials.client_secret_place}"
-        )
+    places = f"client_id is from {credentials.client_id_place}, client_secret from {credentials.client_secret_place}"
+    if credentials.client_id_place == credentials.client_secret_place:
+        hints.append(f"both halves of the key are from {credentials.client_id_place}")
+    else:
+        hints.append(places if _same_file(credentials) else f"check that both halves belong to one key: {places}")
+    hints += [
+        f"{name}: {doubt}" for name in ("BW_CLIENTID", "BW_CLIENTSECRET") for doubt in credentials.doubts.get(name, ())
+    ]
     hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
     if server.is_cloud:
         others = [

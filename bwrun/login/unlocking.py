@@ -19,8 +19,9 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import ApiKey, Credentials
+from bwrun.credentials.finding import PROMPT, ApiKey, Credentials, ask_password_again
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.login.access import Access
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
 from bwrun.network.client import Client
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from bwrun.crypto.vault_key import VaultKey
 
 T = TypeVar("T")
+MAX_ATTEMPTS = 3  # at typing the master password
 CONFIG_TIMEOUT = 1.0  # seconds to wait for the server's config when everything else is done
 GRACE = 0.5  # seconds more for a thread to say itself what did not answer
 
@@ -59,8 +61,7 @@ class UnlockedVault(Struct):
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
     key_connector_url: str | None  # the Key Connector that was asked, if any
-    device: str  # the identifier of the device, a UUID
-    client: Client
+    access: Access  # the access token, which a later request may replace
 
 
 def prepare_connections(network: Network, server: Server, count: int) -> None:
@@ -115,8 +116,9 @@ class _Unlocking:
             config.key_connector_url and login.unlock.wrapped_user_key
         ):
             items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
-        sync = self._start("sync", lambda: self._fetch(login, items))
-        user_key, connector = self._unwrap_user_key(login, sync, meanwhile)
+        access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
+        sync = self._start("sync", lambda: _fetch(access, login, items))
+        user_key, connector = self._unwrap_user_key(login, access, sync, meanwhile)
         fetched = self._wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self._console.step(f"{what} from {config.server.api}")
@@ -133,8 +135,7 @@ class _Unlocking:
             keys=keys,
             wrapped_keys=wrapped,
             key_connector_url=connector,
-            device=self._device,
-            client=self._client,
+            access=access,
         )
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:
@@ -155,38 +156,57 @@ class _Unlocking:
             )
         return login, server_config
 
-    def _fetch(self, login: Login, items: tuple[str, ...]) -> Fetched:
-        if items:
-            return fetch_items(self._client, login.access_token, items, with_profile=login.account_keys.is_partial)
-        return fetch_sync(self._client, login.access_token)
+    def _log_in_again(self, device: str) -> Login:
+        """Log in as another device, to get an access token that no other run invalidates."""
+        self._console.step("the server does not accept the access token: logging in as a device of this run's own")
+        api_key = self._credentials.api_key
+        with self._timings.phase("token"):
+            answer = self._client.post_token(login_form(api_key, device), api_key.client_secret)
+        return read_login(answer, self._credentials, self._config.server)
 
     def _unwrap_user_key(
-        self, login: Login, sync: Task[Fetched], meanwhile: Callable[[], None]
+        self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
         """Return the user key, and the address of the Key Connector that was asked for it, if any."""
-        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
         from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         unlock, connector = login.unlock, self._config.key_connector_url
         if not isinstance(unlock, UnlockData):
             self._import(import_what_follows)
             self._import(meanwhile)
-            return self._ask_connector(unlock, login.access_token, sync, connector)
-        password = _required_password(self._credentials)
-        key = self._start("kdf", lambda: unwrap_user_key(unlock, password))
+            return self._ask_connector(unlock, access, sync, connector)
+        key = self._derive(unlock, _required_password(self._credentials))
         self._import(import_what_follows)
         self._import(meanwhile)
         if not sync.is_done():
             self._import(import_fast_json)  # the vault is large or the network slow: there is time for the import
-        try:
-            user_key = self._wait(key, f"the key derivation ({_cost(unlock.kdf)})")
-        except WrongMasterPasswordError:
-            raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+        user_key = self._try_passwords(unlock, key)
         self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector
 
+    def _derive(self, unlock: UnlockData, password: Sensitive) -> Task[VaultKey]:
+        """Begin to derive the master key and to decrypt the user key with it."""
+        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
+
+        costly = self._config.allow_costly_kdf
+        return self._start("kdf", lambda: unwrap_user_key(unlock, password, allow_costly=costly))
+
+    def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
+        """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
+        who = f"the key derivation ({_cost(unlock.kdf)})"
+        for attempt in range(MAX_ATTEMPTS):
+            try:
+                return self._wait(key, who)
+            except WrongMasterPasswordError:
+                typed = self._credentials.master_password_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
+                again = ask_password_again(self._config, self._deadline) if typed else None
+                if again is None:
+                    raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+                key = self._derive(unlock, again.value)
+        raise AssertionError  # the last attempt returns or raises
+
     def _ask_connector(
-        self, unlock: KeyConnectorData, token: Sensitive, sync: Task[Fetched], url: str | None
+        self, unlock: KeyConnectorData, access: Access, sync: Task[Fetched], url: str | None
     ) -> tuple[VaultKey, str]:
         from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
         from bwrun.login.key_connector import fetch_key, find_url  # noqa: PLC0415  (few accounts use a Key Connector)
@@ -199,6 +219,7 @@ class _Unlocking:
         if wrapped is None:
             wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
         given = wrapped
+        token = access.token
         answer = self._start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token)))
         user_key = self._wait(answer, origin(url))
         self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
@@ -220,6 +241,12 @@ class _Unlocking:
             return task.result(max(0.0, self._deadline.left()) + GRACE)
         except TimeoutError:
             raise self._deadline.exceeded(who) from None
+
+
+def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
+    if items:
+        return fetch_items(access, items, with_profile=login.account_keys.is_partial)
+    return fetch_sync(access)
 
 
 def _required_password(credentials: Credentials) -> Sensitive:
@@ -246,10 +273,5 @@ def _cost(kdf: Kdf) -> str:
 
 
 def _password_hints(credentials: Credentials) -> list[str]:
-    hints = [f"check the master password from {credentials.master_password_place}"]
-    value = _required_password(credentials).reveal()
-    if value[:1] in (b"'", b'"') and value[:1] == value[-1:]:
-        hints.append("it is in quotes: remove them if they are not part of the password")
-    if value != value.strip():
-        hints.append("it begins or ends with white space: remove that if it is not part of the password")
-    return hints
+    place = credentials.master_password_place
+    return [f"check the master password from {place}", *credentials.doubts.get("BW_PASSWORD", ())]

@@ -1,46 +1,48 @@
 """
-How long a client waits before it asks a server again that limits it, or that failed.
+How long a client waits before it repeats a request that the server limited (429) or failed to answer.
 
-Pure: it neither sleeps nor looks at a clock, and random numbers come from the caller. All times are in seconds.
+This module is pure: it does not sleep, it reads no clock, and the caller supplies the random numbers. All times are in
+seconds.
 
-- A server that limits requests (429) is asked again as long as there is time. If it asks to wait for `told` seconds,
-  the wait is that and a random part of up to a quarter of it, or of up to 1 s where that is more; this bound doubles
-  with each further 429, up to 60 s. If it does not say, the wait is 5 s, doubled with each further 429 up to 60 s, and
-  times a random factor from 0.75 to 1.25. So hosts that were refused together do not come back together.
-- A server that failed is asked three times more: after 0.3, 0.6 and 1.2 s, with the same factor, or as `told`, with the
-  same random part.
-- A wait for which there is no time is not begun.
+- After a 429, the request is repeated as long as there is time. If the server asks for a wait of `told` seconds, the
+  wait is that long plus a random time of up to a quarter of it, but at least up to 1 s. With each further 429 the bound
+  of the random time doubles, up to 60 s. If the server does not ask for a certain wait, the wait is 5 s times a random
+  factor from 0.75 to 1.25. It doubles with each further 429, up to 60 s before the factor. The random times keep
+  clients that were refused together from coming back together.
+- After a failure, the request is repeated three times: after 0.3, 0.6 and 1.2 s with the same factor, or after `told`
+  seconds with the same random time.
+- A wait that does not fit into the time that is left does not begin.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-LIMIT_WAIT = 5.0  # Vaultwarden's limit lets one login pass in a minute, and does not say so
-LONGEST_WAIT = 60.0  # of those that the server did not ask for
+LIMIT_WAIT = 5.0
+LONGEST_WAIT = 60.0  # Vaultwarden allows one login a minute, once its burst is used up, and does not say so
 FAILURE_WAIT = 0.3
 MOST_RETRIES = 3  # after failures
-SHARE = 0.25  # of what the server asks for
-LEAST_SPREAD = 1.0
+SHARE = 0.25  # of what the server asks for: the bound of the random time
+LEAST_SPREAD = 1.0  # the lowest bound of the random time
 
 
 class Backoff:
     """The waits of one request. Not for several threads."""
 
     def __init__(self, draw: Callable[[], float]) -> None:
-        """`draw` returns random numbers, even from 0 up to 1."""
+        """`draw` returns a random number from 0 to 1, 1 excluded, each with the same probability."""
         self._draw = draw
-        self.limits = 0  # how often the server said 429
+        self.limits = 0  # answers with 429
         self.failures = 0
-        self.waited = 0.0
+        self.waited = 0.0  # seconds of all waits so far
 
     @property
     def tries(self) -> int:
-        """Return how often the request was made."""
+        """Return how often the request was sent."""
         return self.limits + self.failures
 
     def after_limit(self, told: float | None, left: float) -> float | None:
-        """Return the wait after a 429, None if it does not fit into the time that is `left`."""
+        """Return the wait after a 429, or None if it does not fit into the time that is `left`."""
         growth = _growth(self.limits)
         self.limits += 1
         if told is None:
@@ -48,7 +50,7 @@ class Backoff:
         return self._begin(told + self._spread(told, growth, left), left)
 
     def after_failure(self, told: float | None, left: float) -> float | None:
-        """Return the wait after a failure, None if it does not fit, or if there were enough failures."""
+        """Return the wait after a failure, or None if it does not fit or there were too many failures."""
         growth = _growth(self.failures)
         self.failures += 1
         if self.failures > MOST_RETRIES:
@@ -67,11 +69,11 @@ class Backoff:
         return 0.75 + self._draw() / 2
 
     def _spread(self, told: float, growth: float, left: float) -> float:
-        """Return a random part; at most half of the time that is left after what was told, or it would use that up."""
+        """Return the random time to add to `told`. It leaves half of the rest of the time for the answer."""
         bound = min(LONGEST_WAIT, max(LEAST_SPREAD, told * SHARE) * growth)
         return self._draw() * min(bound, max(0.0, left - told) / 2)
 
 
 def _growth(times: int) -> float:
-    """Return two to the power of `times`, with an end long after every bound is reached."""
+    """Return two to the power of `times`; the exponent ends long after every bound is reached."""
     return float(1 << min(times, 20))

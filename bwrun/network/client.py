@@ -1,8 +1,8 @@
 """
-Requests to a Bitwarden server, their retries, and what an unusable answer means.
+Requests to a Bitwarden server: which headers they have, when they are repeated, which redirects are followed.
 
-This module knows no key and no EncString. A request ends within the deadline. A server that limits requests (429) is
-waited for as long as there is time, one that fails is asked a few times more, and no redirect leaves the origin.
+This module knows no key and no EncString. A request ends before the deadline. It is repeated after a 429 as long as
+there is time, and a few times after a failure of the server. Redirects are followed within the same origin only.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bwrun import __version__
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import BwrunError, ServerError
 from bwrun.base.sensitive import Sensitive
-from bwrun.network.answer import HTTP_OK, Answer, file_address, not_json, parse_json, redirected
+from bwrun.network.answer import HTTP_OK, Answer, not_json, parse_json, redirected
 from bwrun.network.failures import network_failure
 from bwrun.network.retrying import LOGIN, Retries
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
@@ -22,7 +22,7 @@ from bwrun.settings.servers import Server, origin
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
 MAX_REDIRECTS = 3
-_FINAL = frozenset((501, 505))  # failures of a server that do not pass
+_FINAL = frozenset((501, 505))  # failures that a repeated request would have too
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 _TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
@@ -30,7 +30,7 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class Client:
-    """One server, for one run. Its methods may be called from several threads."""
+    """Sends the requests of one run to one server. Its methods may be called from several threads."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class Client:
         deadline: Deadline,
         tell: Callable[[str], None] = lambda _text: None,
     ) -> None:
-        """Prepare; nothing is sent yet. `transport` carries the requests; `tell` is called before a long wait."""
+        """Send nothing yet. `transport` carries the requests. `tell` prints a text before a long wait."""
         self._server = server
         self._transport = transport
         self._deadline = deadline
@@ -55,9 +55,9 @@ class Client:
 
     def post_token(self, form: Mapping[str, str], secret: Sensitive) -> Answer:
         """
-        Ask for an access token; any status that is no failure of the server's is returned.
+        Request an access token. The answer may have any status but those that are repeated.
 
-        `secret` is never shown, should the server say it back.
+        `secret` is the client_secret in the form. It is removed from messages of the server before they are shown.
 
         Raises NetworkError, ServerError.
         """
@@ -65,30 +65,25 @@ class Client:
 
     def get(self, path: str, token: Sensitive, base: str | None = None) -> Answer:
         """
-        GET `{api}/path` with the access token, or `{base}/path`: that of a Key Connector.
+        GET `{api}/path` with the access token, or `{base}/path` of a Key Connector.
 
         Raises NetworkError, ServerError.
         """
         return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
-    def download_attachment(self, item: str, attachment: str, token: Sensitive) -> bytes:
+    def download(self, url: str) -> bytes:
         """
-        Return an attachment's body, as it is stored.
-
-        The server tells where it is; no token goes there (protocol notes 2.4, item 7).
+        Return the file at `url`, which is the body of an attachment. No token is sent with the request.
 
         Raises NetworkError, ServerError.
         """
-        # The id is the server's word: it must not become another path.
-        answer = self.get(f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}", token)
-        url = file_address(answer)
         reply = self._with_retries("GET", url, {}, None)
         if reply.status != HTTP_OK:
             raise ServerError("attachment", f"cannot download the attachment from {origin(url)} ({reply.status})")
         return bytes(reply.body)
 
     def get_server_config(self) -> object:
-        """Return the server's config, None if it gives none: a run does without."""
+        """Return the server's config, or None if the server gives none: a run does not need it."""
         try:
             reply = self._once("GET", f"{self._server.api}/config", {}, None)
         except (TransportError, BwrunError):
@@ -112,7 +107,7 @@ class Client:
     def _with_retries(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, secret: Sensitive | None = None
     ) -> Reply:
-        """Send a request until there is an answer that counts. `secret` is cut out of a server's words."""
+        """Send a request, and repeat it after a 429 or a failure. `secret` is removed from messages of the server."""
         retries = Retries(url, self._deadline, self._tell)
         while True:
             try:
@@ -130,7 +125,7 @@ class Client:
                 return reply
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
-        """Send one request, following redirects within its origin (a POST only where it stays one)."""
+        """Send one request, and follow redirects within its origin; those of a POST only if it stays a POST."""
         all_headers = self._headers | headers
         for _ in range(MAX_REDIRECTS):
             reply = self._transport.send(method, url, all_headers, body)
@@ -143,11 +138,16 @@ class Client:
         return self._transport.send(method, url, all_headers, body)
 
 
+def attachment_path(item: str, attachment: str) -> str:
+    """Return the path below the API that tells the URL of an attachment. The ids are the server's: quoted."""
+    return f"ciphers/{item}/attachment/{quote(attachment, '', errors='replace')}"
+
+
 def _onward(url: str, reply: Reply) -> str | None:
     """
-    Return where an answer redirects to, None if it does not.
+    Return the URL that an answer redirects to, or None if it is no redirect.
 
-    Raises ServerError: to what is no address.
+    Raises ServerError: the redirect does not lead to a valid URL.
     """
     location = reply.headers.get("location")
     if reply.status not in _REDIRECTS or location is None:

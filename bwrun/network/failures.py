@@ -1,4 +1,4 @@
-"""What a request without an answer means to a user: an error with a code, a message and a hint."""
+"""The error that a user sees if a request got no answer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from bwrun.settings.servers import origin
 
 
 def network_failure(error: TransportError, url: str, deadline: Deadline, tries: int) -> BwrunError:
-    """Return the error for a request to `url` that got no answer, in `tries` tries."""
+    """Return the error for a request to `url` that got no answer in `tries` attempts."""
     if error.proxy is not None:
         return _proxy_failure(error, error.proxy, origin(url), deadline, tries)
     host, why = origin(url), error.detail
@@ -41,7 +41,7 @@ def network_failure(error: TransportError, url: str, deadline: Deadline, tries: 
 
 
 def _proxy_failure(error: TransportError, proxy: Proxy, host: str, deadline: Deadline, tries: int) -> NetworkError:
-    """Return the error for a request that a proxy did not pass on to `host`."""
+    """Return the error for a request that failed at the proxy, before it reached `host`."""
     name, why = f"the proxy {proxy.shown}", error.detail
     hint = f"check {proxy.variable}, or list the server in no_proxy to connect without the proxy"
     if error.kind is Kind.TIMEOUT:
@@ -67,7 +67,7 @@ def _proxy_failure(error: TransportError, proxy: Proxy, host: str, deadline: Dea
 
 
 def _login_failure(proxy: Proxy, name: str, methods: str) -> NetworkError:
-    """Return the error for a proxy that wants a login; `methods` are those that it offers, if it says so."""
+    """Return the error for a proxy that requires a login. `methods` are those that it offers, empty if not known."""
     if methods and "basic" not in methods.lower():
         return NetworkError(
             "proxy", f"{name} requires a login with {methods}, but bwrun supports only Basic",

@@ -1,7 +1,7 @@
 """
-Requests through a proxy, by httpx, which knows HTTP and SOCKS proxies.
+Requests through a proxy, by httpx, which supports HTTP and SOCKS proxies.
 
-The only caller of httpx. Its exceptions end here.
+This is the only module that uses httpx. Exceptions of httpx do not leave it.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class ProxiedTransport:
 
     def __init__(self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy) -> None:
         """
-        Prepare; nothing is sent yet.
+        Send nothing yet.
 
-        Raises ConfigError: a CA file holds no certificate; NetworkError: the proxy's URL cannot be used.
+        Raises ConfigError: a CA file contains no certificate; NetworkError: the URL of the proxy cannot be used.
         """
         self._deadline = deadline
         self._proxy = proxy
@@ -60,7 +60,7 @@ class ProxiedTransport:
         Raises TransportError.
         """
         progress = _Progress()
-        # A thread of its own: httpx limits each step of a request, not all of it, and not what a SOCKS proxy answers.
+        # In a thread: httpx limits the time of each step, not of the whole request, and does not limit that of SOCKS.
         exchange = Task(lambda: self._exchange(method, url, headers, body, progress))
         try:
             return exchange.result(max(0.0, self._deadline.left()))
@@ -81,24 +81,24 @@ class ProxiedTransport:
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             raise translate(error, self._proxy if progress.at_proxy else None, progress) from None
         except (OverflowError, UnicodeError):
-            # A port or a name that the system cannot take. The server's own were checked.
+            # The system cannot use the port or the name of the proxy. Those of the server were checked before.
             raise TransportError(Kind.PROXY_ADDRESS, proxy=self._proxy) from None
         except TransportError:
             raise
         except Exception:
-            # What does not speak SOCKS ends in exceptions of socksio, which httpx does not know, and in assertions.
+            # If the proxy does not speak SOCKS, exceptions of socksio and assertions pass through httpx.
             if not progress.at_proxy:
                 raise
             raise TransportError(Kind.UNREADABLE, "is it a SOCKS proxy?", proxy=self._proxy) from None
 
 
 class _Progress:
-    """How far a request is, by what httpcore traces (https://www.encode.io/httpcore/extensions/#trace)."""
+    """How far a request has come, from the events that httpcore traces (www.encode.io/httpcore/extensions/#trace)."""
 
     def __init__(self) -> None:
-        self.at_proxy = False  # there is no way to the server yet
+        self.at_proxy = False  # True until the proxy has connected to the server
         self.status = 0  # of the proxy's answer to CONNECT
-        self.login_methods = ""  # the names of those that a proxy offers which wants a login
+        self.login_methods = ""  # that a proxy offers, if it requires a login
 
     def note(self, event: str, info: Mapping[str, object]) -> None:
         if event.endswith(".connect_tcp.started"):
@@ -106,7 +106,7 @@ class _Progress:
         elif event in ("proxy.start_tls.started", "socks.start_tls.started"):
             self.at_proxy = False
         elif self.at_proxy and event == "http11.receive_response_headers.complete":
-            answer = info.get("return_value")  # version, status, reason, headers, and what came after them
+            answer = info.get("return_value")  # version, status, reason, headers, and more
             if isinstance(answer, tuple):
                 self.status = answer[1]
                 offers = [value for name, value in answer[3] if name.lower() == b"proxy-authenticate"]
@@ -114,7 +114,7 @@ class _Progress:
 
 
 def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
-    """Raise NetworkError: the URL of a proxy is malformed, or of a kind that httpx does not know. It is not shown."""
+    """Raise NetworkError: the URL of the proxy is malformed or has an unsupported scheme. The URL is not shown."""
     if (proxy.scheme or "http") not in SCHEMES:
         raise NetworkError(
             "proxy", f"{proxy.variable} has an unsupported scheme, `{proxy.scheme}://`",
@@ -142,7 +142,7 @@ def _read(response: httpx.Response) -> bytearray:
 
 
 def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None = None) -> TransportError:
-    """Return what an exception of httpx means; `proxy` is the one that it came from, None if it is the server's."""
+    """Return what an exception of httpx means. `proxy` is the proxy that caused it, None if the server did."""
     if isinstance(error, httpx.TimeoutException):
         return TransportError(Kind.TIMEOUT, proxy=proxy)
     if isinstance(error, httpx.ProxyError):
@@ -157,7 +157,7 @@ def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None 
 
 
 def _refusal(error: httpx.ProxyError, proxy: Proxy | None, progress: _Progress) -> TransportError:
-    """Return what it means that a proxy does not connect. Its own words are not taken over: they may hold the login."""
+    """Return why a proxy does not connect. Its own message is not shown: it may contain the password."""
     if progress.status == LOGIN_REQUIRED:
         return TransportError(Kind.PROXY_LOGIN, progress.login_methods, proxy=proxy)
     if progress.status:
@@ -184,7 +184,7 @@ def _connect_error(error: httpx.ConnectError, proxy: Proxy | None) -> TransportE
 
 
 def _set_redirect_aside(response: httpx.Response) -> None:
-    """Keep httpx from making a request of the address, which may be none: whoever asked decides on it."""
+    """Hide a redirect from httpx, which would raise an exception if its URL is invalid. The client handles it."""
     if response.has_redirect_location:
         response.headers[ASIDE] = response.headers.pop("location")
 

@@ -1,11 +1,11 @@
 """
-Which proxy a request goes through. The environment is read as curl reads it.
+Which proxy a request goes through: the proxy variables of the environment, read as curl reads them.
 
-- The proxy is in `https_proxy`, else `HTTPS_PROXY`, else `all_proxy`, else `ALL_PROXY`. The first that is not empty
-  counts; the others are not looked at, so a mistake in them does no harm.
-- `no_proxy`, else `NO_PROXY`, lists the hosts that are asked without a proxy: `_is_listed()`.
-- Requests over plain http use no proxy, and `http_proxy` is not read: they go to this machine's loopback alone, and a
-  proxy would see the API key in them.
+- The proxy is in `https_proxy`, else in `HTTPS_PROXY`, else in `all_proxy`, else in `ALL_PROXY`. The first variable
+  that is not empty counts. The others are not read, so a mistake in them does no harm.
+- `no_proxy`, else `NO_PROXY`, lists the hosts that bwrun connects to directly. `_is_listed()` says how.
+- Requests over plain http go directly, and `http_proxy` is not read: such requests go only to the loopback of this
+  machine, and a proxy would see the API key in them.
 
 Sources: curl(1), "ENVIRONMENT" and "--noproxy"; CURLOPT_NOPROXY(3); curl/curl:lib/noproxy.c.
 """
@@ -29,11 +29,11 @@ class Proxy(Struct):
     """A proxy, and the variable that names it."""
 
     variable: str
-    url: str  # as it was written, maybe with a password: never for a message
+    url: str  # the value of the variable; may contain a password, so it is never shown
 
     @property
     def shown(self) -> str:
-        """Return scheme, host and port for a message. User and password are left out, also those with a `/` in them."""
+        """Return scheme, host and port, for a message. User name and password are removed, even malformed ones."""
         host = self.url.partition("://")[2] if self.scheme else self.url
         host = host.rpartition("@")[2]
         for end in "/?#":
@@ -42,20 +42,20 @@ class Proxy(Struct):
 
     @property
     def scheme(self) -> str:
-        """Return the URL's scheme in lower case, empty if it has none, which means http."""
+        """Return the scheme of the URL in lower case. It is empty if there is none, which means http."""
         scheme, mark, _ = self.url.partition("://")
         return scheme.lower() if mark and scheme.isalnum() else ""
 
 
 def find_proxy(url: str) -> Proxy | None:
-    """Return the proxy for requests to `url`, None if they go to the server directly."""
+    """Return the proxy for requests to `url`, or None if they go to the server directly."""
     variable = next((name for name in PROXY_VARIABLES if os.environ.get(name)), None)
     if variable is None:
         return None
     try:
         parts = split_url(url)
     except ValueError:
-        return None  # what carries the request says so
+        return None  # the transport reports the invalid URL
     port = PORTS.get(parts.scheme, 0) if parts.port is None else parts.port
     if parts.scheme != "https" or _is_listed(parts.host, port):
         return None
@@ -66,9 +66,10 @@ def _is_listed(host: str, port: int) -> bool:
     """
     Return whether `no_proxy` lists a host.
 
-    Commas or white space stand between the entries. An entry is a name, which means its subdomains too (a dot or `*.`
-    in front of it makes no difference), an address, a network as `10.0.0.0/8` or `fd00::/8`, or `*`. Four things are
-    understood that curl does not know: brackets round IPv6, a port, `*.`, and `*` beside other entries.
+    Commas or white space separate the entries. An entry is a name, which includes its subdomains (a leading dot makes
+    no difference), an IP address, a network such as `10.0.0.0/8` or `fd00::/8`, or `*`. In addition to what curl
+    accepts, an IPv6 address may be in brackets, a port may follow, a name may begin with `*.`, and `*` may be one of
+    several entries.
     """
     text = next((os.environ[name] for name in EXCEPTION_VARIABLES if os.environ.get(name)), "")
     entries = text.lower().replace(",", " ").split()
@@ -82,8 +83,8 @@ def _is_listed(host: str, port: int) -> bool:
 def _covers(entry: str, host: str, address: IPv4Address | IPv6Address | None, port: int) -> bool:
     if entry == "*":
         return True
-    entry, ports = _split_port(entry)
-    if ports and ports != str(port):
+    entry, only_port = _split_port(entry)
+    if only_port and only_port != str(port):
         return False
     if address is not None:
         from ipaddress import ip_network  # noqa: PLC0415
@@ -91,13 +92,13 @@ def _covers(entry: str, host: str, address: IPv4Address | IPv6Address | None, po
         try:
             return address in ip_network(entry, strict=False)
         except ValueError:
-            return False  # a name, or a mistake: not this host in any case
+            return False  # a name, or a mistake
     name = entry.removeprefix("*").strip(".")
     return bool(name) and (host == name or host.endswith(f".{name}"))
 
 
 def _split_port(entry: str) -> tuple[str, str]:
-    """Return an entry without brackets and port, and the port, which is empty if there is none."""
+    """Return an entry without brackets and port, and its port, which is empty if there is none."""
     if entry.startswith("["):
         inner, _, rest = entry[1:].partition("]")
         return (inner, rest[1:]) if rest.startswith(":") else (inner + rest, "")
@@ -106,10 +107,10 @@ def _split_port(entry: str) -> tuple[str, str]:
 
 
 def _address(host: str) -> IPv4Address | IPv6Address | None:
-    """Return a host that is an address as such, None if it is a name."""
+    """Return the IP address that a host is written as, or None if it is a name."""
     if ":" not in host and not host[-1:].isdigit():
         return None
-    from ipaddress import ip_address  # noqa: PLC0415  (only where a proxy and exceptions are set)
+    from ipaddress import ip_address  # noqa: PLC0415  (few runs have a proxy and exceptions)
 
     try:
         return ip_address(host)

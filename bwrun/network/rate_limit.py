@@ -1,9 +1,9 @@
 """
-How long a server asks to wait, in headers or in words.
+How long a server asks the client to wait, in its headers or in its message.
 
-Pure. Sources: RFC 9110, 10.2.3 (Retry-After); protocol notes 1.7; bitwarden/server:src/Core/Utilities/
+This module is pure. Sources: RFC 9110, 10.2.3 (Retry-After); protocol notes 1.7; bitwarden/server:src/Core/Utilities/
 CustomIpRateLimitMiddleware.cs (the same in words); AspNetCoreRateLimit's X-Rate-Limit-Reset; shuaiplus/NodeWarden:
-src/handlers/identity.ts (words alone). Vaultwarden says nothing.
+src/handlers/identity.ts (in the message only). Vaultwarden does not say it.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _WORDS = re.compile(
 
 def told_wait(headers: Mapping[str, str], message: str, now: float) -> float | None:
     """
-    Return for how many seconds a 429 or 503 asks to wait, None if it does not say.
+    Return the seconds to wait that an answer with 429 or 503 asks for, or None if it does not say.
 
-    `headers` with names in lower case, `message` in the server's words, `now` in seconds since the epoch.
+    `headers` has names in lower case, `message` is the server's own, and `now` is in seconds since the epoch.
     """
     after = headers.get("retry-after", "").strip()
     if after.isascii() and after.isdigit():
@@ -50,7 +50,7 @@ def _seconds(number: str, unit: str) -> float:
 
 
 def _moment(text: str) -> float | None:
-    """Return a point in time in seconds since the epoch: RFC 3339 or the form of HTTP, in UTC if no zone is named."""
+    """Return a point in time in seconds since the epoch. It is written as in RFC 3339 or HTTP, by default in UTC."""
     if not text:
         return None
     from datetime import UTC, datetime  # noqa: PLC0415  (few runs wait)

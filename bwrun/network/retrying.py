@@ -1,7 +1,7 @@
 """
-Between the tries of one request: the wait, and the error for when there is no time for it.
+What happens between two attempts of a request: the wait, or the error if there is no time for it.
 
-How long the waits are: `backoff`.
+`backoff` decides how long a wait is.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from bwrun.settings.config import MAX_TIMEOUT
 from bwrun.settings.servers import EU, US, origin
 
 LOGIN = "/connect/token"
-WORTH_SAYING = 1.0  # seconds from which a wait is told
+WORTH_SAYING = 1.0  # seconds; longer waits are printed
 CLOUD_LOGINS = [f"{server.identity}{LOGIN}" for server in (US, EU)]
 
 
@@ -31,7 +31,7 @@ class Retries:
     """The waits of one request. Not for several threads."""
 
     def __init__(self, url: str, deadline: Deadline, tell: Callable[[str], None]) -> None:
-        """`url` is the request's; `tell` is called before a wait of more than a second."""
+        """`url` is that of the request. `tell` prints a text; it is called before a wait of more than a second."""
         self._url = url
         self._is_login = url.endswith(LOGIN)
         self._deadline = deadline
@@ -40,9 +40,9 @@ class Retries:
 
     def wait_for_turn(self, reply: Reply, secret: Sensitive | None) -> None:
         """
-        Wait after a 429; `secret` is cut out of the server's words.
+        Wait after a 429. `secret` is removed from the server's message before it is shown.
 
-        Raises ServerError: there is no time for it.
+        Raises ServerError: there is no time for the wait.
         """
         message = Answer(reply.status, reply.headers, parse_json(reply.body), sent=secret).message
         told = told_wait(reply.headers, message, time.time())
@@ -53,28 +53,33 @@ class Retries:
 
     def wait_for_recovery(self, reply: Reply) -> None:
         """
-        Wait after a failure of the server's.
+        Wait after an answer that says that the server failed (5xx).
 
-        Raises ServerError: it failed too often, or there is no time.
+        Raises ServerError: it failed too often, or there is no time for the wait.
         """
         failure = f"{origin(self._url)} failed ({reply.status})"
-        wait = self._backoff.after_failure(told_wait(reply.headers, "", time.time()), self._deadline.left())
+        told = told_wait(reply.headers, "", time.time())
+        left = self._deadline.left()
+        wait = self._backoff.after_failure(told, left)
         if wait is None:
-            raise ServerError("unavailable", f"{failure} in {self._backoff.tries} attempts", "try again later")
+            tries = self._backoff.tries
+            asks = f" and asks bwrun to wait {told:.0f} s" if told is not None and told >= left else ""
+            message = f"{failure} in {tries} attempt{'' if tries == 1 else 's'}{asks}"
+            raise ServerError("unavailable", message, "try again later")
         self._sleep(wait, failure)
 
     def wait_after_break(self, error: TransportError) -> None:
         """
-        Wait after a connection that broke.
+        Wait after a connection that was closed too early.
 
-        Raises NetworkError: it broke too often, or there is no time.
+        Raises NetworkError: that happened too often, or there is no time for the wait.
         """
         wait = self._backoff.after_failure(None, self._deadline.left())
         if wait is None:
             if self._backoff.failures <= MOST_RETRIES:
                 error = TransportError(Kind.TIMEOUT, proxy=error.proxy)
             raise network_failure(error, self._url, self._deadline, self._backoff.tries) from None
-        self._sleep(wait, "the connection broke")
+        self._sleep(wait, "the connection was closed early")
 
     @property
     def _what(self) -> str:
@@ -86,7 +91,7 @@ class Retries:
         time.sleep(seconds)
 
     def _rate_limit(self, message: str, told: float | None) -> ServerError:
-        """Return the error; `message` is in the server's words, `told` the seconds that it asks for."""
+        """Return the error. `message` is the server's own; `told` is the wait in seconds that it asks for, if any."""
         left = max(0.0, self._deadline.left())
         said = f"429: {message}" if message else "429"
         asks = "does not say how long to wait" if told is None else f"asks bwrun to wait {told:.0f} s"
@@ -99,7 +104,7 @@ class Retries:
         )
 
     def _hints(self, told: float | None, left: float) -> list[str]:
-        """Return what is known to help; whom a server counts, it seldom says."""
+        """Return what helps. A server seldom says whether it counts an address, an account or failures: no guess."""
         hints = ["allow more time with `--timeout`"]
         if told is not None:
             enough = 10 * ceil((self._deadline.seconds - left + told * (1 + SHARE) + LEAST_SPREAD) / 10)

@@ -1,4 +1,4 @@
-"""Which way each request goes: to the server directly, or through the proxy that the environment names for it."""
+"""The way of each request: directly to the server, or through the proxy that the environment names for its URL."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from bwrun.network.transport import Reply, Transport
 
 
 class Network:
-    """What carries the requests of one run. May be used from several threads."""
+    """Carries the requests of one run. Its methods may be called from several threads."""
 
     def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """Prepare; nothing is begun yet."""
+        """Open no connection yet."""
         self._ca_files = ca_files
         self._deadline = deadline
         self._connector = Connector(ca_files, deadline, timings)
@@ -27,9 +27,9 @@ class Network:
 
     def expect(self, url: str, dialed: Task[_socket.socket] | None = None) -> None:
         """
-        Begin to connect to where `url` is, which will be asked soon. It may be `dialed` already.
+        Begin to open a connection for a request to `url` that will be sent soon. `dialed` is its TCP connection.
 
-        Through a proxy nothing is begun early.
+        This does nothing if the request goes through a proxy.
 
         Raises SessionError: no thread can be started.
         """
@@ -38,9 +38,9 @@ class Network:
 
     def prepare(self, url: str) -> Proxy | None:
         """
-        Import what will carry the requests to `url`; return the proxy that they go through, None if there is none.
+        Import the transport for requests to `url`. Return the proxy that they go through, or None.
 
-        Raises ConfigError: a CA file holds no certificate; NetworkError: the proxy's URL cannot be used.
+        Raises ConfigError: a CA file contains no certificate; NetworkError: the URL of the proxy cannot be used.
         """
         proxy = find_proxy(url)
         self._way(proxy)

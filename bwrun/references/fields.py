@@ -70,11 +70,14 @@ SSH_NAMES = {"privateKey": "private_key", "publicKey": "public_key", "keyFingerp
 TYPED = {name: (LOGIN, name) for name in TEXTS[LOGIN]} | {
     f"{prefix}.{SSH_NAMES.get(name, name)}": (kind, name) for prefix, kind in PREFIXES.items() for name in TEXTS[kind]
 }
+# What each passkey has; a record without one of these is none.
+PASSKEY_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
 OF_ALL = ("notes", "name", "id", "json")
 BUILT_IN = (*TYPED, "uri", *OF_ALL)
 DEFAULTS = {LOGIN: "password", SECURE_NOTE: "notes", SSH_KEY: "ssh.private_key"}
 
 TEXT, HIDDEN, BOOLEAN, LINKED = range(4)  # types of custom fields
+LINKED_PASSWORD = 101  # the linkedId of a login's password
 FULL_NAME = 418  # of an identity, made of four others
 # linkedId of a custom field of type 3 → the built-in field it shows.
 LINKS = {

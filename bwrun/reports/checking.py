@@ -107,7 +107,8 @@ def _from_vault(
     config: Config, requested: RequestedSecrets, resolved: ResolvedSecrets, vault: Vault | None
 ) -> Iterator[Variable]:
     for name, reference in resolved.from_items.items():
-        found = Variable(name, "value", f"--item {reference.item}", tuple(_setters(config, name)))
+        kind = "missing" if resolved.values[name] is None else "value"
+        found = Variable(name, kind, f"--item {reference.item}", tuple(_setters(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
     for kind, references in (("value", requested.variables), ("file", requested.files)):
         for name, reference in references.items():

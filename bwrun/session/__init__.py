@@ -1,5 +1,5 @@
 """
-What the official CLI finds: the files of a session, and the session of a bwrun around this one.
+The session that the official CLI finds: writing it, and finding the one of an outer bwrun.
 
-It sends no request.
+This room sends no requests.
 """

@@ -1,21 +1,26 @@
-"""Collecting what a session is written from."""
+"""Collecting the data of a session."""
 
 from __future__ import annotations
 
+from bwrun.base.console import Console
 from bwrun.login.unlocking import UnlockedVault
-from bwrun.session.data_file import SessionData
+from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
 
 
-def collect_session_data(config: Config, unlocked: UnlockedVault) -> SessionData:
-    """Return the data of a session; the API key is part of it only with --session-api-key."""
+def collect_session_data(config: Config, unlocked: UnlockedVault, console: Console) -> SessionData:
+    """
+    Return the data of a session; the API key is part of it only with --session-api-key.
+
+    With -v, `console` prints what of the vault the session lacks.
+    """
     api_key = (unlocked.api_key.client_id, unlocked.api_key.client_secret) if config.session_api_key else None
     return SessionData(
         server=config.server,
-        device=unlocked.device,
+        device=unlocked.access.device,
         user_id=unlocked.login.user_id,
         email=unlocked.login.email,
-        access_token=unlocked.login.access_token,
+        access_token=unlocked.access.token,
         api_key=api_key,
         unlock=unlocked.login.unlock,
         keys=unlocked.keys,
@@ -24,4 +29,5 @@ def collect_session_data(config: Config, unlocked: UnlockedVault) -> SessionData
         sync=unlocked.sync,
         sync_date=unlocked.sync_date,
         server_config=unlocked.server_config,
+        note=console.step,
     )

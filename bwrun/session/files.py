@@ -1,4 +1,4 @@
-"""Private files in the session's directory, which is the supervisor's, who also removes it."""
+"""Writing private files into the session's directory. The supervisor makes that directory and removes it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,30 @@ from typing import Protocol
 
 from bwrun.base.errors import SessionError
 
-FOLDER = "files"  # in which those that the user asked for are: none of them can be taken for one of the session's own
+FOLDER = "files"  # for the files that the user asked for, so that none can have the name of a file of the session
 
 
 class NamedContent(Protocol):
-    """A file to be: whose variable gets its path, what it is called, what is in it."""
+    """A file to write, and the variable that is to hold its path."""
 
     @property
     def variable(self) -> str:
-        """The variable."""
+        """The name of the variable."""
 
     @property
     def name(self) -> str:
-        """The file's name, without a directory."""
+        """The name of the file, without a directory."""
 
     @property
     def content(self) -> bytes:
-        """The bytes."""
+        """The content of the file."""
 
 
 def write_files(directory: str, files: Iterable[NamedContent]) -> dict[str, str]:
     """
-    Write the files and return their paths, by variable.
+    Write the files into the session's directory; return their paths, by variable.
 
-    Raises SessionError: the directory cannot be written.
+    Raises SessionError: a file cannot be written.
     """
     folder = os.path.join(directory, FOLDER)
     paths: dict[str, str] = {}
@@ -45,9 +45,9 @@ def write_files(directory: str, files: Iterable[NamedContent]) -> dict[str, str]
 
 def write_private(directory: str, name: str, parts: Sequence[bytes]) -> None:
     """
-    Write a new file that is the user's alone (0600, whatever the umask), with all `parts` in it.
+    Write a new file with mode 0600, whatever the umask. Its content is all `parts` in order.
 
-    Raises SessionError.
+    Raises SessionError: the file exists, or cannot be written.
     """
     try:
         descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)

@@ -1,8 +1,10 @@
 """
-A bwrun under a bwrun: the outer session is reused, unless another account, server or kind of session is asked for.
+Using the session of the outer bwrun, if this bwrun runs inside another one.
 
-It opened nothing, so it clears nothing.  With no supervision asked for it has
-no need to wait either, and becomes the command in place.
+A nested run needs its own session only for another account, another server, or
+an option that the outer session lacks.  It does not remove a session that it
+did not open.  So, without options for the supervisor, there is nothing to do
+after the command has ended, and this process becomes the command.
 """
 
 from __future__ import annotations
@@ -29,9 +31,9 @@ if TYPE_CHECKING:
 
 def run_in_place(options: Options, console: Console) -> None:
     """
-    Become the command if an outer session can be reused; return if a process of its own has to look closer.
+    Become the command if the outer session is all that it needs; otherwise return, for a run with a worker.
 
-    Raises BwrunError: a setting, an env file or the command is not usable.
+    Raises BwrunError: a setting, an env file or the command cannot be used.
     """
     environment = without_interpreter_changes(os.environ, read_initial_environment())
     if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
@@ -44,7 +46,7 @@ def run_in_place(options: Options, console: Console) -> None:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
     if has_possible_references(variables) or config.items or config.templates or config.ssh_keys:
-        return  # references want a vault, which the outer session does not lend
+        return  # resolving references needs a login
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))
@@ -60,9 +62,9 @@ def run_in_place(options: Options, console: Console) -> None:
 
 def outer_session(config: Config) -> dict[str, str] | None:
     """
-    Return the variables of the outer session if this run can use it, None if it needs its own.
+    Return the variables of the outer session if this run can use it, None if it needs its own session.
 
-    Raises CredentialError: the client id that is given is none.
+    Raises CredentialError: the client id is malformed.
     """
     environment = config.sources.environment
     mark = find_outer(environment)
@@ -81,7 +83,7 @@ def _fits(mark: Mark, config: Config) -> bool:
 
 
 def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
-    """Return whether a look at the settings would use up what can be read only once."""
+    """Return whether a file of the settings is a pipe: it can be read only once, and the worker will read it."""
     named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or DEFAULT_ENV_FILE]
     return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
 
@@ -90,5 +92,5 @@ def _is_pipe(path: str | None) -> bool:
     try:
         mode = os.stat(path).st_mode if path else stat.S_IFREG
     except (OSError, ValueError):
-        return False  # it is named as missing where it is read
+        return False  # reading it will report the error
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)

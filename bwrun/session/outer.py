@@ -1,10 +1,12 @@
 """
-The session of a bwrun that this one runs under, known by its mark.
+Finding the session of the outer bwrun, if this bwrun runs inside another one.
 
-Standard library and little of it: a nested run should cost what its
-interpreter's start costs.  That a variable names a directory proves nothing:
-the directory must be ours alone, bear a mark, belong to a bwrun that lives,
-and the mark must fit the BW_SESSION that came with it.
+The variables alone prove nothing, because anybody can set them.  The directory
+must belong to this user alone and contain a mark, its bwrun must be running,
+and the mark must match the value of BW_SESSION.
+
+This module imports little of the standard library and nothing else, so that a
+nested run takes little more time than the start of Python.
 """
 
 from __future__ import annotations
@@ -22,12 +24,12 @@ MARK_FILE = "session"
 
 
 class Mark:
-    """What a session says of itself: whose it is, and which BW_SESSION opens it."""
+    """The facts about a session by which a nested bwrun decides whether it can use it."""
 
-    def __init__(  # noqa: PLR0913  (six facts, no fewer)
+    def __init__(  # noqa: PLR0913  (a mark has six facts)
         self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool, renews: bool
     ) -> None:
-        """`fingerprint` is that of BW_SESSION."""
+        """Take the facts. `fingerprint` is that of BW_SESSION; `identity` and `api` are URLs."""
         self.fingerprint = fingerprint
         self.client_id = client_id
         self.identity = identity
@@ -36,14 +38,14 @@ class Mark:
         self.renews = renews
 
     def to_bytes(self) -> bytes:
-        """Return the mark as it is written: six lines."""
+        """Return the content of the mark's file: six lines."""
         flags = ("key" if self.has_api_key else "-", "renew" if self.renews else "-")
         lines = (self.fingerprint, self.client_id, self.identity, self.api, *flags)
         return "".join(f"{line}\n" for line in lines).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mark | None:
-        """Read a mark; None if it is none."""
+        """Return the mark that `data` holds, None if it holds none."""
         lines = data.decode("utf-8", "replace").split("\n")
         if len(lines) != 7:
             return None
@@ -51,12 +53,12 @@ class Mark:
 
 
 def fingerprint(bw_session: str) -> str:
-    """Return what a mark keeps of a BW_SESSION: its SHA-256, which opens nothing."""
+    """Return the SHA-256 of BW_SESSION in hex. It recognizes the key, and does not reveal it."""
     return hashlib.sha256(os.fsencode(bw_session)).hexdigest()
 
 
 def find_outer(environment: Mapping[str, str]) -> Mark | None:
-    """Return the mark of the live session that the environment leads to, None if there is none."""
+    """Return the mark of the outer session, None if there is no outer bwrun that is running."""
     path = environment.get("BITWARDENCLI_APPDATA_DIR", "")
     bw_session = environment.get("BW_SESSION", "")
     if not bw_session or not directory.is_session_name(os.path.basename(path)):

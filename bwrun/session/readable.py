@@ -1,108 +1,45 @@
 """
-What of a vault the official CLI can take.
+What the official CLI can read of a vault.
 
-Its deserialiser is strict: one record that it does not expect makes every
-`list` and `get` fail, of healthy items too.  So what it cannot read is left out
-or emptied here: the single field, the record if there is no other way.  (Found
-by experiment with @bitwarden/cli 2026.9.0.)
+The CLI is strict: a single record that it does not expect makes each `bw list` fail, and a single field that has
+another form than it expects makes the whole record such a one.  This module removes what the CLI cannot read, and
+nothing else: the field if that is enough, or else the record.  What it removes, it tells its caller.
+
+Found by experiment: tests/official compares, for many damaged items, what @bitwarden/cli 2026.9.0 reads in a session
+with what it reads after a login of its own.  Where the CLI ends with an error, what is said here is what the session
+has instead.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
+from typing import Any
 
-Record = dict[str, object]
+from bwrun.references.fields import MEMBERS, PASSKEY_NEEDS, SSH_KEY
+from bwrun.vault.dates import is_usual_date, read_date, write_date
+from bwrun.vault.typed_fields import has_blob
 
-# vault/models/enums/cipher-type.ts: which member holds an item's own fields.
-TYPE_MEMBERS = {
-    1: "login",
-    2: "secureNote",
-    3: "card",
-    4: "identity",
-    5: "sshKey",
-    6: "bankAccount",
-    7: "driversLicense",
-    8: "passport",
-}
+Record = dict[str, Any]
+Removed = list[str]  # names of the fields that were removed, e.g. `login.uris.0.uri`
+
 ORGANIZATION_USER_TYPES = (0, 1, 2, 4)  # admin-console/enums/organization-user-type.enum.ts; 3 was a manager, once
 USER = CONFIRMED = 2
 POLICY_TYPES = range(23)
-SSH_KEY_NEEDS = ("privateKey", "publicKey", "keyFingerprint")
-FIDO2_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
 DATES = ("revisionDate", "creationDate", "deletedDate", "archivedDate")
 LONG_AGO = "1970-01-01T00:00:00.000Z"
-NUMBERS = frozenset(("type", "linkedId", "match", "autofillOnPageLoad"))  # numbers and booleans, not encrypted
-PLAIN = frozenset(("passwordRevisionDate", "lastUsedDate", "creationDate"))  # texts that are not encrypted
+STATES = ("deletedDate", "archivedDate")  # an item with one is in the trash, or archived
+NUMBERS = frozenset(("type", "linkedId", "match"))
+PLAIN_DATES = frozenset(("passwordRevisionDate", "creationDate"))  # dates among encrypted texts
+UNUSED = frozenset(("uri", "object"))  # the CLI does not read these
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_DATE = re.compile(
-    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3])(:[0-5][0-9]){2}(\.[0-9]{1,9})?(Z|[+-]\d\d:\d\d)?"
+_BASE64 = "[A-Za-z0-9+/]"
+_ENCSTRING = re.compile(
+    rf"2\.{_BASE64}{{22}}=*\|({_BASE64}*)=*\|{_BASE64}{{43}}=*"
+    rf"|(?:0\.)?{_BASE64}{{22}}=*\|({_BASE64}*)=*"
+    rf"|7\.({_BASE64}*)=*"
 )
-_ENCRYPTED = re.compile(
-    r"2\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}\|[A-Za-z0-9+/]{43}="
-    r"|0\.[A-Za-z0-9+/]{22}==\|[A-Za-z0-9+/]+={0,2}"
-    r"|7\.[A-Za-z0-9+/]+={0,2}"
-)
-
-
-_encrypted = _ENCRYPTED.fullmatch
-
-
-def is_date(value: object) -> bool:
-    """Return whether `value` is a moment as servers write it; without one the CLI takes "now"."""
-    return isinstance(value, str) and _DATE.fullmatch(value) is not None
-
-
-def is_encrypted(value: object) -> bool:
-    """Return whether `value` has the form of an EncString that an item may hold."""
-    return isinstance(value, str) and _ENCRYPTED.fullmatch(value) is not None
-
-
-def cipher(item: Record) -> Record | None:
-    """Return the item as the CLI can read it, None if it cannot at all."""
-    kind = item.get("type")
-    member = TYPE_MEMBERS.get(kind) if isinstance(kind, int) else None
-    key = item.get("key")
-    owner = item.get("organizationId") or None
-    if member is None or not is_id(item.get("id")) or (owner is not None and not is_id(owner)):
-        return None
-    if key is not None and not is_encrypted(key):
-        return None
-    edit = item.get("edit") is not False
-    kept: Record = {
-        "id": item["id"],
-        "type": kind,
-        "organizationId": owner,
-        "folderId": _id(item.get("folderId")),
-        "collectionIds": _ids(item.get("collectionIds")),
-        "name": _text(item.get("name")),
-        "notes": _text(item.get("notes")),
-        "key": key,
-        "favorite": bool(item.get("favorite")),
-        "edit": edit,
-        "viewPassword": item.get("viewPassword") is not False,
-        "permissions": permissions(item.get("permissions"), edit=edit),
-        "organizationUseTotp": bool(item.get("organizationUseTotp")),
-        "reprompt": int(item.get("reprompt") in (1, True)),
-    }
-    blob = item.get("data")
-    if isinstance(blob, str) and '"format_version"' in blob:
-        kept["data"] = blob  # all of the item; otherwise the server only repeats it there
-    else:
-        own = kept[member] = _fields(item.get(member))
-        if member == "sshKey" and any(own.get(name) is None for name in SSH_KEY_NEEDS):
-            return None
-    for name in DATES:
-        date = item.get(name)
-        if date is not None and is_date(date):
-            kept[name] = date
-    if item.get("deletedDate") and "deletedDate" not in kept:
-        kept["deletedDate"] = LONG_AGO  # whenever it was, it is in the trash
-    for name, clean in (("fields", _fields), ("attachments", _attachment), ("passwordHistory", _history)):
-        entries = item.get(name)
-        if isinstance(entries, list):
-            kept[name] = [found for entry in entries if (found := clean(entry))]
-    return kept
 
 
 def is_id(value: object) -> bool:
@@ -110,12 +47,68 @@ def is_id(value: object) -> bool:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def _id(value: object) -> object:
-    return value if is_id(value) else None
+def is_encrypted(value: object) -> bool:
+    """
+    Return whether the CLI reads `value` as an EncString: one of type 0, 2 or 7, whatever is in it.
+
+    (bitwarden/sdk-internal:crates/bitwarden-crypto/src/enc_string/symmetric.rs, crates/bitwarden-encoding/src/b64.rs:
+    without a type in front it is one of type 0, and the padding may be missing.)
+    """
+    found = _ENCSTRING.fullmatch(value) if isinstance(value, str) else None
+    return found is not None and len(found[found.lastindex or 0]) % 4 != 1
 
 
-def _ids(value: object) -> list[object]:
-    return [entry for entry in value if is_id(entry)] if isinstance(value, list) else []
+def cipher(item: Record, removed: Removed) -> Record | None:
+    """Return an item as the CLI can read it, None if it cannot; add to `removed` what it cannot read."""
+    kind = item.get("type")
+    member = MEMBERS.get(kind) if type(kind) is int else None
+    key, owner = item.get("key") or None, item.get("organizationId") or None
+    needed = {
+        "id": is_id(item.get("id")),
+        "type": member is not None,
+        "organizationId": owner is None or is_id(owner),
+        "key": key is None or is_encrypted(key),
+    }
+    if not _has(needed, removed):
+        return None
+    edit = item.get("edit") is not False
+    kept: Record = {
+        "id": item["id"],
+        "type": kind,
+        "organizationId": owner,
+        "folderId": _id(item.get("folderId"), "folderId", removed),
+        "collectionIds": _ids(item.get("collectionIds"), removed),
+        "name": _text(item.get("name"), "name", removed),
+        "notes": _text(item.get("notes"), "notes", removed),
+        "key": key,
+        "favorite": bool(item.get("favorite")),
+        "edit": edit,
+        "viewPassword": item.get("viewPassword") in (None, True),
+        "permissions": permissions(item.get("permissions"), edit=edit),
+        "organizationUseTotp": bool(item.get("organizationUseTotp")),
+        "reprompt": int(item.get("reprompt") in (1, True)),
+    }
+    if has_blob(item):
+        kept["data"] = item["data"]  # all of the item's fields, sealed
+    elif member is not None and item.get(member) is not None:
+        kept[member] = _own(item[member], member, removed)
+    for name in DATES:
+        date = _date(item.get(name), name, removed)
+        if date is None and name in STATES and item.get(name) is not None:
+            date = LONG_AGO  # it is in the trash or archived, since whenever that is
+        if date is not None:
+            kept[name] = date
+    for name, read in (("fields", _contents), ("attachments", _attachment), ("passwordHistory", _former_password)):
+        if item.get(name) is not None:
+            kept[name] = _entries(item[name], name, read, removed)
+    return kept
+
+
+def _has(needed: Mapping[str, bool], removed: Removed) -> bool:
+    """Return whether a record has what the CLI needs; the first field that it has not is added to `removed`."""
+    lacking = [name for name, fits in needed.items() if not fits]
+    removed += lacking[:1]
+    return not lacking
 
 
 def permissions(value: object, *, edit: bool) -> Record:
@@ -125,55 +118,112 @@ def permissions(value: object, *, edit: bool) -> Record:
     return {"delete": bool(value.get("delete")), "restore": bool(value.get("restore"))}
 
 
-def _text(value: object) -> object:
-    return value if is_encrypted(value) else None
+def _own(value: object, member: str, removed: Removed) -> Record | None:
+    """Return what only items of one type have."""
+    own = _contents(value, member, removed)
+    if member != MEMBERS[SSH_KEY] or own.get("privateKey") is not None:
+        return own
+    if f"{member}.privateKey" not in removed:
+        removed.append(member)  # the CLI reads no SSH key without a private key
+    return None
 
 
-def _fields(value: object) -> Record:
-    """Return an object with each text that is not encrypted, and should be, emptied."""
-    if not isinstance(value, dict):
-        return {}
-    cleaned: Record = {}
-    for name, inner in value.items():
+def _id(value: object, place: str, removed: Removed) -> object:
+    if not value or is_id(value):
+        return value or None
+    removed.append(place)
+    return None
+
+
+def _ids(value: object, removed: Removed) -> list[object]:
+    entries = value if isinstance(value, list) else []
+    found = [entry for entry in entries if is_id(entry)]
+    if len(found) < len(entries) or (value and not entries):
+        removed.append("collectionIds")
+    return found
+
+
+def _text(value: object, place: str, removed: Removed) -> object:
+    if value is None or is_encrypted(value):
+        return value
+    if value != "":  # with an empty text, which the CLI cannot read either, nothing is lost
+        removed.append(place)
+    return None
+
+
+def _date(value: object, place: str, removed: Removed) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, str) and is_usual_date(value):
+        return value
+    moment = read_date(value)
+    if moment is None:
+        removed.append(place)
+    return None if moment is None else write_date(moment)
+
+
+def _entries(value: object, place: str, read: Reader, removed: Removed) -> list[Record]:
+    """Return what `read` makes of each entry of a list."""
+    if not isinstance(value, list):
+        removed.append(place)
+        return []
+    found = (read(entry, f"{place}.{number}", removed) for number, entry in enumerate(value))
+    return [entry for entry in found if entry is not None]
+
+
+def _contents(value: object, place: str, removed: Removed) -> Record:
+    """Return an object of encrypted texts; what is no object is to the CLI one without any."""
+    kept: Record = {}
+    for name, inner in value.items() if isinstance(value, dict) else ():
         if inner is None:
-            cleaned[name] = None
-        elif isinstance(inner, str):
-            kept = is_date(inner) if name in PLAIN else _encrypted(inner)
-            cleaned[name] = inner if kept else None
-        elif name == "uris" and isinstance(inner, list):
-            cleaned[name] = [_fields(entry) for entry in inner]
-        elif name == "fido2Credentials" and isinstance(inner, list):
-            found = [_fields(entry) for entry in inner]
-            cleaned[name] = [one for one in found if is_passkey(one)]
-        elif name in NUMBERS and isinstance(inner, int):
-            cleaned[name] = inner
-    return cleaned
+            kept[name] = None
+        elif name in NUMBERS:
+            if type(inner) is int:  # the CLI takes any other value as none
+                kept[name] = inner
+        elif name in PLAIN_DATES:
+            kept[name] = _date(inner, f"{place}.{name}", removed)
+        elif name in LISTS:
+            kept[name] = _entries(inner, f"{place}.{name}", LISTS[name], removed)
+        elif name == "autofillOnPageLoad":
+            kept[name] = inner if isinstance(inner, bool) else None
+        elif name not in UNUSED:
+            kept[name] = _text(inner, f"{place}.{name}", removed)
+    return kept
 
 
-def is_passkey(value: object) -> bool:
-    """Return whether all is there that the CLI needs of a passkey."""
-    return isinstance(value, dict) and all(value.get(need) is not None for need in FIDO2_NEEDS)
+def _passkey(value: object, place: str, removed: Removed) -> Record | None:
+    kept = {"creationDate": None} | _contents(value, place, removed)
+    if all(kept.get(need) is not None for need in PASSKEY_NEEDS):
+        return kept
+    removed.append(place)
+    return None
 
 
-def _attachment(value: object) -> Record | None:
-    if not isinstance(value, dict) or not is_encrypted(value.get("fileName")):
+def _attachment(value: object, place: str, removed: Removed) -> Record:
+    found = value if isinstance(value, dict) else {}
+    kept: Record = {name: _text(found.get(name), f"{place}.{name}", removed) for name in ("fileName", "key")}
+    for name in ("id", "url", "size", "sizeName"):  # in clear
+        text = found.get(name)
+        if type(text) is int:
+            text = str(text)
+        if text is not None and not isinstance(text, str):
+            removed.append(f"{place}.{name}")
+            text = None
+        kept[name] = text
+    return kept
+
+
+def _former_password(value: object, place: str, removed: Removed) -> Record | None:
+    found = value if isinstance(value, dict) else {}
+    if not is_encrypted(found.get("password")):
+        removed.append(place)
         return None
-    record = {name: value[name] if isinstance(value.get(name), str) else None for name in ("id", "url", "sizeName")}
-    if record["id"] is None:
-        return None
-    size = value.get("size")
-    return record | {
-        "fileName": value["fileName"],
-        "key": _text(value.get("key")),
-        "size": str(size) if isinstance(size, (int, str)) and str(size).isdigit() else "0",
-    }
+    date = _date(found.get("lastUsedDate"), f"{place}.lastUsedDate", removed)
+    return {"password": found["password"], "lastUsedDate": LONG_AGO if date is None else date}
 
 
-def _history(value: object) -> Record | None:
-    if not isinstance(value, dict) or not is_encrypted(value.get("password")):
-        return None
-    used = value.get("lastUsedDate")
-    return {"password": value["password"], "lastUsedDate": used if is_date(used) else LONG_AGO}
+Reader = Callable[[object, str, Removed], Record | None]
+LISTS: dict[str, Reader] = {"uris": _contents, "fido2Credentials": _passkey}
 
 
 def organization(one: Record, *, events: bool) -> Record:
@@ -192,20 +242,31 @@ def organization(one: Record, *, events: bool) -> Record:
     }
 
 
-def policy(one: Record) -> Record | None:
+def policy(one: Record, removed: Removed) -> Record | None:
     """Return a policy's record, None if the CLI cannot read it."""
-    if not isinstance(one.get("type"), int) or one["type"] not in POLICY_TYPES:
-        return None
-    if not is_id(one.get("id")) or not is_id(one.get("organizationId")):
+    kind = one.get("type")
+    needed = {
+        "id": is_id(one.get("id")),
+        "organizationId": is_id(one.get("organizationId")),
+        "type": type(kind) is int and kind in POLICY_TYPES,
+    }
+    if not _has(needed, removed):
         return None
     record = {name: one.get(name) for name in ("id", "organizationId", "type", "data")}
-    date = one.get("revisionDate")
-    return record | {"enabled": bool(one.get("enabled")), "revisionDate": date if is_date(date) else None}
+    return record | {
+        "enabled": bool(one.get("enabled")),
+        "revisionDate": _date(one.get("revisionDate"), "revisionDate", removed),
+    }
 
 
-def collection(one: Record) -> Record | None:
+def collection(one: Record, removed: Removed) -> Record | None:
     """Return a collection's record, None if it has no name that can be opened."""
-    if not is_encrypted(one.get("name")) or not is_id(one.get("organizationId")):
+    needed = {
+        "id": is_id(one.get("id")),
+        "organizationId": is_id(one.get("organizationId")),
+        "name": is_encrypted(one.get("name")),
+    }
+    if not _has(needed, removed):
         return None
     texts = ("externalId", "defaultUserCollectionEmail")
     return {
@@ -218,8 +279,9 @@ def collection(one: Record) -> Record | None:
     }
 
 
-def folder(one: Record) -> Record | None:
+def folder(one: Record, removed: Removed) -> Record | None:
     """Return a folder's record, None if it has no name that can be opened."""
-    if not is_encrypted(one.get("name")):
+    needed = {"id": is_id(one.get("id")), "name": is_encrypted(one.get("name"))}
+    if not _has(needed, removed):
         return None
     return {name: one.get(name) for name in ("id", "name", "revisionDate")}

@@ -1,9 +1,9 @@
 """
-Changing one value in a session's data.json while the official CLI may be at work on it.
+Changing the access token in data.json while the official CLI may be reading and writing it.
 
-The CLI takes a lock for each single read and write: the directory
-`data.json.lock`, stale when 10 s old (proper-lockfile 4, as that CLI uses it:
-apps/cli/src/platform/services/lowdb-storage.service.ts).
+The CLI locks the file for each read and each write.  Its lock is the directory
+`data.json.lock`, which is stale if it is more than 10 s old (proper-lockfile 4,
+as apps/cli/src/platform/services/lowdb-storage.service.ts uses it).
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from contextlib import contextmanager
 from bwrun.base.errors import SessionError
 from bwrun.base.sensitive import Sensitive
 
+DATA_FILE = "data.json"
 STALE = 10.0  # seconds
 PATIENCE = 15.0  # seconds
 PAUSE = 0.05  # seconds
 
 
-def replace_access_token(path: str, token: Sensitive) -> None:
+def replace_access_token(directory: str, token: Sensitive) -> None:
     """
-    Put a new access token into the session; everything else stays as the CLI left it.
+    Put a new access token into the session in `directory`. Everything else stays as it is.
 
-    Raises SessionError: the file is gone, or nobody is logged in there any more.
+    Raises SessionError: the session is gone or logged out, or stays locked for
+    15 seconds, or cannot be written.
     """
+    path = os.path.join(directory, DATA_FILE)
     with _locked(path):
         try:
             with open(path, "rb") as file:
@@ -44,7 +47,7 @@ def replace_access_token(path: str, token: Sensitive) -> None:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Replace the file at once: whoever reads sees the old or the new one."""
+    """Replace the file by a rename, so that a reader gets the old or the new content and no mixture."""
     new = f"{path}.new"
     try:
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)

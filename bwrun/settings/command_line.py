@@ -32,7 +32,7 @@ Values:
       --allow-protected   Use items with master password re-prompt too
 Server and login:
       --server us|eu|gov|URL, --identity-url URL, --api-url URL
-      --key-connector-url URL
+      --key-connector-url URL, --allow-costly-kdf
       --ca-file FILE      Also trust the certificates in FILE (PEM)
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
@@ -73,7 +73,16 @@ VALUE_OPTIONS = (
     "signal-exit",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key")
-FLAG_OPTIONS = ("no-session", "session-api-key", "renew", "kill-leftovers", "allow-protected", "timings", "verbose")
+FLAG_OPTIONS = (
+    "no-session",
+    "session-api-key",
+    "renew",
+    "kill-leftovers",
+    "allow-protected",
+    "allow-costly-kdf",
+    "timings",
+    "verbose",
+)
 
 
 class Options:

@@ -13,30 +13,20 @@ from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
-from bwrun.settings.env_files import find_env_file, read_env_file
+from bwrun.settings.env_files import read_env_file
+from bwrun.settings.found_file import find_env_file
+from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import (
-    AGENT_VARIABLE,
-    CREDENTIALS,
-    SERVER_SETTINGS,
-    SettingValue,
-    Sources,
-    is_bwrun_variable,
-)
+from bwrun.settings.sources import AGENT_VARIABLE, SettingValue, Sources, is_bwrun_variable, variable_name
+from bwrun.settings.warning_messages import find_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # for the supervisor, which reads no env file
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
-HEX_DIGITS = set("0123456789abcdef")
 MAX_TIMEOUT = 24 * 3600.0  # seconds
-
-# Sent in the header Bitwarden-Client-Version. Servers refuse a login without it, hide item types from old versions,
-# and support versions of about the last five months (protocol notes 1.3; bitwarden/server:ClientVersionValidator.cs).
-CLIENT_VERSION = "2026.9.0"
 
 
 class Config(Struct):
@@ -49,6 +39,7 @@ class Config(Struct):
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default
+    untrusted_server: str | None  # where the default `.env` names a server that it may not name
     key_connector_url: str | None
     ca_files: tuple[str, ...]  # absolute paths
     timeout: float  # seconds for everything before the command, except prompts and --password-command
@@ -61,6 +52,7 @@ class Config(Struct):
     wants_session: bool  # False: --no-session
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
+    allow_costly_kdf: bool
     passed: frozenset[str]  # variables of --pass: credentials and settings that the command may see
     session_api_key: bool
     verbose: bool
@@ -78,11 +70,12 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     Raises ConfigError, UsageError: an env file cannot be read, or a setting is wrong.
     """
     named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
-    automatic = None if named else find_env_file()
+    automatic = None if named else find_env_file(environment)
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
     sources = Sources(environment, files)
     settings = _Settings(options, sources)
-    given = [settings.text(name) for name in ("server", "identity-url", "api-url")]
+    given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
+    connector = settings.found("key-connector-url")
     _check_conflicts(settings)
     return Config(
         mode=options.mode,
@@ -90,9 +83,12 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         search=tuple(options.search),
         command=tuple(options.command),
         sources=sources,
-        server=find_server(*given),
-        server_is_set=any(value is not None for value in given),
-        key_connector_url=find_key_connector(settings.text("key-connector-url")),
+        server=find_server(*(None if one is None else one.value for one in given), places=settings.places()),
+        server_is_set=any(given),
+        untrusted_server=None if any(given) else sources.untrusted_server(),
+        key_connector_url=find_key_connector(
+            None if connector is None else connector.value, settings.called("key-connector-url", connector)
+        ),
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervisor_settings=_supervisor_settings(settings),
@@ -104,14 +100,15 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
+        allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=_passed(options, sources),
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
-        device_id=_device_id(sources.find("BWRUN_DEVICE_ID")),
-        client_version=_client_version(sources.find("BWRUN_CLIENT_VERSION")),
+        device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
+        client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
-        warnings=tuple(_warnings(sources)),
+        warnings=tuple(find_warnings(sources)),
     )
 
 
@@ -127,9 +124,15 @@ class _Settings:
             return SettingValue(self._options.values[name], f"--{name}")
         return self._sources.find(variable_name(name))
 
-    def text(self, name: str) -> str | None:
-        found = self.found(name)
-        return None if found is None else found.value
+    def called(self, name: str, found: SettingValue | None) -> str:
+        """Return what messages call a setting: its option, or its variable and where that stands."""
+        if found is None or name in self._options.values:
+            return f"`--{name}`"
+        return f"{variable_name(name)} in {found.place}"
+
+    def places(self) -> tuple[str, ...]:
+        """Return what messages call the three settings of the server."""
+        return tuple(self.called(name, self.found(name)) for name in ("server", "identity-url", "api-url"))
 
     def flag(self, name: str) -> bool:
         if name in self._options.flags:
@@ -140,11 +143,6 @@ class _Settings:
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
         raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
-
-
-def variable_name(option: str) -> str:
-    """Return the name of the variable that sets the same as `--option`, e.g. BWRUN_CA_FILE for `ca-file`."""
-    return "BWRUN_" + option.upper().replace("-", "_")
 
 
 def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -255,72 +253,9 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
     return names
 
 
-def _device_id(found: SettingValue | None) -> str | None:
-    if found is None:
-        return None
-    if not is_uuid(found.value):
-        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
-    return found.value.lower()
-
-
-def is_uuid(text: str) -> bool:
-    """Return whether `text` is a UUID in the form 8-4-4-4-12, in upper or lower case."""
-    groups = text.split("-")
-    return [len(group) for group in groups] == [8, 4, 4, 4, 12] and set("".join(groups).lower()) <= HEX_DIGITS
-
-
-def _client_version(found: SettingValue | None) -> str:
-    if found is None:
-        return CLIENT_VERSION
-    year, month, patch = (*found.value.split("."), "", "", "")[:3]
-    numbers = f"{year}{month}{patch}"
-    if (
-        found.value != f"{year}.{month}.{patch}" or not (numbers.isascii() and numbers.isdigit())
-        or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
-    ):  # fmt: skip
-        raise ConfigError(
-            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
-            f"write it like {CLIENT_VERSION}",
-        )  # fmt: skip
-    return found.value
-
-
 def _password_options(options: Options) -> dict[str, str]:
     given = {name: value for name, value in options.values.items() if name.startswith("password-")}
     if len(given) > 1:
         together = " and ".join(f"`--{name}`" for name in given)
         raise UsageError("conflict", f"{together} cannot be used together", "leave out all but one of them")
     return given
-
-
-def _warnings(sources: Sources) -> list[WarningMessage]:
-    warnings = [
-        WarningMessage(
-            f"`{file.path}` can be read by other users (mode {file.mode:04o})", (f"run `chmod 600 {file.path}`",)
-        )
-        for file in sources.files
-        if file.mode & 0o044 and any(file.values.get(name) for name in CREDENTIALS[1:])
-    ]
-    for name in sources.untrusted_settings():
-        if name == RUNTIME_DIR:
-            continue
-        if name in SERVER_SETTINGS:
-            hint = (
-                "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
-            )
-        else:
-            hint = "set it in the environment, or name the file to trust it: `--env-file .env`"
-        warnings.append(
-            WarningMessage(
-                f"ignoring {name} in `.env`: bwrun found this file by itself and does not trust it with this setting",
-                (hint,),
-            )
-        )
-    warnings += [
-        WarningMessage(
-            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
-        )
-        for file in sources.files
-        if RUNTIME_DIR in file.values
-    ]
-    return warnings

@@ -11,6 +11,10 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.structs import Struct
 from bwrun.base.urls import PORTS, split_url
 
+TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SELF_HOSTED = "Self-hosted"
 CA_HINT = "use a PEM file, which contains the line `-----BEGIN CERTIFICATE-----`"
 
@@ -51,9 +55,16 @@ _BY_HOST = {
 }
 
 
-def find_server(server: str | None, identity_url: str | None, api_url: str | None) -> Server:
+SETTINGS = ("`--server`", "`--identity-url`", "`--api-url`")
+
+
+def find_server(
+    server: str | None, identity_url: str | None, api_url: str | None, *, places: Sequence[str] = SETTINGS
+) -> Server:
     """
     Return the server that the three settings stand for; bitwarden.com if none is set.
+
+    `places` is what messages call the settings.
 
     Raises ConfigError: a setting is not a URL, uses http for another host than this one, or the URL of one service is
     set without that of the other.
@@ -64,12 +75,12 @@ def find_server(server: str | None, identity_url: str | None, api_url: str | Non
             "server", f"`{given}` is set without `{missing}`",
             f"set `{missing}` too, or set `--server` for both",
         )  # fmt: skip
-    found = _server_at(server)
+    found = _server_at(server, places[0])
     if identity_url is None and api_url is None:
         return found
     return Server(
-        identity=_url(identity_url, "`--identity-url`") if identity_url is not None else found.identity,
-        api=_url(api_url, "`--api-url`") if api_url is not None else found.api,
+        identity=_url(identity_url, places[1]) if identity_url is not None else found.identity,
+        api=_url(api_url, places[2]) if api_url is not None else found.api,
         base=found.base if server is not None else None,
         region=SELF_HOSTED,
     )
@@ -86,19 +97,28 @@ def find_key_connector(text: str | None, setting: str = "`--key-connector-url`")
     return _url(text, setting, "the access token") if text else None
 
 
-def _server_at(server: str | None) -> Server:
-    """Return the server for a value of `--server`: `us`, `eu`, `gov` or a URL."""
+def _server_at(server: str | None, place: str) -> Server:
+    """Return the server for a value of `--server`: `us`, `eu`, `gov` or a URL; `place` is where it is set."""
     if server is None:
         return US
     word = server.strip().lower()
     if word in _BY_WORD:
         return _BY_WORD[word]
-    base = _url(server, "`--server`")
+    base = _url(_base_of(server.strip()), place)
     parts = split_url(base)
     cloud = _BY_HOST.get(parts.host)
     if cloud is not None and parts.port is None and parts.scheme == "https":
         return cloud
     return Server(identity=f"{base}/identity", api=f"{base}/api", base=base, region=SELF_HOSTED)
+
+
+def _base_of(text: str) -> str:
+    """Return a server's base URL from what people paste: the address bar's `…/#/login`, or the URL of one service."""
+    base = text.partition("/#")[0]
+    for service in ("/api", "/identity"):
+        if base.rstrip("/").endswith(service):
+            return base.rstrip("/").removesuffix(service)
+    return base
 
 
 def _url(text: str, setting: str, sends: str = "the API key") -> str:

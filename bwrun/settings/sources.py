@@ -38,6 +38,12 @@ class SettingValue(Struct):
     value: str
     place: str  # for messages: "the environment", an option, or file and line
     file: EnvFile | None = None  # None: it is not from an env file
+    name: str = ""  # of the variable, if it is from one
+
+
+def variable_name(option: str) -> str:
+    """Return the name of the variable that sets the same as `--option`, e.g. BWRUN_CA_FILE for `ca-file`."""
+    return PREFIX + option.upper().replace("-", "_")
 
 
 def is_bwrun_variable(name: str) -> bool:
@@ -67,14 +73,14 @@ class Sources:
     def in_environment(self, name: str) -> SettingValue | None:
         """Return the value of `name` in the environment."""
         value = self.environment.get(name)
-        return SettingValue(value, ENVIRONMENT) if value else None
+        return SettingValue(value, ENVIRONMENT, None, name) if value else None
 
     def in_file(self, file: EnvFile, name: str) -> SettingValue | None:
         """Return the value of `name` in one env file; None also if the file is never trusted with that name."""
         value = file.values.get(name)
         if not value or (file.is_default and is_bwrun_variable(name) and name not in CREDENTIALS + SERVER_SETTINGS):
             return None
-        return SettingValue(value, file.place(name), file)
+        return SettingValue(value, file.place(name), file, name)
 
     def untrusted_settings(self) -> list[str]:
         """Return the settings in the default env file that are ignored, for warnings."""
@@ -84,6 +90,14 @@ class Sources:
             for name, value in file.values.items()
             if value and is_bwrun_variable(name) and self._is_untrusted(file, name)
         ]
+
+    def untrusted_server(self) -> str | None:
+        """Return where the default `.env` names a server that it may not name; None if it does not."""
+        for file in self.files:
+            for name in file.values:
+                if name in SERVER_SETTINGS[:3] and file.values[name] and self._is_untrusted(file, name):
+                    return f"{name} in {file.place(name)}"
+        return None
 
     def command_variables(self) -> dict[str, str]:
         """Return the entries of the env files that are for the command."""

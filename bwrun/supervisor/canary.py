@@ -20,7 +20,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-WAIT = 0.05  # seconds to wait for the canary's report; it takes 0.03 ms in the median, more on a busy machine
+WAIT = 0.05  # seconds to wait for the report of a canary that sleeps; it takes 0.03 ms in the median
+WAIT_FOR_CORE = 2.0  # seconds to wait for the report of a canary that has work to do, but no core yet
 WINDOW = 0.1  # seconds during which all signals with the same number count as one
 MESSAGE_SIZE = 9  # bytes of a report: the signal's number, and 8 bytes with its time in ns (time.monotonic_ns())
 CHECK_INTERVAL = 60.0  # seconds between looks whether the supervisor still runs
@@ -57,29 +58,38 @@ class Canary:
         os.set_blocking(events_read, False)
         return cls(pid, events_read, life_write)
 
-    def group_received(self, number: int) -> bool:
+    def group_received(self, number: int, since: float) -> bool:
         """
-        Return whether the whole process group has just received signal `number`; wait up to WAIT seconds for that.
+        Return whether the whole process group has received signal `number`, which bwrun has just received.
+
+        `since` is when bwrun began to wait for a signal, in seconds of time.monotonic(). Reports from that time on
+        count, even if bwrun reads them late because the machine is busy.
 
         timeout(1) sends its signal to the pid and to the group. All signals of the same number within WINDOW seconds
         count as one, so that the command receives it once.
+
+        Wait for the report: WAIT seconds if the canary sleeps, up to WAIT_FOR_CORE seconds if it does not.
         """
-        end = time.monotonic() + WAIT
+        began = time.monotonic()
         while True:
+            asleep = self._events is None or processes.is_asleep(self.pid)
+            self._take()  # after that look: the canary reports before it falls asleep
             now = time.monotonic()
-            self._seen = [(when, which) for when, which in self._seen if now - when < WINDOW]
+            self._seen = [(when, which) for when, which in self._seen if when >= since or now - when < WINDOW]
             if any(which == number for _, which in self._seen):
                 return True
-            if self._events is None or now >= end:
+            if self._events is None or now - began >= (WAIT if asleep else WAIT_FOR_CORE):
                 return False
             poll = select.poll()
             poll.register(self._events, select.POLLIN)
-            if poll.poll(max(1, (end - now) * 1000)):
-                self._take()
+            poll.poll(10)  # ms
 
     def _take(self) -> None:
         """Read the reports that have arrived."""
-        data = os.read(self._events, MESSAGE_SIZE * 64) if self._events is not None else b""
+        try:
+            data = os.read(self._events, MESSAGE_SIZE * 64) if self._events is not None else b""
+        except BlockingIOError:
+            return  # none
         if not data:
             self._events = None  # the canary died: forward every signal from now on
         for at in range(0, len(data) - MESSAGE_SIZE + 1, MESSAGE_SIZE):

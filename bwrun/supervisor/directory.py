@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 OWNER_FILE = "owner"
 PREFIX = "bwrun"
 RANDOM_SIZE = 8  # bytes, written as 16 hexadecimal digits
-REMOVE_TIME = 2.0  # seconds; a process that the command left running may write faster than files are removed
+# A process that the command left running may write faster than files are removed, so removing has limits. The first is
+# of processor time, because a busy machine gives little of it. The second is for a slow disk, which needs little of it.
+REMOVE_CPU_TIME = 2.0  # seconds
+REMOVE_TIME = 10.0  # seconds
 UNMARKED_AGE = 600  # seconds; an older directory without the file `owner` is abandoned
 
 
@@ -204,12 +207,12 @@ def _empty(root: int) -> None:
 
 def _empty_but_owner(root: int) -> None:
     """Remove everything in the open directory `root` except the file `owner`, until nothing more can be removed."""
-    end = time.monotonic() + REMOVE_TIME
+    cpu_end, end = time.process_time() + REMOVE_CPU_TIME, time.monotonic() + REMOVE_TIME
     progress = True
     while progress:
         progress = False
         for name in os.listdir(root):
-            if time.monotonic() > end:
+            if time.process_time() > cpu_end or time.monotonic() > end:
                 return
             if name != OWNER_FILE:
                 progress |= _unlink(root, name) or _flatten(root, name)

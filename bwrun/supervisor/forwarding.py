@@ -21,8 +21,12 @@ FROM_TERMINAL = {
 }  # fmt: skip
 
 
-def reached_command(info: signals.struct_siginfo, command: int, canary: Canary | None) -> bool:
-    """Return whether the command has received this signal already, or sent it itself."""
+def reached_command(info: signals.struct_siginfo, since: float, command: int, canary: Canary | None) -> bool:
+    """
+    Return whether the command has received this signal already, or sent it itself.
+
+    `since` is when bwrun began to wait for a signal, in seconds of time.monotonic().
+    """
     by_kernel = info.si_code > 0
     if not by_kernel and _sent_by_command(info.si_pid, command):  # first, because the sender may end soon
         return True
@@ -30,7 +34,7 @@ def reached_command(info: signals.struct_siginfo, command: int, canary: Canary |
         shares_group = os.getpgid(command) == os.getpgrp()
     except OSError:
         shares_group = False
-    received = shares_group and canary is not None and canary.group_received(info.si_signo)
+    received = shares_group and canary is not None and canary.group_received(info.si_signo, since)
     return received or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL)
 
 

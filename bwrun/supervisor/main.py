@@ -130,6 +130,7 @@ class Supervisor:
     def wait(self) -> int:
         """Forward signals until the worker, or the command it became, has ended; return its status of waitpid(2)."""
         while True:
+            since = time.monotonic()
             info = signals.sigtimedwait(CATCHABLE, 0 if self._stale_directories else self._until_next_timer())
             self._run_timers()
             self._handle_messages()
@@ -145,7 +146,7 @@ class Supervisor:
                 if status is not None:
                     return self._final_status(status)
             elif number != signals.SIGIO or info.si_code <= 0:  # SIGIO from the kernel only means: a message
-                self._handle_signal(info)
+                self._handle_signal(info, since)
 
     def _until_next_timer(self) -> float:
         waits = [86400.0]  # a day, because sigtimedwait() cannot wait without a limit
@@ -164,10 +165,10 @@ class Supervisor:
         if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
-    def _handle_signal(self, info: signals.struct_siginfo) -> None:
+    def _handle_signal(self, info: signals.struct_siginfo, since: float) -> None:
         number = info.si_signo
         self._received.add(number)
-        if not forwarding.reached_command(info, self.worker, self._canary):
+        if not forwarding.reached_command(info, since, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
         ignored = signals.getsignal(number) == signals.SIG_IGN  # as nohup(1) does; the command ignores it too

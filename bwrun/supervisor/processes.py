@@ -39,6 +39,11 @@ def is_alive(pid: int, started: str) -> bool:
     return True
 
 
+def is_asleep(pid: int) -> bool:
+    """Return whether process `pid` waits for an event. A process that has work to do, but no core, is not asleep."""
+    return _stat(pid)[:1] == [b"S"]
+
+
 def is_descendant(pid: int, ancestor: int) -> bool:
     """Return whether `pid` is `ancestor` or a descendant of it, as far as no parent between the two has ended."""
     while pid > 1:

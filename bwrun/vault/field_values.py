@@ -1,12 +1,16 @@
 """
 What a reference's field means in an item: its value, or why there is none.
 
-An empty built-in field counts as missing, as for `bw get`; an empty custom field is empty.
+A value that is empty, or white space alone, counts as missing: for the official CLI's `bw get` it is "Not found.", and
+here for every field of every kind, so that nobody gets an empty variable without a word.
 """
 
 from __future__ import annotations
 
-from bwrun.base.errors import AmbiguousReferenceError, InvalidTotpError, SecretNotFoundError
+from collections.abc import Callable
+from functools import partial
+
+from bwrun.base.errors import AmbiguousReferenceError, BwrunError, InvalidTotpError, SecretNotFoundError
 from bwrun.references import fields
 from bwrun.references.grammar import Field, near_names
 from bwrun.vault.item_json import item_json
@@ -14,6 +18,11 @@ from bwrun.vault.items import Attachment, CustomField, Item
 from bwrun.vault.totp import Totp
 
 SHOWN = 12  # of an item's fields, in a hint
+HIDDEN_BUILT_IN = ("password", "totp")
+WHITE_SPACE = (
+    "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000\ufeff"
+)
 
 
 def field_value(item: Item, wanted: Field | None, now: float) -> str:
@@ -31,12 +40,34 @@ def field_value(item: Item, wanted: Field | None, now: float) -> str:
                 *_hints(item),
             )
         wanted = Field("built-in", default)
-    if wanted.kind == "custom":
-        return custom_value(item, _find_custom(item, wanted.name))
-    value = built_in_value(item, wanted.name, now)
-    if not value:
-        raise no_field(item, wanted.name)
+    custom = _find_custom(item, wanted.name) if wanted.kind == "custom" else None
+    value = built_in_value(item, wanted.name, now) if custom is None else custom_value(item, custom)
+    if value is None or is_blank(value):
+        raise no_field(item, wanted.name) if value is None and custom is None else _empty(item, wanted.name, custom)
     return value
+
+
+def is_blank(text: str) -> bool:
+    """Return whether a text is empty or white space alone, as JavaScript knows it (ECMA-262, 22.1.3.32 `trim`)."""
+    return not text.strip(WHITE_SPACE)
+
+
+def is_hidden(item: Item, wanted: Field | None) -> bool:
+    """
+    Return whether a field is one that the CLI does not show if the organization hides the password of the item.
+
+    (Its apps/cli/src/vault/models/cipher.response.ts.)  Raises SecretNotFoundError, AmbiguousReferenceError,
+    CryptoError.
+    """
+    if wanted is not None and wanted.kind == "custom":
+        return is_hidden_custom(_find_custom(item, wanted.name))
+    name = fields.DEFAULTS.get(item.kind) if wanted is None else wanted.name
+    return name in HIDDEN_BUILT_IN
+
+
+def is_hidden_custom(custom: CustomField) -> bool:
+    """Return the same for a custom field: it is hidden, or shows the password."""
+    return custom.kind == fields.HIDDEN or (custom.kind == fields.LINKED and custom.linked_id == fields.LINKED_PASSWORD)
 
 
 def built_in_value(item: Item, name: str, now: float) -> str | None:
@@ -58,28 +89,44 @@ def built_in_value(item: Item, name: str, now: float) -> str | None:
     if item.kind != kind:
         return None
     text = item.own_text(wire_name)
-    return _code(item, text, now) if name == "totp" and text and text.strip() else text
+    return _code(item, text, now) if name == "totp" and text is not None and not is_blank(text) else text
 
 
-def custom_value(item: Item, custom: CustomField) -> str:
-    """
-    Return the value of a custom field.
-
-    Raises SecretNotFoundError: it is linked to a field that holds nothing; CryptoError.
-    """
+def custom_value(item: Item, custom: CustomField) -> str | None:
+    """Return the value of a custom field, or of the field that it is linked to; None: none. Raises CryptoError."""
+    if custom.kind == fields.BOOLEAN:
+        return item.text(custom.value, f"the custom field `{custom.name}`") or "false"  # so the clients show none
     if custom.kind != fields.LINKED:
-        empty = "false" if custom.kind == fields.BOOLEAN else ""  # the clients show no value as not ticked
-        return item.text(custom.value, f"the custom field `{custom.name}`") or empty
-    value = _full_name(item) if custom.linked_id == fields.FULL_NAME else None
+        return item.text(custom.value, f"the custom field `{custom.name}`") or ""
+    if custom.linked_id == fields.FULL_NAME:
+        return _full_name(item)
     target = fields.LINKS.get(custom.linked_id or 0)
-    if target is not None:
-        kind, wire_name = fields.TYPED[target]
-        value = item.own_text(wire_name) if item.kind == kind else None
-    if not value:
-        raise SecretNotFoundError(
-            "no-field", f"the custom field `{custom.name}` of item {item.called} is linked to an empty field"
-        )
-    return value
+    if target is None:
+        return None
+    kind, wire_name = fields.TYPED[target]
+    return item.own_text(wire_name) if item.kind == kind else None
+
+
+def field_names(item: Item) -> list[str]:
+    """Return the names of the fields that hold something, for a hint: nothing is raised."""
+    built_in = [name for name, (kind, _) in fields.TYPED.items() if kind == item.kind] + ["uri", "notes"]
+    names = [name for name in built_in if _holds_something(partial(built_in_value, item, name, 0))]
+    try:
+        custom = [one for one in item.custom_fields() if one.name]
+        files = [name for entry in item.attachments() if (name := item.file_name(entry))]
+    except BwrunError:
+        return names
+    full = [one.name or "" for one in custom if _holds_something(partial(custom_value, item, one))]
+    names += [f"field/{name}" if fields.is_reserved(name) else name for name in full]
+    return names + [f"attachment/{name}" for name in files]
+
+
+def _holds_something(read: Callable[[], str | None]) -> bool:
+    try:
+        value = read()
+    except BwrunError:
+        return True  # it cannot be read
+    return value is not None and not is_blank(value)
 
 
 def find_attachment(item: Item, file_name: str) -> Attachment:
@@ -99,9 +146,18 @@ def find_attachment(item: Item, file_name: str) -> Attachment:
 
 
 def no_field(item: Item, name: str) -> SecretNotFoundError:
-    """Return the error of a field that is missing or empty, with the fields there are, by name alone."""
+    """Return the error of a field that is missing, with the names of the fields that there are."""
     return SecretNotFoundError(
         "no-field", f"item {item.called} ({item.kind_name}) has no field `{name}`", *_hints(item, name)
+    )
+
+
+def _empty(item: Item, name: str, custom: CustomField | None) -> SecretNotFoundError:
+    """Return the error of a field that is there and holds nothing."""
+    linked = custom is not None and custom.kind == fields.LINKED
+    what = f"field `{name}`" if custom is None else f"the custom field `{name}`"
+    return SecretNotFoundError(
+        "no-field", f"{what} of item {item.called} is {'linked to an empty field' if linked else 'empty'}"
     )
 
 
@@ -128,11 +184,11 @@ def _full_name(item: Item) -> str | None:
     if item.kind != fields.IDENTITY:
         return None
     parts = [item.own_text(name) for name in ("title", "firstName", "middleName", "lastName")]
-    return " ".join(part for part in parts if part and part.strip()).strip()
+    return " ".join(part for part in parts if part and not is_blank(part)).strip(WHITE_SPACE)
 
 
 def _hints(item: Item, name: str = "") -> list[str]:
-    there = item.field_names()
+    there = field_names(item)
     if not there:
         return []
     near = near_names(name, there) if name else []

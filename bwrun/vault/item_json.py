@@ -10,14 +10,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 
 from bwrun.references import fields
+from bwrun.vault.dates import read_date, write_date
 from bwrun.vault.decryption import Record, as_text
 from bwrun.vault.items import CustomField, Item
 
-PASSKEY_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId")
 PASSKEY_VALUES = ("counter", "discoverable")
+PASSKEY_TEXTS = tuple(name for name in fields.PASSKEY_NEEDS if name not in PASSKEY_VALUES)
 PASSKEY_MAY_HAVE = ("userHandle", "userName", "rpName", "userDisplayName")
 SSH_KEY_TEXTS = fields.TEXTS[fields.SSH_KEY]
 DAYS = ("dateOfBirth", "issueDate", "expirationDate")
@@ -36,7 +37,7 @@ def whole_item(item: Item) -> Record:
     there.  Raises CryptoError.
     """
     record = item.record
-    hidden = record.get("viewPassword") is False
+    hidden = item.hides_password
     whole: Record = {
         "object": "item",
         "id": item.id,
@@ -46,7 +47,7 @@ def whole_item(item: Item) -> Record:
         "reprompt": int(record.get("reprompt") in (1, True)),
         "name": item.name(),
         "notes": item.notes(),
-        "key": record.get("key"),
+        "key": record.get("key") or None,
         "favorite": bool(record.get("favorite")),
         "fields": [_field(item, one, hidden=hidden) for one in item.custom_fields()],
         "passwordHistory": None if hidden else [_former(item, entry) for entry in item.password_history()],
@@ -69,7 +70,8 @@ def _own(item: Item, *, hidden: bool) -> Record:
         return {"type": 0}
     texts = {name: item.own_text(name) for name in fields.TEXTS[item.kind]}
     if item.kind == fields.SSH_KEY:
-        return {name: texts[name] or "" for name in SSH_KEY_TEXTS}
+        is_there = texts["privateKey"] is not None
+        return {name: (texts[name] or "") if is_there else "" for name in SSH_KEY_TEXTS}
     if item.kind in (fields.DRIVERS_LICENSE, fields.PASSPORT):
         texts |= {name: _day(texts[name]) for name in DAYS if name in texts}
     return _present(texts)
@@ -82,9 +84,7 @@ def _login(item: Item, *, hidden: bool) -> Record:
             "username": item.own_text("username"),
             "password": item.own_text("password"),
             "totp": item.own_text("totp"),
-            "fido2Credentials": [
-                _passkey(item, entry) for entry in item.objects(item.member().get("fido2Credentials"), "a passkey")
-            ],
+            "fido2Credentials": [_passkey(item, entry) for entry in item.passkeys()],
         }
     )
     login["passwordRevisionDate"] = _date(item.member().get("passwordRevisionDate"))
@@ -100,7 +100,7 @@ def _passkey(item: Item, entry: Record) -> Record:
 
     counter = (text("counter") or "").strip()
     return _present(
-        {name: text(name) or "" for name in PASSKEY_NEEDS}
+        {name: text(name) or "" for name in PASSKEY_TEXTS}
         | {name: text(name) for name in PASSKEY_MAY_HAVE}
         | {
             "counter": str(int(counter)) if counter.isascii() and counter.isdecimal() and len(counter) < 20 else "NaN",
@@ -153,11 +153,5 @@ def _day(text: str | None) -> str | None:
 
 def _date(value: object) -> str | None:
     """Return a moment as JavaScript writes it, None for what is none."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        moment = moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
-        return None
-    return moment.isoformat(timespec="milliseconds") + "Z"
+    moment = None if value is None else read_date(value)
+    return None if moment is None else write_date(moment)

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from bwrun.base.errors import (
-    BwrunError,
     CryptoError,
     IntegrityError,
     MalformedEncStringError,
@@ -26,6 +25,7 @@ from bwrun.vault.typed_fields import has_blob
 
 T = TypeVar("T")
 
+ABSENT = (None, "")  # what stands for an encrypted text that is not there
 TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
 
 
@@ -72,7 +72,7 @@ class Item:
         self.called = called
         self.record = record
         self.base_key = base_key
-        wrapped = record.get("key")
+        wrapped = record.get("key") or None
         self.own_key = wrapped is not None
         self.key = base_key
         if self.own_key:
@@ -96,12 +96,23 @@ class Item:
         """Return the type's name, for people."""
         return fields.TYPE_NAMES.get(self.kind, "item of an unknown type")
 
+    @property
+    def hides_password(self) -> bool:
+        """Return whether the organization hides the password from this user; only clients keep to that."""
+        return self.record.get("viewPassword") not in (True, None)
+
     def text(self, value: object, what: str) -> str | None:
-        """Return one of the item's texts in clear, None if there is none; `what` names it. Raises CryptoError."""
+        """
+        Return one of the item's texts in clear, None if there is none; `what` names it.
+
+        An empty text is none where an encrypted one belongs; what was encrypted may be empty.  Raises CryptoError.
+        """
         if value is None:
             return None
         if self._in_clear:
             return self.opened(lambda: need_text(value), what)
+        if value == "":
+            return None
         return self.opened(lambda: decrypt_text(need_text(value), self.key), what)
 
     def name(self) -> str:
@@ -157,24 +168,30 @@ class Item:
         return found
 
     def password_history(self) -> list[Record]:
-        """Return the former passwords as they are stored. Raises CryptoError: they are no list of objects."""
-        return self.objects(self._contents.get("passwordHistory"), "a former password")
+        """Return the former passwords as they are stored. Raises CryptoError: they are no list."""
+        entries = self.objects(self._contents.get("passwordHistory"), "a former password")
+        return [entry for entry in entries if entry.get("password") not in ABSENT]
+
+    def passkeys(self) -> list[Record]:
+        """Return the passkeys as they are stored, but those that lack a part. Raises CryptoError: they are no list."""
+        entries = self.objects(self.member().get("fido2Credentials"), "a passkey")
+        return [entry for entry in entries if all(entry.get(name) not in ABSENT for name in fields.PASSKEY_NEEDS)]
 
     def attachments(self) -> list[Record]:
-        """Return the attachments as they are stored. Raises CryptoError: they are no list of objects."""
+        """Return the attachments as they are stored. Raises CryptoError: they are no list."""
         return self.objects(self.record.get("attachments"), "an attachment")
 
     def file_name(self, attachment: Record) -> str | None:
         """Return an attachment's name; it is under the item's key in items of any form. Raises CryptoError."""
         value = attachment.get("fileName")
-        if value is None:
+        if value in ABSENT:
             return None
         return self.opened(lambda: decrypt_text(need_text(value), self.key), "a file's name")
 
     def open_attachment(self, attachment: Record, file_name: str) -> Attachment:
         """Return what it takes to download and open an attachment. Raises CryptoError."""
         what = f"the file `{file_name}`"
-        wrapped, identity, url = attachment.get("key"), attachment.get("id"), attachment.get("url")
+        wrapped, identity, url = attachment.get("key") or None, attachment.get("id"), attachment.get("url")
         if not isinstance(identity, str) or not identity:
             raise in_place(MalformedEncStringError("it has no id"), f"{what} of item {self.called}")
         # Without a key of its own it is from before there were any, and under the account's or organization's key.
@@ -185,27 +202,17 @@ class Item:
             int(size) if size.isdecimal() and len(size) < 20 else None, key,
         )  # fmt: skip
 
-    def field_names(self) -> list[str]:
-        """Return, as they stand in a reference, the fields that hold something: for a hint, so nothing is raised."""
-        try:
-            member = self.member()
-            names = [name for name, (kind, wire) in fields.TYPED.items() if kind == self.kind and member.get(wire)]
-            names += ["uri"] if self.kind == fields.LOGIN and member.get("uris") else []
-            names += ["notes"] if self._contents.get("notes") else []
-            custom = [one.name for one in self.custom_fields() if one.name]
-            files = [name for entry in self.attachments() if (name := self.file_name(entry))]
-        except BwrunError:
-            return []
-        names += [f"field/{name}" if fields.is_reserved(name) else name for name in custom]
-        return names + [f"attachment/{name}" for name in files]
-
     def objects(self, value: object, what: str) -> list[Record]:
-        """Return a list of objects, empty if there is none. Raises CryptoError: it is something else."""
+        """
+        Return a list of objects, empty if there is none; as for the CLI, what is no object in it is an empty one.
+
+        Raises CryptoError: it is no list.
+        """
         if value is None:
             return []
         if not isinstance(value, list):
             raise self._wrong(what)
-        return [self._object(entry, what) for entry in value]
+        return [entry if isinstance(entry, dict) else {} for entry in value]
 
     def opened(self, open_it: Callable[[], T], what: str) -> T:
         """Return what `open_it` does; its failure is one of `what` of this item."""
@@ -236,7 +243,7 @@ class Item:
 
 def name_of(record: Record, base_key: Key, called: str) -> str:
     """Return an item's name, as `Item` does, in a third of the time where nothing is odd. Raises CryptoError."""
-    name, wrapped = record.get("name"), record.get("key")
+    name, wrapped = record.get("name"), record.get("key") or None
     if isinstance(name, str) and not has_blob(record):
         try:
             return decrypt_text(name, base_key if wrapped is None else unwrap_key(need_text(wrapped), base_key))

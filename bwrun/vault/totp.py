@@ -2,8 +2,8 @@
 The code of now of an authenticator key: RFC 6238, and Steam's own form.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-vault/src/totp.rs (protocol notes 2.8).  As there, what is odd in a key
-is skipped and not refused: characters outside base32, an algorithm or a number that is none.  Only a key without any
-secret is refused, for its codes would be nobody's.
+is skipped and not refused: characters outside base32, an algorithm or a number that is none.  A secret of which nothing
+is left has codes too; an address without a secret has none.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ class Totp(Struct):
         if lower.startswith("otpauth://"):
             return cls._of_address(lower)
         if lower.startswith("steam://"):
-            return cls(_secret(lower.removeprefix("steam://")), digits=STEAM_DIGITS, steam=True)
-        return cls(_secret(lower))
+            return cls(decode_base32(lower.removeprefix("steam://")), digits=STEAM_DIGITS, steam=True)
+        return cls(decode_base32(lower))
 
     @classmethod
     def _of_address(cls, address: str) -> Totp:
@@ -60,7 +60,7 @@ class Totp(Struct):
             raise InvalidTotpError("the authenticator key has no `secret`", HINT)
         algorithm = query.get("algorithm")
         return cls(
-            _secret(query["secret"]),
+            decode_base32(query["secret"]),
             algorithm if algorithm in ALGORITHMS else "sha1",
             min(_number(query.get("digits"), DEFAULT_DIGITS), MAX_DIGITS),
             max(_number(query.get("period"), DEFAULT_PERIOD), 1),
@@ -86,13 +86,6 @@ def decode_base32(text: str) -> bytes:
     bits = "".join(f"{BASE32.index(char):05b}" for char in text.upper() if char in BASE32)
     size = len(bits) // 8
     return int(bits[: size * 8], 2).to_bytes(size, "big") if size else b""
-
-
-def _secret(text: str) -> bytes:
-    secret = decode_base32(text)
-    if not secret:
-        raise InvalidTotpError("the authenticator key has no base32 secret", HINT)
-    return secret
 
 
 def _number(text: str | None, default: int) -> int:

@@ -20,8 +20,14 @@ BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents
 
 
 def with_typed_fields(record: Record) -> Record:
-    """Return an item with its typed fields: itself if it has them, or a copy with those of `data` or `partialData`."""
-    kind = record.get("type")
+    """
+    Return an item with its typed fields: itself if it has them, or a copy with those of `data` or `partialData`.
+
+    An item without a type is a login: so the official CLI reads it.
+    """
+    if "type" not in record:
+        record = {**record, "type": fields.LOGIN}
+    kind = record["type"]
     member = fields.MEMBERS.get(kind) if type(kind) is int else None
     if record.get("name") is not None and (member is None or record.get(member) is not None):
         return record

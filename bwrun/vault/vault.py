@@ -23,7 +23,14 @@ from bwrun.crypto.account_keys import AccountKeys
 from bwrun.references import fields
 from bwrun.references.grammar import Reference, is_id, near_names
 from bwrun.vault.decryption import Record
-from bwrun.vault.field_values import custom_value, field_value, find_attachment
+from bwrun.vault.field_values import (
+    custom_value,
+    field_value,
+    find_attachment,
+    is_blank,
+    is_hidden,
+    is_hidden_custom,
+)
 from bwrun.vault.items import Attachment, Item
 from bwrun.vault.names import Names
 from bwrun.vault.places import Narrowing, Places, records
@@ -32,6 +39,8 @@ from bwrun.vault.typed_fields import is_leased, with_typed_fields
 
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
 PROTECTED_HINT = "add `--allow-protected` to use it anyway"
+ASKS_AGAIN = "asks for the master password each time it is used (reprompt)"
+HIDES = "hides its password from this account (viewPassword)"
 UNPROTECTED = ("id", "name")
 
 
@@ -96,6 +105,8 @@ class Vault:
             return attachment.decrypt(self._requests.download(attachment))
         free = wanted is not None and wanted.kind == "built-in" and wanted.name in UNPROTECTED
         item = self._open(reference, protected=not free)
+        if item.hides_password and not self._allow_protected and is_hidden(item, wanted):
+            raise ProtectedItemError(f"item {item.called} {HIDES}", PROTECTED_HINT)
         return Sensitive(field_value(item, wanted, self._now()).encode())
 
     def attachment(self, reference: Reference) -> Attachment:
@@ -110,21 +121,26 @@ class Vault:
             )
         return find_attachment(self._open(reference), reference.field.name)
 
-    def custom_fields(self, reference: Reference) -> dict[str, Sensitive]:
+    def custom_fields(self, reference: Reference) -> dict[str, Sensitive | None]:
         """
         Return all custom fields of an item (one without a name under an empty one), whatever field is referred to.
+
+        None: the field is empty.
 
         Raises AmbiguousReferenceError: two have the same name; SecretError, CryptoError.
         """
         item = self._open(reference)
-        values: dict[str, Sensitive] = {}
+        values: dict[str, Sensitive | None] = {}
         for custom in item.custom_fields():
             name = custom.name or ""
             if name in values:
                 raise AmbiguousReferenceError(
                     f"two custom fields of item {item.called} are called `{name}`", "rename one of them"
                 )
-            values[name] = Sensitive(custom_value(item, custom).encode())
+            if item.hides_password and not self._allow_protected and is_hidden_custom(custom):
+                raise ProtectedItemError(f"item {item.called} {HIDES}", PROTECTED_HINT)
+            value = custom_value(item, custom)
+            values[name] = None if value is None or is_blank(value) else Sensitive(value.encode())
         return values
 
     def identify(self, reference: Reference) -> tuple[str, str, str]:
@@ -140,7 +156,7 @@ class Vault:
         """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""
         names = self._names.ids
         called = {identity: name for name, found in names.items() for identity in found}
-        alive = [identity for identity, record in self._records.items() if not record.get("deletedDate")]
+        alive = [identity for identity, record in self._records.items() if record.get("deletedDate") is None]
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
         return sorted(listed, key=lambda one: (one.name is None, (one.name or "").casefold(), one.id))
 
@@ -160,7 +176,7 @@ class Vault:
             folder=self._places.folder_name(record),
             organization=self._places.organization_name(record),
             reference=str(Reference(name if alone and name else identity)),
-            protected=_protection(record) is not None,
+            protected=_asks_again(record) or (kind == fields.LOGIN and record.get("viewPassword") not in (True, None)),
             problem=problem,
         )
 
@@ -169,7 +185,7 @@ class Vault:
         identity = self._find(reference)
         record = self._records[identity]
         called = f"`{reference.item}`"
-        if record.get("deletedDate"):
+        if record.get("deletedDate") is not None:
             raise UnavailableItemError("in-trash", f"item {called} is in the trash", "restore it, or use another one")
         if self._places.is_disabled(record):
             raise UnavailableItemError(
@@ -177,9 +193,8 @@ class Vault:
                 f"item {called} belongs to organization `{self._places.organization_name(record)}`, which is disabled",
                 "ask the organization's owner",
             )
-        protection = _protection(record)
-        if protected and protection is not None and not self._allow_protected:
-            raise ProtectedItemError(f"item {called} {protection}", PROTECTED_HINT)
+        if protected and not self._allow_protected and _asks_again(record):
+            raise ProtectedItemError(f"item {called} {ASKS_AGAIN}", PROTECTED_HINT)
         if protected and is_leased(record):
             self._lease(identity, called)
         if identity not in self._items:
@@ -236,9 +251,9 @@ class Vault:
     def _rank(self, identity: str) -> int:
         """Order those of one name: 0 can be used, 1 is archived, 2 cannot be used."""
         record = self._records[identity]
-        if record.get("deletedDate") or self._places.is_disabled(record):
+        if record.get("deletedDate") is not None or self._places.is_disabled(record):
             return 2
-        return 1 if record.get("archivedDate") else 0
+        return 0 if record.get("archivedDate") is None else 1
 
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
         hints = (
@@ -248,7 +263,9 @@ class Vault:
         )
         near = near_names(reference.item, self._names.ids) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
-        unreadable = [identity for identity in self._names.unreadable if not self._records[identity].get("deletedDate")]
+        unreadable = [
+            identity for identity in self._names.unreadable if self._records[identity].get("deletedDate") is None
+        ]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
             hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
@@ -259,10 +276,6 @@ class Vault:
         return f"bw://{identity} ({f'folder {folder}' if folder else 'no folder'})"
 
 
-def _protection(record: Record) -> str | None:
-    """Return why an item is protected, None if it is not: what clients, not servers, keep to (protocol notes 3)."""
-    if record.get("reprompt") not in (0, None, False):
-        return "asks for the master password each time it is used (reprompt)"
-    if record.get("viewPassword") not in (True, None):
-        return "hides its password from this account (viewPassword)"
-    return None
+def _asks_again(record: Record) -> bool:
+    """Return whether an item asks for the master password again: clients keep to that, servers do not."""
+    return record.get("reprompt") not in (0, None, False)

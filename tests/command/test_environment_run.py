@@ -39,7 +39,7 @@ def test_the_whole_environment(ready: Surroundings, account: Account) -> None:
         "BW_CLIENTID_FILE": "id",
         "BW_PASSWORD": None,
         "BWRUN_TIMEOUT": "50",
-        "BWRUN_NOT_A_SETTING": "1",
+        "BWRUN_VERBOSE": "0",
         "KEPT": "by the environment",
         "EMPTY": "",
         "BYTES": "\udcff\udcfe",
@@ -168,7 +168,7 @@ def test_path_of_an_env_file(ready: Surroundings) -> None:
     script(ready.work / "bin" / "tool", "#!/bin/sh\necho $PATH")
     write_private(ready.work / ".env", f"PATH={ready.work}/bin")
 
-    assert ready.run("--", "tool", env={"PATH": None}) == Ended(0, f"{ready.work}/bin\n", "")
+    assert ready.run("--env-file", ".env", "--", "tool", env={"PATH": None}) == Ended(0, f"{ready.work}/bin\n", "")
 
 
 def test_search_goes_on_as_execvp_does(ready: Surroundings) -> None:

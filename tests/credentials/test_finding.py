@@ -17,7 +17,7 @@ from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec
 from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
-from tests.support.terminal import wait_until
+from tests.support.terminal import TIMEOUT, wait_until
 
 KEY_HINT = "find the personal API key in the web vault: Settings → Security → Keys → View API key"
 TWICE = "the master password is set more than once"
@@ -128,7 +128,7 @@ def test_password_command_takes_its_time(keyed: Surroundings, difficult: Account
     """The time limit is for bwrun's own work: what a password command takes does not count."""
     write_private(keyed.work / "pw", difficult.master_password)
 
-    assert keyed.run("--timeout=2", "--password-command=sleep 2.1; cat pw", "--", "true") == Ended(0, "", "")
+    assert keyed.run("--timeout=6", "--password-command=sleep 6.1; cat pw", "--", "true") == Ended(0, "", "")
 
 
 def test_password_command_ends_with_bwrun(keyed: Surroundings) -> None:
@@ -145,7 +145,7 @@ def test_password_command_ends_with_bwrun(keyed: Surroundings) -> None:
         wait_until(pid_file.exists)
         process.terminate()
 
-        assert process.wait(10) == -signal.SIGTERM
+        assert process.wait(TIMEOUT) == -signal.SIGTERM
         wait_until(lambda: not runs(int(pid_file.read_text())))
     finally:
         process.kill()
@@ -378,6 +378,7 @@ def test_everything_missing_is_one_error(ready: Surroundings, server: BitwardenS
         "",
         "bwrun: error: BW_CLIENTID, BW_CLIENTSECRET and BW_PASSWORD are not set, and there is no terminal to ask"
         " for them [credentials.missing]\n"
+        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
         "bwrun: hint: set them in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
         f"bwrun: hint: {KEY_HINT}\n"
@@ -395,6 +396,7 @@ def test_only_the_password_is_missing(ready: Surroundings) -> None:
         125,
         "",
         "bwrun: error: BW_PASSWORD is not set, and there is no terminal to ask for it [credentials.missing]\n"
+        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
         "bwrun: hint: set it in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
         "bwrun: hint: set the master password too: an API key alone cannot unlock a vault\n"
@@ -414,11 +416,12 @@ def test_key_of_two_halves(ready: Surroundings, account: Account, server: Bitwar
     done = ready.run("--", "true", env={**taken, "BW_PASSWORD": account.master_password})
 
     places = "client_id is from the environment, client_secret from `.env` line 3"
-    both = [f"bwrun: hint: check that both halves belong to one key: {places}"] if halves == "two places" else []
+    one_place = "client_id is from `.env` line 2, client_secret from `.env` line 3"
+    both = f"check that both halves belong to one key: {places}" if halves == "two places" else one_place
     assert done.status == 125
     assert done.stderr.splitlines() == [
         f"bwrun: error: {server.url} does not accept this API key (400 invalid_client) [auth.invalid-api-key]",
-        *both,
+        f"bwrun: hint: {both}",
         f"bwrun: hint: copy the key again if it was rotated; {KEY_HINT}",
     ]
 
@@ -427,8 +430,8 @@ def test_key_of_two_halves(ready: Surroundings, account: Account, server: Bitwar
     ("password", "hint"),
     [
         ("\udcff\udcfe canary", None),  # no UTF-8
-        ("'canary'", "it is in quotes: remove them if they are not part of the password"),
-        ("canary\n", "it begins or ends with white space: remove that if it is not part of the password"),
+        ("'canary'", "it is in quotes: remove them if they do not belong to it"),
+        ("canary\n", "it begins or ends with white space: remove that if it does not belong to it"),
     ],
 )
 def test_wrong_master_password(ready: Surroundings, password: str, hint: str | None) -> None:

@@ -215,10 +215,10 @@ def test_garbage_in_place_of_a_user_key_is_no_wrong_password() -> None:
         unwrap_user_key(UnlockData(Pbkdf2(10_000_000), SALT, "no key"), PASSWORD)
 
 
-def test_costs_that_no_account_has_are_refused_before_deriving() -> None:
-    """A server that names a cost of 1, or one of a day, is refused at once, with the range that accounts have."""
-    for iterations in (1, 2**40):
-        with pytest.raises(CryptoError, match=r"5000 to 10000000") as caught:
+def test_costs_are_checked_before_deriving() -> None:
+    """A server that names a cost of 1, or one of a day, is refused at once, with the range or the limit."""
+    for iterations, said in ((1, "5000 to"), (2**40, "5000 to"), (100_000_000, "above the limit of 50000000")):
+        with pytest.raises(CryptoError, match=said) as caught:
             unwrap_user_key(UnlockData(Pbkdf2(iterations), SALT, wrapped_under(MASTER_KEY)), PASSWORD)
         assert caught.value.code == "crypto.kdf-parameters"
 
@@ -226,28 +226,49 @@ def test_costs_that_no_account_has_are_refused_before_deriving() -> None:
 @pytest.mark.parametrize(
     "kdf",
     [
-        Pbkdf2(0), Pbkdf2(-5_000), Pbkdf2(4_999), Pbkdf2(10_000_001), Pbkdf2(1 << 70),
-        Argon2id(0, 32, 4), Argon2id(11, 32, 4), Argon2id(3, 14, 4), Argon2id(3, 1025, 4), Argon2id(3, 64, 0),
-        Argon2id(3, 64, 17), Argon2id(-1, 64, 4), Argon2id(3, -64, 4),
+        Pbkdf2(0), Pbkdf2(-5_000), Pbkdf2(4_999), Pbkdf2(1 << 31), Pbkdf2(1 << 70), Argon2id(0, 32, 4),
+        Argon2id(1 << 31, 32, 4), Argon2id(3, 14, 4), Argon2id(3, 1 << 21, 4), Argon2id(3, 64, 0),
+        Argon2id(3, 64, 1 << 24), Argon2id(-1, 64, 4), Argon2id(3, -64, 4),
     ],
 )  # fmt: skip
-def test_limits(kdf: Kdf) -> None:
-    """One step outside the range of any parameter is refused; a test may ask for any cost by name."""
-    with pytest.raises(CryptoError) as caught:
+def test_range(kdf: Kdf) -> None:
+    """One step outside the range of any parameter is refused, costly or not; a test may ask for any cost by name."""
+    for allow_costly in (False, True):
+        with pytest.raises(CryptoError, match="outside of") as caught:
+            check_kdf(kdf, allow_costly=allow_costly)
+        assert caught.value.code == "crypto.kdf-parameters"
+        assert "costly" not in " ".join(caught.value.hints)
+    check_kdf(kdf, testing_any_cost=True)
+
+
+@pytest.mark.parametrize(
+    ("kdf", "said"),
+    [
+        (Pbkdf2(50_000_001), "the PBKDF2 iterations to 50000001, above the limit of 50000000"),
+        (Argon2id(1, 1025, 4), "the Argon2id memory in MiB to 1025, above the limit of 1024"),
+        (Argon2id(11, 1024, 4), "the Argon2id iterations times memory in MiB to 11264, above the limit of 10240"),
+        (Argon2id(161, 64, 4), "the Argon2id iterations times memory in MiB to 10304, above the limit of 10240"),
+        (Argon2id(3, 64, 17), "the Argon2id parallelism to 17, above the limit of 16"),
+    ],
+)
+def test_limits(kdf: Kdf, said: str) -> None:
+    """What could stall the machine is refused, unless it is allowed; the error names the setting for that."""
+    with pytest.raises(CryptoError, match=said) as caught:
         check_kdf(kdf)
     assert caught.value.code == "crypto.kdf-parameters"
-    check_kdf(kdf, testing_any_cost=True)
+    assert "`--allow-costly-kdf`" in caught.value.hints[0]
+    check_kdf(kdf, allow_costly=True)
 
 
 @pytest.mark.parametrize(
     "kdf",
     [
-        Pbkdf2(5_000), Pbkdf2(100_000), Pbkdf2(600_000), Pbkdf2(2_000_000), Argon2id(1, 15, 1), Argon2id(6, 32, 4),
-        Argon2id(10, 1024, 16),
+        Pbkdf2(5_000), Pbkdf2(100_000), Pbkdf2(600_000), Pbkdf2(2_000_000), Pbkdf2(50_000_000), Argon2id(1, 15, 1),
+        Argon2id(6, 32, 4), Argon2id(20, 64, 4), Argon2id(100, 64, 4), Argon2id(10, 1024, 16),
     ],
 )  # fmt: skip
 def test_costs_that_accounts_have_are_accepted(kdf: Kdf) -> None:
-    """The least, the default and the most that an account can be set to are accepted."""
+    """The least, the default and the most that an account can be set to are accepted, and some of Vaultwarden's."""
     check_kdf(kdf)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.conftest import CHEAP
@@ -63,14 +65,14 @@ def vault(server: BitwardenServer) -> Account:
 
 @pytest.mark.parametrize("item", ["prod env", "prod%20env", "bw://prod env", ID, ID.upper(), f"bw://{ID}", None])
 def test_every_kind_of_field(run_in: Surroundings, item: str | None) -> None:
-    """Text, hidden, boolean, linked and empty fields become variables, whichever way the item is named."""
+    """Text, hidden, boolean and linked fields become variables, whichever way the item is named; empty ones do not."""
     if item is None:
         done = run_in.run("--", "sh", "-c", SHOW, env={"BWRUN_ITEM": "prod env"})
     else:
         done = run_in.run("--item", item, "--", "sh", "-c", SHOW)
 
     assert (done.status, done.stderr) == (0, "")
-    assert done.stdout == "text ü\nb|hidden|true|p4ss||"
+    assert done.stdout == "text ü\nb|hidden|true|p4ss|unset|"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +93,7 @@ def test_who_wins(run_in: Surroundings) -> None:
     words = ["-e", "B=plain", "--item", "prod env", "--", "sh", "-c", SHOW + '; echo "$F"']
     done = run_in.run(*words, env={"A": "@bw://nix", "C": "of the environment"})
 
-    assert (done.status, done.stdout, done.stderr) == (0, "text ü\nb|plain|true|p4ss||of the file\n", "")
+    assert (done.status, done.stdout, done.stderr) == (0, "text ü\nb|plain|true|p4ss|unset|of the file\n", "")
 
 
 def test_two_items(run_in: Surroundings) -> None:
@@ -138,7 +140,6 @@ def test_a_field_that_an_option_replaces_is_no_matter(run_in: Surroundings) -> N
         ("twice", "reference.ambiguous", "--item twice: 2 items are called `twice`"),
         ("same", "reference.ambiguous", "two custom fields of item `same` are called `A`"),
         ("guarded", "reference.protected", "--item guarded: "),
-        ("dangling", "reference.no-field", "linked to an empty field"),
         ("nul", "reference.nul", "A: the value contains a NUL byte"),
         ("big", "reference.too-large", "A: the value has 240000 bytes"),
         ("spoilt", "crypto.integrity", "the custom field `B` of item `spoilt`"),
@@ -155,6 +156,18 @@ def test_cannot_be_used(run_in: Surroundings, item: str, code: str, words: str) 
     assert words in done.stderr
     assert "s3cret" not in done.stderr
     assert not (run_in.work / "x").exists()
+
+
+@pytest.mark.parametrize(("item", "field"), [("prod env", "E"), ("dangling", "A")])
+def test_empty_fields(run_in: Surroundings, item: str, field: str) -> None:
+    """The variable of an empty field, or of one that is linked to an empty one, is unset; -v and --check say so."""
+    show = ("--", "sh", "-c", f'echo "${{{field}-unset}}"')
+    done = run_in.run("-v", "--item", item, *show, env={field: "of the environment"})
+
+    assert (done.status, done.stdout) == (0, "unset\n")
+    assert f"the custom field `{field}` of item `{item}` is empty: the variable is unset\n" in done.stderr
+    checked = json.loads(run_in.run("--check", "--json", "--item", item, *show).stdout)
+    assert [one["kind"] for one in checked["variables"] if one["name"] == field] == ["missing"]
 
 
 def test_protected(run_in: Surroundings) -> None:

@@ -12,11 +12,13 @@ import pytest
 from Crypto.Cipher import AES
 from Crypto.Util.Padding import unpad
 
+from bwrun.login.token import access_token_of
+from bwrun.network.answer import Answer
 from tests.login.test_login_failures import AT_ONCE, CHEAP, CHEAP_ARGON2, PASSWORD, TOKEN, fail, messages
 from tests.server.accounts import make_account
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Status
-from tests.server.json_types import Json
+from tests.server.json_types import Json, JsonValue
 from tests.server.replies import token_reply
 from tests.server.specs import (
     AccountSpec,
@@ -29,7 +31,7 @@ from tests.server.specs import (
     ReplyStyle,
     SshKey,
 )
-from tests.support.program import Surroundings
+from tests.support.program import Ended, Surroundings
 
 STYLES: list[ReplyStyle] = ["official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel", "announced"]
 SHOW = ("--", "sh", "-c", 'echo "$BW_SESSION"; cat "$BITWARDENCLI_APPDATA_DIR/data.json"')
@@ -140,10 +142,12 @@ def odd_kdf(kdf: Pbkdf2 | Argon2id) -> Status:
     ("kdf", "said"),
     [
         (Pbkdf2(4_999), "the PBKDF2 iterations to 4999, outside of 5000 to"),
-        (Pbkdf2(2_000_000_000), "the PBKDF2 iterations to 2000000000, outside of 5000 to"),
-        (Argon2id(3, 4_000_000, 4), "the Argon2id memory in MiB to 4000000, outside of 15 to 1024"),
+        (Pbkdf2(2_000_000_000), "the PBKDF2 iterations to 2000000000, above the limit of"),
+        (Argon2id(3, 1_000_000, 4), "the Argon2id memory in MiB to 1000000, above the limit of 1024"),
+        (Argon2id(3, 4_000_000, 4), "the Argon2id memory in MiB to 4000000, outside of 15 to"),
+        (Argon2id(100, 1024, 4), "the Argon2id iterations times memory in MiB to 102400, above the limit of 10240"),
     ],
-    ids=["low", "high", "all memory"],
+    ids=["low", "high", "all memory", "beyond", "hours"],
 )
 def test_refuses_kdf_parameters(
     ready: Surroundings, server: BitwardenServer, kdf: Pbkdf2 | Argon2id, said: str
@@ -159,6 +163,59 @@ def test_refuses_kdf_parameters(
     assert time.monotonic() - started < AT_ONCE
 
 
+COSTLY = AccountSpec("costly@example.com", "correct horse", kdf=Argon2id(iterations=1, memory_mib=16, parallelism=32))
+
+
+@pytest.fixture(scope="module")
+def costly(server: BitwardenServer) -> Account:
+    """Make an account whose key derivation needs a permission, and next to no time."""
+    return server.add_account(COSTLY)
+
+
+def test_many_iterations(bare: Surroundings, server: BitwardenServer) -> None:
+    """Twenty iterations of Argon2id need no permission: with little memory they are cheap, and Vaultwarden has them."""
+    server.clear_faults()
+    spec = replace(COSTLY, email="twenty@example.com", kdf=Argon2id(iterations=20, memory_mib=16, parallelism=1))
+    bare.use(server, server.add_account(spec))
+
+    assert bare.run("--", "true") == Ended(0, "", "")
+
+
+@pytest.mark.parametrize("how", ["option", "variable", "named file"])
+def test_a_costly_kdf_can_be_allowed(bare: Surroundings, server: BitwardenServer, costly: Account, how: str) -> None:
+    """What the error names lifts the limit, and not the vault's protection: it opens, and with its password alone."""
+    server.clear_faults()
+    bare.use(server, costly)
+    (bare.work / "settings").write_text("BWRUN_ALLOW_COSTLY_KDF=1\n")
+    words = {"option": ["--allow-costly-kdf"], "variable": [], "named file": ["--env-file", "settings"]}[how]
+    env = {"BWRUN_ALLOW_COSTLY_KDF": "1"} if how == "variable" else {}
+
+    assert bare.run(*words, "--", "true", env=env) == Ended(0, "", "")
+    assert fail(bare, *words, env={**env, "BW_PASSWORD": "another"}).codes == ["crypto.wrong-master-password"]
+
+
+def test_a_costly_kdf_is_not_allowed_by_a_found_file(
+    bare: Surroundings, server: BitwardenServer, costly: Account
+) -> None:
+    """A `.env` that was found, and may come with a strange checkout, does not lift the limit."""
+    server.clear_faults()
+    bare.use(server, costly)
+    (bare.work / ".env").write_text("BWRUN_ALLOW_COSTLY_KDF=1\n")
+
+    done = fail(bare)
+
+    assert done.codes == ["crypto.kdf-parameters"]
+    assert any("BWRUN_ALLOW_COSTLY_KDF" in line for line in messages(done) if line.startswith("warning: "))
+    assert messages(done)[-1].endswith("if your account has this setting, use `--allow-costly-kdf`")
+
+
+def test_a_weak_kdf_cannot_be_allowed(ready: Surroundings, server: BitwardenServer) -> None:
+    """The permission is for costs: parameters that are too weak are refused with it, too."""
+    server.set_fault(Fault(TOKEN, odd_kdf(Pbkdf2(4_999))))
+
+    assert fail(ready, "--allow-costly-kdf").codes == ["crypto.kdf-parameters"]
+
+
 def test_refuses_an_unknown_kdf(ready: Surroundings, server: BitwardenServer) -> None:
     """A KDF of a type that came after this version is refused by its number."""
     reply = json.loads(odd_kdf(CHEAP).body)
@@ -168,6 +225,31 @@ def test_refuses_an_unknown_kdf(ready: Surroundings, server: BitwardenServer) ->
     assert messages(fail(ready))[0] == (
         "error: this account uses a KDF of type 2, which bwrun does not support [auth.unsupported-account]"
     )
+
+
+LIFETIMES = [
+    (7200, 7200), ("7200", 7200), (7200.9, 7200), (None, 3600), ("soon", 3600), ("", 3600), ("-5", 3600),
+    (0, 3600), (-5, 3600), (True, 3600), ([], 3600), ({}, 3600), (10**30, 3600), ("9" * 5000, 3600), (1e300, 3600),
+    ("\u0663", 3600),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("said", "lifetime"), LIFETIMES, ids=[f"{said!a:.12}" for said, _ in LIFETIMES])
+def test_lifetime_of_the_token(said: JsonValue, lifetime: int) -> None:
+    """A number counts, also in a text; anything else is passed over, as the official CLI does, and means an hour."""
+    answer = Answer(200, {}, {"access_token": "a.b.c", "expires_in": said, "token_type": "Bearer"})
+
+    assert access_token_of(answer)[1] == lifetime
+
+
+def test_lifetime_as_text(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """A server that writes the lifetime as a text logs in as any other."""
+    stored = make_account(replace(VAULT, master_password=account.master_password))
+    reply = token_reply(stored, "head.e30.tail", 3600) | {"expires_in": "3600"}
+    server.set_fault(Fault(TOKEN, Status(200, json.dumps(reply))))
+    server.set_fault(Fault("/api/sync", Status(418, "{}")))
+
+    assert fail(ready).codes == ["server.sync"]  # the login went well
 
 
 def test_user_key_of_an_unknown_type(ready: Surroundings, server: BitwardenServer) -> None:

@@ -33,6 +33,7 @@ from tests.server.faults import (
 from tests.server.replies import token_reply
 from tests.server.specs import AccountSpec, Argon2id, OrganizationSpec, Pbkdf2, ReplyStyle
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
+from tests.support.terminal import wait_until
 
 CHEAP = Pbkdf2(iterations=5_000)
 CHEAP_ARGON2 = Argon2id(iterations=1, memory_mib=15, parallelism=1)
@@ -43,7 +44,7 @@ KEY_HINT = (
     "hint: copy the key again if it was rotated;"
     " find the personal API key in the web vault: Settings → Security → Keys → View API key"
 )
-AT_ONCE = 20.0  # seconds: generous; what hangs would take the 60 of the default timeout
+AT_ONCE = 50.0  # seconds: for a busy machine; what hangs would take the 60 of the default timeout
 
 LINE = re.compile(r"bwrun: (error: .+ \[[a-z]+(\.[a-z-]+)?\]|hint: .+|warning: .+| *[0-9]+\.[0-9]{3} s  .+)")
 STEP = re.compile(r"bwrun: +[0-9]+\.[0-9]{3} s  ")
@@ -70,11 +71,10 @@ def assert_nothing_left(surroundings: Surroundings) -> None:
     """The session's directory is gone when bwrun ends, its last helper process at most a moment later."""
     assert surroundings.left() == []
 
-    end = time.monotonic() + 10
-    while processes_of(surroundings) and time.monotonic() < end:
-        time.sleep(0.02)
-
-    assert processes_of(surroundings) == []
+    try:
+        wait_until(lambda: processes_of(surroundings) == [])
+    except AssertionError:
+        assert processes_of(surroundings) == []
 
 
 def assert_tells_no_secret(done: Ended, environment: Mapping[str, str]) -> None:
@@ -135,6 +135,7 @@ def test_rotated_key(
 
     assert messages(done) == [
         f"error: {server.url} does not accept this API key ({said}) [auth.invalid-api-key]",
+        "hint: both halves of the key are from the environment",
         KEY_HINT,
     ]
 
@@ -164,8 +165,8 @@ def test_wrong_master_password(bare: Surroundings, server: BitwardenServer, kdf:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        (f"'{PASSWORD}'", "hint: it is in quotes: remove them if they are not part of the password"),
-        (f"{PASSWORD} ", "hint: it begins or ends with white space: remove that if it is not part of the password"),
+        (f"'{PASSWORD}'", "hint: it is in quotes: remove them if they do not belong to it"),
+        (f"{PASSWORD} ", "hint: it begins or ends with white space: remove that if it does not belong to it"),
     ],
     ids=["quotes", "white space"],
 )
@@ -287,6 +288,7 @@ def test_name_service_that_hangs(ready: Surroundings, tmp_path: Path) -> None:
     try:
         resolver.bind(("127.0.0.77", 53))
     except OSError:
+        resolver.close()
         pytest.skip("port 53 of the loopback cannot be had: needs root")
     resolv_conf = tmp_path / "resolv.conf"
     resolv_conf.write_text("nameserver 127.0.0.77\noptions timeout:30 attempts:5\n")

@@ -25,7 +25,7 @@ from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.parameters import Pbkdf2, UnlockData
 from bwrun.login.token import Login, read_login
 from bwrun.network.answer import Answer
-from bwrun.session.data_file import SessionData
+from bwrun.session.contents import SessionData
 from bwrun.session.opening import open_session
 from bwrun.settings.servers import find_server
 
@@ -96,7 +96,7 @@ def session(recorded: Recorded, tmp_path: Path) -> Session:
         access_token=login.access_token, api_key=None, unlock=login.unlock,
         keys=open_account_keys(user_key, login.account_keys),
         wrapped_keys=login.account_keys, key_connector_url=None, sync=recorded.sync, sync_date=None,
-        server_config=recorded.config,
+        server_config=recorded.config, note=lambda _: None,
     )  # fmt: skip
     variables = open_session(str(tmp_path), data, "user.x", ())
     return Session(tmp_path, variables, json.loads((tmp_path / "data.json").read_bytes()))
@@ -215,7 +215,6 @@ def test_session_holds_no_password(recorded: Recorded, session: Session) -> None
 
 
 @pytest.mark.official_cli
-@pytest.mark.timeout(120)
 def test_official_cli_lists_all_items(recorded: Recorded, session: Session, official_bw: Path) -> None:
     """The official CLI opens every recorded item from the session alone, with an access token that expired long ago."""
     environment = {

@@ -20,7 +20,8 @@ from bwrun.crypto.vault_key import VaultKey
 from bwrun.login.server_json import JsonObject
 from bwrun.login.token import Login, find_account_keys, read_login
 from bwrun.network.answer import Answer
-from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.contents import SessionData
+from bwrun.session.data_json import write_data
 from bwrun.settings.servers import find_server
 from tests.server.accounts import make_account
 from tests.server.json_types import Json, JsonValue
@@ -128,6 +129,7 @@ def write(data: Json, login: Login, user_key: VaultKey) -> Json:
         sync=data,
         sync_date=None,
         server_config=None,
+        note=lambda _: None,
     )
     return cast("Json", json.loads(write_data(session, SymmetricKey.from_bytes(bytes(64)))))
 
@@ -295,7 +297,7 @@ def test_is_an_object(data: object) -> None:
 @pytest.mark.parametrize(
     ("read_it", "message"),
     [
-        (lambda wire: wire.text("number"), "`number` of the reply is not a text"),
+        (lambda wire: wire.text("number"), "`number` of the reply is not text"),
         (lambda wire: wire.number("text"), "`text` of the reply is not a whole number"),
         (lambda wire: wire.number("flag"), "`flag` of the reply is not a whole number"),
         (lambda wire: wire.number("float"), "`float` of the reply is not a whole number"),

@@ -225,7 +225,7 @@ def test_tries_end_with_the_timeout(ready: Surroundings, server: BitwardenServer
 
 def test_timeout_is_not_the_command_s(ready: Surroundings) -> None:
     """The timeout ends with the command's start: the command may take as long as it wants."""
-    done = ready.run("--timeout", "5", "--", "sh", "-c", "sleep 5.2; echo done")
+    done = ready.run("--timeout", "8", "--", "sh", "-c", "sleep 8.2; echo done")
 
     assert (done.status, done.stdout, done.stderr) == (0, "done\n", "")
 

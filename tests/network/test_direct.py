@@ -16,9 +16,10 @@ from bwrun.base.timings import Timings
 from bwrun.network.connecting import Connector
 from bwrun.network.direct import DirectTransport
 from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
+from tests.support.terminal import wait_until
 
 Script = Callable[[socket.socket, bytes], None]
-SOON = 10.0  # seconds
+SOON = 100.0  # seconds
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODY = b'{"a": 1}'
 
@@ -60,12 +61,18 @@ def echoes(connection: socket.socket, request: bytes) -> None:
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(request) + request)
 
 
+class Asked(list[int]):
+    """The number of the connection of each request; `answered`: how many requests are dealt with."""
+
+    answered = 0
+
+
 @contextmanager
-def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[tuple[str, list[int]]]:
+def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[tuple[str, Asked]]:
     """Answer each request by the next script; give the URL, and the number of the connection of each request."""
     host = "::1" if family is socket.AF_INET6 else "127.0.0.1"
     listener = socket.create_server((host, 0), family=family)
-    asked: list[int] = []
+    asked = Asked()
     waiting = list(scripts)
 
     def converse(connection: socket.socket, number: int) -> None:
@@ -73,6 +80,7 @@ def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> I
             while request := connection.recv(65536):
                 asked.append(number)
                 waiting.pop(0)(connection, request)
+                asked.answered += 1
 
     def accept() -> None:
         number = 0
@@ -202,7 +210,7 @@ def test_connections_are_kept_while_they_are_good(scripts: Sequence[Script], con
     """The next request uses the last one's connection, unless that is over or says what nobody asked for."""
     with server(*scripts) as (url, asked), transport() as carrier:
         carrier.send("GET", url, {}, None)
-        time.sleep(0.1)  # what the server does after its answer arrives
+        wait_until(lambda: asked.answered == 1)  # and what the server does after its answer has arrived
         reply = carrier.send("GET", url, {}, None)
 
     assert asked == connections
@@ -212,7 +220,7 @@ def test_connections_are_kept_while_they_are_good(scripts: Sequence[Script], con
 @pytest.mark.parametrize(
     "script",
     [
-        lambda _connection, _request: time.sleep(5),
+        lambda _connection, _request: time.sleep(30),
         drips(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"x" * 100),
         drips(CHUNKED, b"1\r\nx\r\n" * 100),
     ],
@@ -220,12 +228,10 @@ def test_connections_are_kept_while_they_are_good(scripts: Sequence[Script], con
 )
 def test_time_is_limited(script: Script) -> None:
     """A server that says nothing, or a byte now and then, is given up when the time is over."""
-    start = time.monotonic()
     with server(script) as (url, _), pytest.raises(TransportError) as caught:
         get(url, seconds=0.5)
 
     assert caught.value.kind is Kind.TIMEOUT
-    assert time.monotonic() - start < 4
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ from tests.server.json_types import Json, JsonValue
 from tests.support.program import BWRUN, Ended, Surroundings
 
 ROOT = Path(__file__).parents[2]
-TIMEOUT = 150  # seconds: for a whole function of `bw` calls
+TIMEOUT = 500  # seconds: for a whole function of `bw` calls
 PROGRAM = "TEST_OFFICIAL_BW"  # the variable that tells the function inside which `bw` to call
 VERSION = "2026.9.0"
 

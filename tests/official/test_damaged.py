@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.official import Bw, Runner, token_and_sync
+from tests.official.serving import serve
 from tests.server import crypto
 from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Status
@@ -30,7 +31,7 @@ from tests.server.specs import (
     Uri,
 )
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 Damage = Callable[[Json], None]  # what it does to a sync
 HEALTHY = {"healthy", "healthy note", "healthy key", "ours"}
@@ -254,7 +255,8 @@ def list_items(bw: Bw) -> Json:
 def read_much(bw: Bw) -> Json:
     """Inside: what else reads the damaged parts."""
     calls = (("list", "items"), ("list", "folders"), ("list", "collections"), ("list", "organizations"))
-    return {" ".join(words): bw(*words) for words in (*calls, ("get", "password", "healthy"))}
+    with serve(bw) as served:
+        return {" ".join(words): served(*words) for words in (*calls, ("get", "password", "healthy"))}
 
 
 def read_damaged(
@@ -296,8 +298,11 @@ def test_all_damages_at_once(server: BitwardenServer, official_bw: Path, tmp_pat
 
 def write_a_note(bw: Bw) -> Json:
     """Inside: make an item and find it."""
-    made = bw.json("create", "item", send={"type": 2, "name": "made", "notes": "text", "secureNote": {"type": 0}})
-    return {"items": bw("list", "items"), "notes": bw("get", "notes", made["id"])}
+    note = {"type": 2, "name": "made", "notes": "text", "secureNote": {"type": 0}}
+    with serve(bw) as served:
+        made = served.json("create", "item", send=note)
+    with serve(bw) as served:
+        return {"items": served("list", "items"), "notes": served("get", "notes", made["id"])}
 
 
 def test_account_without_key_pair(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:

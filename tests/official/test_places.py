@@ -11,12 +11,13 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.official import Bw, Runner, paths
+from tests.official.serving import serve
 from tests.server.control import Account, BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, Pbkdf2
 from tests.support.program import Surroundings
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 SPEC = AccountSpec(
     "place@example.com",
@@ -28,12 +29,9 @@ SPEC = AccountSpec(
 
 def go_to_the_server(bw: Bw, item: str) -> Json:
     """Inside: what needs the server, and what says which it is."""
-    return {
-        "status": bw("status"),
-        "sync": bw("sync"),
-        "sync -f": bw("sync", "-f"),
-        "attachment": bw("get", "attachment", "a.txt", "--itemid", item, "--raw"),
-    }
+    with serve(bw) as served:
+        calls = {"status": served("status"), "sync": served("sync"), "sync -f": served("sync", "--force")}
+    return calls | {"attachment": bw("get", "attachment", "a.txt", "--itemid", item, "--raw")}
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.official import VERSION, Bw, Runner, finish, log_in, once, paths, token_and_sync
+from tests.official.serving import serve
 from tests.server import crypto
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Status
@@ -34,7 +35,7 @@ from tests.server.specs import (
     Uri,
 )
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 TOTP_SECRET = b"Hello!\xde\xad\xbe\xef"  # JBSWY3DPEHPK3PXP
 ITEMS = (
@@ -109,7 +110,7 @@ RICH = AccountSpec(
     ),
     items=ITEMS,
 )
-LISTS = {
+LISTS: dict[str, tuple[str, ...]] = {
     "items": ("list", "items"),
     "trash": ("list", "items", "--trash"),
     "archive": ("list", "items", "--archived"),
@@ -117,12 +118,15 @@ LISTS = {
     "collections": ("list", "collections"),
     "organizations": ("list", "organizations"),
 }
-GETS = {
-    "status": ("status",),
+GETS: dict[str, tuple[str, ...]] = {
     "item": ("get", "item", "shared-own"),
-    "password": ("get", "password", "prod-db"),
     "notes": ("get", "notes", "own-key"),
     "folder": ("get", "folder", "Empty"),
+}
+BY_THE_COMMAND_LINE: dict[str, tuple[str, ...]] = {
+    "status": ("status",),
+    "items": LISTS["items"],
+    "password": ("get", "password", "prod-db"),
 }
 ATTACHMENTS = {
     "old.txt": ("prod-db", b"very old"),
@@ -140,13 +144,15 @@ def totp(seconds: float) -> str:
 
 def read_all(bw: Bw, item_ids: dict[str, str]) -> Json:
     """Inside: everything that can be read."""
-    results = bw.all(GETS | LISTS)
     began = time.time()
-    results["totp"] = bw("get", "totp", "shared-own")
+    results: Json = {"totp": bw("get", "totp", "shared-own")}
     ended = time.time()
-    for name, (item, _) in ATTACHMENTS.items():
-        results[name] = bw("get", "attachment", name, "--itemid", item_ids[item], "--output", name)
-    files = {name: Path(name).read_bytes().hex() for name in ATTACHMENTS if Path(name).exists()}
+    with serve(bw) as served:
+        results |= served.all(LISTS | GETS)
+        files = {name: served.file(name, item_ids[item]).hex() for name, (item, _) in ATTACHMENTS.items()}
+    results |= bw.all(BY_THE_COMMAND_LINE)
+    results["output"] = bw("get", "attachment", "kube.conf", "--itemid", item_ids["own-key"], "--output", "file")
+    files["output"] = Path("file").read_bytes().hex()
     return {"calls": results, "files": files, "sync": bw("sync"), "totps": [totp(began), totp(ended)]}
 
 
@@ -190,7 +196,8 @@ def reading(server: BitwardenServer, official_bw: Path, tmp_path_factory: pytest
         runner = Runner.make(tmp_path_factory.mktemp("rich"), official_bw, server, account)
         running = runner.start(read_all, dict(account.item_ids))
         try:
-            reference = official.all(LISTS)
+            with serve(official) as served:
+                reference = served.all(LISTS)
         finally:
             done = finish(running)
         server.clear_faults()
@@ -264,11 +271,16 @@ def test_gets_a_totp(reading: Json) -> None:
 
 @pytest.mark.parametrize("name", ATTACHMENTS)
 def test_gets_attachments(reading: Json, name: str) -> None:
-    """`bw get attachment` writes the file, whether its key is its own, its item's or its organization's."""
-    done = reading["inside"]["calls"][name]
+    """`bw get attachment` gets the file, whether its key is its own, its item's or its organization's."""
+    assert bytes.fromhex(reading["inside"]["files"][name]) == ATTACHMENTS[name][1]
+
+
+def test_writes_an_attachment(reading: Json) -> None:
+    """`bw get attachment --output` writes the file."""
+    done = reading["inside"]["calls"]["output"]
 
     assert (done["status"], done["stderr"]) == (0, "")
-    assert bytes.fromhex(reading["inside"]["files"][name]) == ATTACHMENTS[name][1]
+    assert bytes.fromhex(reading["inside"]["files"]["output"]) == ATTACHMENTS["kube.conf"][1]
 
 
 def test_reads_in_silence(reading: Json) -> None:
@@ -318,7 +330,8 @@ STYLES = ("official", "vaultwarden", "vaultwarden-1.35", "pascal", "camel")
 
 def read_little(bw: Bw) -> Json:
     """Inside: an item of one's own and one of an organization."""
-    return {"own": bw("get", "password", "own-key"), "items": bw("list", "items")}
+    with serve(bw) as served:
+        return {"own": served("get", "password", "own-key"), "items": served("list", "items")}
 
 
 @pytest.mark.parametrize("style", STYLES)

@@ -15,7 +15,7 @@ from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import ItemSpec, Login
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 NOTES = "all work and no play " * 400  # 300 of them are more than a vault that is read at once
 UNCERTAIN = ("passwordHistory", "revisionDate", "creationDate")  # dates' fractions are written in two ways

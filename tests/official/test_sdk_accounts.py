@@ -15,12 +15,13 @@ from bwrun.crypto.account_keys import open_account_keys, open_user_key, read_key
 from bwrun.crypto.blob import find_blob
 from bwrun.crypto.keys import derive_master_key
 from tests.official import Bw, Runner
+from tests.official.serving import serve
 from tests.server import sdk
 from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import Argon2id
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 EMAIL = "ada@example.com"
 TEXTS = ["", "x" * 31, "x" * 32, "grüße"]
@@ -106,33 +107,36 @@ FIELDS = {
 }  # fmt: skip
 
 
+READS = {
+    "status": ("status",),
+    "items": ("list", "items"),
+    "item": ("get", "item", "prod-db"),
+    "password": ("get", "password", "prod-db"),
+    "shared": ("get", "password", "shared"),
+    "folders": ("list", "folders"),
+    "organizations": ("list", "organizations"),
+}
+
+
 def use_all(bw: Bw) -> Json:
     """Inside: read, write, and what needs a master password or the API key."""
-    calls = bw.all(
-        {
-            "status": ("status",),
-            "items": ("list", "items"),
-            "item": ("get", "item", "prod-db"),
-            "password": ("get", "password", "prod-db"),
-            "shared": ("get", "password", "shared"),
-            "folders": ("list", "folders"),
-            "organizations": ("list", "organizations"),
-        }
-    )
-    made = bw.json("create", "item", send={"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}})
-    made["login"]["password"] = "m2"
-    calls["edited"] = bw("edit", "item", made["id"], send=made)
+    new = {"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}}
+    file = Path("up.bin")
+    file.write_bytes(b"\x00up\xff" * 2_000)
+    with serve(bw) as served:
+        calls = served.all(READS)
+        made = served.json("create", "item", send=new)
+        made["login"]["password"] = "m2"
+        calls["edited"] = served("edit", "item", made["id"], send=made)
+        calls["attached"] = served.attach(file, made["id"])
+        same = served.file("up.bin", made["id"]) == file.read_bytes()
     calls["new password"] = bw("get", "password", made["id"])
-    Path("up.bin").write_bytes(b"\x00up\xff" * 2_000)
-    calls["attached"] = bw("create", "attachment", "--file", "up.bin", "--itemid", made["id"])
-    calls["fetched"] = bw("get", "attachment", "up.bin", "--itemid", made["id"], "--output", "down.bin")
     calls["deleted"] = bw("delete", "item", made["id"])
     calls["sync"] = bw("sync")
     calls["unlock"] = bw("unlock", "--raw", "--passwordenv", "TEST_PASSWORD", env={"TEST_PASSWORD": sdk.PASSWORD})
     calls["lock"] = bw("lock")
     calls["status at the end"] = bw("status")
     values = {name: value for name, value in os.environ.items() if name.startswith(("JSON_", "VALUE_"))}
-    same = Path("down.bin").read_bytes() == Path("up.bin").read_bytes()
     return {"calls": calls, "values": values, "same file": same}
 
 
@@ -192,10 +196,12 @@ def read_created(bw: Bw) -> Json:
 
 def create_one(bw: Bw) -> str:
     """Inside: make an item with a file; return its id."""
-    made = bw.json("create", "item", send={"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}})
-    Path("note.txt").write_text("a file's body")
-    assert bw("create", "attachment", "--file", "note.txt", "--itemid", made["id"])["status"] == 0
-    identity: str = made["id"]
+    file = Path("note.txt")
+    file.write_text("a file's body")
+    with serve(bw) as served:
+        new = {"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}}
+        identity: str = served.json("create", "item", send=new)["id"]
+        assert served.attach(file, identity)["status"] == 0
     return identity
 
 

@@ -14,12 +14,13 @@ from pathlib import Path
 import pytest
 
 from tests.official import Bw, Runner, finish, paths, session_bytes, session_state, token_and_sync
+from tests.official.serving import serve
 from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Status
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, ItemSpec, Login, OrganizationSpec, Pbkdf2
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 SPEC = AccountSpec(
     "session@example.com",
@@ -80,7 +81,9 @@ def read_expired(bw: Bw, reads: Sequence[Sequence[str]]) -> Json:
     expiry = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
     while time.time() <= expiry:
         time.sleep(0.1)
-    return {" ".join(words): bw(*words) for words in reads}
+    with serve(bw) as served:
+        calls = {" ".join(words): served(*words) for words in reads}
+    return calls | {"command line": bw("get", "password", "ours")}
 
 
 def test_reads_go_on_when_the_token_has_expired(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
@@ -93,7 +96,7 @@ def test_reads_go_on_when_the_token_has_expired(server: BitwardenServer, officia
     assert {name: (done["status"], done["stderr"]) for name, done in calls.items()} == dict.fromkeys(calls, (0, ""))
     assert json.loads(calls["status"]["stdout"])["status"] == "unlocked"
     assert {item["name"] for item in json.loads(calls["list items"]["stdout"])} == {"prod-db", "ours"}
-    assert calls["get password ours"]["stdout"] == "0rg"
+    assert calls["get password ours"]["stdout"] == calls["command line"]["stdout"] == "0rg"
     assert calls["get totp prod-db"]["stdout"].isdigit()
     # What an organization wants to know of accesses, `bw` tells it by itself, and bears it if that is not heard.
     asked = [request for request in paths(server) if request != "POST /events/collect"]
@@ -160,7 +163,8 @@ def read_with_foreign_key(bw: Bw, key: str) -> Json:
 
 def who_am_i(bw: Bw) -> Json:
     """Inside: the account and its items."""
-    return {"email": bw.json("status")["userEmail"], "password": bw("get", "password", "ours")["stdout"]}
+    with serve(bw) as served:
+        return {"email": served.json("status")["userEmail"], "password": served("get", "password", "ours")["stdout"]}
 
 
 def test_parallel_runs_do_not_meet(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:

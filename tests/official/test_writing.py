@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.official import Bw, Runner, once, paths, session_bytes, session_state
+from tests.official.serving import serve
 from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, OrganizationSpec, Pbkdf2
 
-pytestmark = [pytest.mark.official_cli, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.official_cli
 
 CHEAP = Pbkdf2(5_000)
 ITEMS = (
@@ -33,38 +34,45 @@ SPEC = AccountSpec(
 UPLOAD = b"\x00up\xff" * 2_000
 
 
+def write_online(bw: Bw, mine: str) -> Json:
+    """Inside: one call that needs no server, and two that do."""
+    write = bw("create", "folder", send={"name": "New"})
+    return {"read": bw("get", "password", mine), "write": write, "sync": bw("sync")}
+
+
 def write_all(bw: Bw, ids: dict[str, str], folder: str, organization: str, collections: dict[str, str]) -> Json:
     """Inside: one of each change, then the syncs."""
     made = bw.json("create", "item", send={"type": 1, "name": "made", "login": {"username": "u", "password": "m1"}})
     shared = {"type": 2, "name": "made ours", "notes": "both", "secureNote": {"type": 0}}
     shared |= {"organizationId": organization, "collectionIds": [collections["Deploy"]]}
-    made_ours = bw.json("create", "item", send=shared)
-    new_folder = bw.json("create", "folder", send={"name": "New"})
-    bw.json("edit", "folder", folder, send={"name": "Renamed"})
-    mine = bw.json("get", "item", ids["mine"])
+    with serve(bw) as served:
+        made_ours = served.json("create", "item", send=shared)
+        new_folder = served.json("create", "folder", send={"name": "New"})
+        served.json("edit", "folder", folder, send={"name": "Renamed"})
+        moved = served.json("edit", "item-collections", ids["ours"], send=[collections["Ops"]])
+        calls = {
+            "delete": served("delete", "item", ids["binned"]),
+            "delete mine": served("delete", "item", ids["mine"]),
+            "restore mine": served("restore", "item", ids["mine"]),
+        }
+        mine = served.json("get", "item", ids["mine"])
     mine["login"]["password"] = "second"
     mine["folderId"] = new_folder["id"]
     edited = bw.json("edit", "item", ids["mine"], send=mine)
-    moved = bw.json("edit", "item-collections", ids["ours"], send=[collections["Ops"]])
     Path("up.bin").write_bytes(UPLOAD)
     attached = bw.json("create", "attachment", "--file", "up.bin", "--itemid", made["id"])
-    calls = {
-        "delete": bw("delete", "item", ids["binned"]),
-        "delete mine": bw("delete", "item", ids["mine"]),
-        "restore mine": bw("restore", "item", ids["mine"]),
-        "delete for good": bw("delete", "item", ids["doomed"], "--permanent"),
-        "sync": bw("sync"),
-        "password": bw("get", "password", ids["mine"]),
-    }
+    calls["delete for good"] = bw("delete", "item", ids["doomed"], "--permanent")
+    calls["sync"] = bw("sync")
+    calls["password"] = bw("get", "password", ids["mine"])
     results = {"made": made, "made ours": made_ours, "edited": edited, "moved": moved, "attached": attached}
     return {"results": results, "calls": calls}
 
 
 def look(bw: Bw, made: str) -> Json:
     """Inside another session: what the server has now."""
-    lists = {kind: bw.json("list", kind) for kind in ("items", "folders")}
-    bw("get", "attachment", "up.bin", "--itemid", made, "--output", "down.bin")
-    return lists | {"file": Path("down.bin").read_bytes().hex()}
+    with serve(bw) as served:
+        lists = {kind: served.json("list", kind) for kind in ("items", "folders")}
+        return lists | {"file": served.file("up.bin", made).hex()}
 
 
 @pytest.fixture(scope="session")
@@ -147,7 +155,7 @@ def test_sync_after_a_change_wants_the_api_key(writing: Json) -> None:
     calls = writing["done"]["calls"]
 
     assert calls["sync"]["status"] == 1
-    assert "Syncing failed" in calls["sync"]["stderr"]
+    assert "Syncing failed: Error: Refresh Access token error" in calls["sync"]["stderr"]
     assert calls["password"]["status"] == 0
 
 
@@ -162,6 +170,19 @@ def write_and_sync(bw: Bw) -> Json:
         "keys": {name: value for name, value in state.items() if "apiKey" in name or "refreshToken" in name},
         "files": base64.b64encode(session_bytes()).decode(),
     }
+
+
+def test_a_server_without_tls(official_bw: Path, tmp_path: Path) -> None:
+    """Over plain http, which bwrun allows on the loopback, the CLI reads the session and refuses every request."""
+    with BitwardenServer.start(certificate=None) as server:
+        account = server.add_account(SPEC)
+        inside = Runner.make(tmp_path, official_bw, server, account).run(write_online, account.item_ids["mine"])
+    calls = inside.value
+
+    assert (calls["read"]["status"], calls["read"]["stdout"]) == (0, "first")
+    assert calls["write"]["status"] == calls["sync"]["status"] == 1
+    assert "Insecure URL not allowed" in calls["write"]["stderr"]
+    assert "Insecure URL not allowed" in calls["sync"]["stderr"]
 
 
 def test_session_api_key(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.login.test_login_failures import assert_failed, assert_nothing_left, 
 from tests.server.control import BitwardenServer
 from tests.server.faults import Action, Fault, Hang, NotJson, Reset, Signal, Status
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
+from tests.support.terminal import wait_until
 
 MOST_STEPS = 6
 OPTIONAL = "/api/config"
@@ -49,9 +50,7 @@ class Run:
 
 def wait_until_clear(surroundings: Surroundings) -> None:
     """Give the janitor its time."""
-    end = time.monotonic() + 10
-    while surroundings.left() and time.monotonic() < end:
-        time.sleep(0.02)
+    wait_until(lambda: surroundings.left() == [])
 
 
 def steps(
@@ -90,7 +89,7 @@ def steps(
         (Reset(), (), {"network.interrupted"}),
         (Status(500, "oops"), (), {"server.unavailable"}),
         (NotJson(), (), {"server.not-json"}),
-        (Hang(), ("--timeout", "4"), {"network.timeout"}),
+        (Hang(), ("--timeout", "8"), {"network.timeout"}),
     ],
     ids=["reset", "500", "HTML", "hang"],
 )
@@ -124,7 +123,7 @@ def ended_by(number: signal.Signals, paths: list[str]) -> set[int]:
 def test_sigterm_at_the_nth_request(ready: Surroundings, server: BitwardenServer) -> None:
     """SIGTERM at whichever request ends bwrun by that signal, and quickly; the command is not started."""
     begun = time.monotonic()
-    *disturbed, untouched = steps(ready, server, lambda pid: Signal(signal.SIGTERM, pid, hold_ms=10_000), 1)
+    *disturbed, untouched = steps(ready, server, lambda pid: Signal(signal.SIGTERM, pid, hold_ms=60_000), 1)
 
     assert len(disturbed) >= 2
     for paths, done in disturbed:
@@ -132,7 +131,7 @@ def test_sigterm_at_the_nth_request(ready: Surroundings, server: BitwardenServer
         assert (done.stdout, done.stderr) == ("", ""), paths
     assert untouched[1].status == 0
     assert (ready.work / "started").exists()
-    assert time.monotonic() - begun < 30
+    assert time.monotonic() - begun < 60  # one that waited for its answer would have taken that alone
 
 
 def test_worker_killed_at_the_nth_request(ready: Surroundings, server: BitwardenServer) -> None:

@@ -90,7 +90,7 @@ async def serve(arguments: argparse.Namespace, directory: Path) -> None:
             lifespan="off",
             loop="asyncio",
             log_level="critical",
-            timeout_keep_alive=75,
+            timeout_keep_alive=3600,  # a connection of the tests lasts as long as they do
             timeout_graceful_shutdown=1,
             ssl_certfile=files.chain if secure else None,
             ssl_keyfile=files.key if secure else None,

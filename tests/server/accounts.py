@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import os
 import secrets
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ def make_account(spec: AccountSpec) -> StoredAccount:
     """The account a spec asks for, with new random keys."""
     user_id = spec.client_id.removeprefix("user.") if spec.client_id else make_id()
     salt = spec.email.strip().lower() if spec.salt is None else spec.salt
-    key: Key = cose.Key() if spec.v2 else crypto.make_symmetric_key()
+    key: Key = cose.Key(cose.XCHACHA20 if spec.xchacha20 else cose.XAES) if spec.v2 else crypto.make_symmetric_key()
     user_key = key if isinstance(key, bytes) else key.padded()
     key_connector_key = os.urandom(32) if spec.key_connector else None
     account = StoredAccount(
@@ -52,6 +53,14 @@ def _wrap_user_key(spec: AccountSpec, salt: str, user_key: bytes, key_connector_
     if spec.legacy_user_key:
         return crypto.encrypt_without_mac(user_key, master_key)
     return crypto.encrypt(user_key, crypto.stretch_master_key(master_key))
+
+
+def master_password_hash(account: StoredAccount) -> str:
+    """What a client proves with that it knows the master password: base64 of one round over the master key."""
+    spec = account.spec
+    master_key = crypto.derive_master_key(spec.master_password, account.salt, spec.kdf)
+    hashed = hashlib.pbkdf2_hmac("sha256", master_key, spec.master_password.encode(), 1)
+    return base64.b64encode(hashed).decode("ascii")
 
 
 def _wrap_private_key(key: Key) -> str:

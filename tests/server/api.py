@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from tests.server.accounts import master_password_hash
 from tests.server.errors import api_error, unauthorized
 from tests.server.json_types import JsonValue
 from tests.server.replies import config_reply, organization_reply, profile_reply, restyle, sync_reply
@@ -81,6 +82,7 @@ class AccountApi:
             guard("/sync", "GET", self.sync),
             guard("/accounts/profile", "GET", self.profile),
             guard("/accounts/revision-date", "GET", self.revision_date),
+            guard("/accounts/verify-password", "POST", self.verify_password),
             guard("/accounts/key-management/user-key-id", "POST", self.user_key_id),
             guard("/collections", "GET", self.collections),
             guard("/organizations/{id}", "GET", self.organization),
@@ -117,6 +119,12 @@ class AccountApi:
     async def revision_date(self, account: StoredAccount, _request: Request) -> Response:
         """A bare number: milliseconds since the epoch."""
         return JSONResponse(account.revision)
+
+    async def verify_password(self, account: StoredAccount, request: Request) -> Response:
+        """Says whether a hash is the master password's, as `bw unlock` asked before 2026."""
+        if (await request.json()).get("masterPasswordHash") != master_password_hash(account):
+            return api_error(account.style, "Invalid password.")
+        return reply(account, {"object": "masterPasswordPolicy"})
 
     async def user_key_id(self, account: StoredAccount, request: Request) -> Response:
         """Takes the id of the user key, as `bw unlock` 2026.9 sends it; Vaultwarden knows no such path."""

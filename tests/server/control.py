@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -80,6 +80,7 @@ class BitwardenServer:
         self.ca_file = ca_file
         self.pid = pid
         self._control_token = control_token
+        self._control: http.client.HTTPConnection | None = None  # kept: a handshake costs more than a command
 
     @classmethod
     @contextmanager
@@ -103,7 +104,9 @@ class BitwardenServer:
                         message = "the test server did not start"
                         raise RuntimeError(message)
                     ready = json.loads(line)
-                    yield cls(ready["url"], Path(ready["ca_file"]), ready["pid"], ready["control_token"])
+                    server = cls(ready["url"], Path(ready["ca_file"]), ready["pid"], ready["control_token"])
+                    with closing(server):
+                        yield server
                 finally:
                     process.kill()
 
@@ -154,26 +157,34 @@ class BitwardenServer:
         """Forget the requests so far."""
         self._command("clear_requests", {})
 
+    def close(self) -> None:
+        """Close the connection for commands."""
+        if self._control is not None:
+            self._control.close()
+            self._control = None
+
     def _command(self, name: str, arguments: JsonValue) -> JsonValue:
-        """Run a control command; the certificate is not checked, it may be bad on purpose."""
-        address = urlsplit(self.url)
-        port = address.port or 0
-        connection: http.client.HTTPConnection
-        if address.scheme == "https":
-            context = ssl._create_unverified_context()  # noqa: S323, SLF001  # loopback, and bad on purpose
-            connection = http.client.HTTPSConnection(
-                "127.0.0.1", port, timeout=CONTROL_TIMEOUT_SECONDS, context=context
-            )
-        else:
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=CONTROL_TIMEOUT_SECONDS)
+        """Run a control command, over one connection for all."""
+        if self._control is None:
+            self._control = self._connect()
+        headers = {"X-Control-Token": self._control_token}
         try:
-            headers = {"X-Control-Token": self._control_token}
-            connection.request("POST", f"/_control/{name}", json.dumps(arguments), headers)
-            answer = connection.getresponse()
+            self._control.request("POST", f"/_control/{name}", json.dumps(arguments), headers)
+            answer = self._control.getresponse()
             body = answer.read()
-        finally:
-            connection.close()
+        except BaseException:
+            self.close()  # half a conversation is no start for the next
+            raise
         if answer.status != 200:
             message = f"{name}: {answer.status} {body.decode(errors='replace')}"
             raise RuntimeError(message)
         return json.loads(body)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        """Return a connection for commands; the certificate is not checked, it may be bad on purpose."""
+        address = urlsplit(self.url)
+        port = address.port or 0
+        if address.scheme == "https":
+            context = ssl._create_unverified_context()  # noqa: S323, SLF001  # loopback, and bad on purpose
+            return http.client.HTTPSConnection("127.0.0.1", port, timeout=CONTROL_TIMEOUT_SECONDS, context=context)
+        return http.client.HTTPConnection("127.0.0.1", port, timeout=CONTROL_TIMEOUT_SECONDS)

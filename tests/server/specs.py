@@ -239,9 +239,11 @@ class AccountSpec:
     - `key_connector`: HasMasterPassword false and ApiUseKeyConnector true; the user key is wrapped by a key that
       GET {url}/key-connector/user-keys gives.
     - `v2`: an account with V2 encryption: an XAES-256-GCM user key, and keys signed with Ed25519.
+    - `xchacha20`: the user key of a V2 account is one for XChaCha20-Poly1305, as clients made them in 2025.
     - `sdk`: what sdk_account.js made, which is then all of the account: keys, folders and items.
     - `legacy_user_key`: the user key as a type-0 EncString under the raw 32-byte master key.
     - `drop_fields`: names left out of the token, sync and profile replies, at any depth, in any letter case.
+    - `one_token_per_device`: a login ends the older tokens of the same device, as on NodeWarden.
     - `user_key_id_endpoint` False: POST accounts/key-management/user-key-id is 404, as on Vaultwarden.
     """
 
@@ -258,11 +260,13 @@ class AccountSpec:
     master_password_set: bool = True
     key_connector: bool = False
     v2: bool = False
+    xchacha20: bool = False
     sdk: Mapping[str, JsonValue] | None = field(default=None, repr=False)
     legacy_user_key: bool = False
     force_password_reset: bool = False
     disabled: bool = False
     drop_fields: tuple[str, ...] = ()
+    one_token_per_device: bool = False
     user_key_id_endpoint: bool = True
     folders: tuple[str, ...] = ()
     organizations: tuple[OrganizationSpec, ...] = ()

@@ -65,6 +65,7 @@ class Tokens:
             "jti": str(self.serial),
         }
         head = _encode(json.dumps({"alg": "HS256", "typ": "at+jwt"}).encode())
+        account.device_serials[claims["device"]] = self.serial
         text = head + "." + _encode(json.dumps(claims).encode())
         return text + "." + _sign(text)
 
@@ -83,7 +84,10 @@ class Tokens:
         account = self.owner(authorization)
         if claims is None or account is None or claims["exp"] <= time.time():
             return None
-        return account if int(claims["jti"]) >= account.first_valid_serial else None
+        serial = int(claims["jti"])
+        if account.spec.one_token_per_device and serial != account.device_serials[claims["device"]]:
+            return None
+        return account if serial >= account.first_valid_serial else None
 
     def _claims(self, authorization: str) -> Json | None:
         scheme, _, token = authorization.partition(" ")

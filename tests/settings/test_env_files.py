@@ -9,7 +9,7 @@ from dotenv.parser import parse_stream
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.settings.env_files import parse_simple, parse_with_dotenv
+from bwrun.settings.env_syntax import parse_simple, parse_with_dotenv
 
 PIECES = st.sampled_from(
     ["A", "b_1", "9", "=", "==", " ", "\t", "#", "\n", "\r\n", "\r", "'", '"', "\\", "\\n", "$", "${A}", "export ",
@@ -37,7 +37,7 @@ def test_reads_as_python_dotenv_does(text: str) -> None:
 
     assert not any(binding.error for binding in bindings)
     assert [entry[:2] for entry in plain] == [(one.key, one.value) for one in bindings if one.key is not None]
-    assert plain == parse_with_dotenv(text, "x")
+    assert plain == parse_with_dotenv(text)[0]
 
 
 @pytest.mark.parametrize(

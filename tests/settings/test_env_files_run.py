@@ -72,25 +72,37 @@ def test_values_reach_the_command_as_they_stand_there(ready: Surroundings, newli
     assert done == Ended(0, f"{expected}\n", "")
 
 
+NO_ASSIGNMENT = "is not `NAME=value`"
+NO_NAME = "does not begin with the name of a variable"
+KEY = "KEY=-----BEGIN PRIVATE KEY-----\ncanary\nREVG=\n-----END PRIVATE KEY-----"
+
+
 @pytest.mark.parametrize(
-    ("line", "words", "newline"),
+    ("line", "what", "newline"),
     [
-        ("PASSWORD='canary unfinished", [], "\n"),
-        ("canary is no assignment", ["--env-file", ".env"], "\r\n"),
-        ("=canary", [], "\n"),
+        ("PASSWORD='canary unfinished", NO_ASSIGNMENT, "\n"),
+        ("canary is no assignment", NO_ASSIGNMENT, "\r\n"),
+        ("=canary", NO_ASSIGNMENT, "\n"),
+        ("canary", NO_ASSIGNMENT, "\n"),
+        ("[canary]", NO_ASSIGNMENT, "\n"),
+        ("canary+REVG/=", NO_NAME, "\n"),
+        (KEY, "begins a key or certificate and does not end it", "\n"),
     ],
 )
-def test_syntax_error(ready: Surroundings, server: BitwardenServer, line: str, words: list[str], newline: str) -> None:
-    """A line that cannot be read is an error with file and line, which does not show it."""
-    write_private(ready.work / ".env", "GOOD=1", "", "# comment", line, "OTHER=2", newline=newline)
+def test_syntax_error(ready: Surroundings, server: BitwardenServer, line: str, what: str, newline: str) -> None:
+    """A line that is no assignment is an error with file and line in a named file, and a warning in a found one."""
+    write_private(ready.work / ".env", "GOOD=1", "", "# comment", line, newline=newline)
 
-    assert ready.run(*words, "--", "true") == Ended(
-        125,
-        "",
-        "bwrun: error: `.env` line 4 is not `NAME=value` [config.env-file-syntax]\n"
-        "bwrun: hint: put quotes around a value that contains spaces, quotes or `#`\n",
-    )
-    assert server.requests() == []
+    named = ready.run("--env-file", ".env", "--", "true")
+    asked = server.requests()
+    found = ready.run("--", "sh", "-c", "echo $GOOD")
+
+    error = f"bwrun: error: `.env` line 4 {what} [config.env-file-syntax]\nbwrun: hint: put quotes"
+    assert (named.status, named.stdout, asked) == (125, "", [])
+    assert named.stderr.startswith(error)
+    assert (found.status, found.stdout) == (0, "1\n")
+    assert found.stderr.startswith(f"bwrun: warning: ignoring `.env` line 4: it {what}\nbwrun: hint: put quotes")
+    assert "canary" not in named.stderr + found.stderr
 
 
 @pytest.mark.parametrize(
@@ -237,7 +249,9 @@ def test_found_file_has_no_powers(ready: Surroundings, account: Account, server:
 
     done = ready.run("--", "sh", "-c", "echo ${BW_CLIENTID-}")
 
-    assert done == Ended(0, "\n", mistrusted(*names, hint=NAME_HINT))
+    unknown = "bwrun: warning: BWRUN_X in `.env` line 9 is not a setting of bwrun\n"
+    hint = "bwrun: hint: run `bwrun --help` to see the settings\n"
+    assert done == Ended(0, "\n", mistrusted(*names[:-1], hint=NAME_HINT) + unknown + hint)
     assert not (ready.work / "executed").exists()
     assert POWERS[1].partition("=")[2] not in {r.form.get("deviceIdentifier") for r in server.requests()}
 

@@ -121,7 +121,7 @@ def test_refuses_half_a_server(identity: str | None, api: str | None, message: s
         "https://ada:canary@vault.example.com",
         "https://canary@vault.example.com",
         "https://vault.example.com?canary=1",
-        "https://vault.example.com/#canary",
+        "https://vault.example.com#canary",
     ],
 )
 def test_refuses_what_is_no_server(server: str) -> None:

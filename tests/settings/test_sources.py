@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bwrun.base.errors import ConfigError
-from bwrun.settings.env_files import MAX_SIZE, EnvFile, find_env_file, read_env_file
+from bwrun.settings.env_files import MAX_SIZE, EnvFile, read_env_file
+from bwrun.settings.found_file import find_env_file
 from bwrun.settings.sources import (
     CREDENTIAL_FILES,
     CREDENTIALS,
@@ -256,14 +257,14 @@ def test_unreadable_files_are_named(tmp_path: Path) -> None:
 def test_finds_the_env_file_of_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`.env` is read where there is one; without one, or with a directory of that name, there is none."""
     monkeypatch.chdir(tmp_path)
-    assert find_env_file() is None
+    assert find_env_file({}) is None
 
     (tmp_path / ".env").mkdir()
-    assert find_env_file() is None
+    assert find_env_file({}) is None
 
     (tmp_path / ".env").rmdir()
     write_private(tmp_path / ".env", "A=1").chmod(0o644)
-    file = find_env_file()
+    file = find_env_file({})
     assert file is not None
     assert (file.path, file.is_default, file.mode, file.values) == (".env", True, 0o644, {"A": "1"})
 
@@ -272,9 +273,9 @@ def test_a_broken_link_is_no_env_file(tmp_path: Path, monkeypatch: pytest.Monkey
     """A `.env` that is a link to nowhere is as good as none; one that leads round in a circle is an error."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / ".env").symlink_to("nowhere")
-    assert find_env_file() is None
+    assert find_env_file({}) is None
 
     (tmp_path / ".env").unlink()
     (tmp_path / ".env").symlink_to(".env")
     with pytest.raises(ConfigError, match=r"`\.env`"):
-        find_env_file()
+        find_env_file({})

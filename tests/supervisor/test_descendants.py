@@ -157,7 +157,7 @@ def test_leftovers_are_ended(ready: Surroundings) -> None:
 
         assert [lives(pid) for pid in pids(ready, 5)] == [False] * 5
         assert said == ["5"]
-        assert time.monotonic() - start < 20
+        assert time.monotonic() - start < 50  # what bwrun gives up is given up after 60
 
 
 def test_stubborn_leftover_is_killed(ready: Surroundings) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from bwrun.supervisor.canary import WINDOW
 from tests.server.control import BitwardenServer
 from tests.server.faults import Delay, Fault, Hang
 from tests.supervisor import (
@@ -41,7 +42,7 @@ from tests.support.terminal import wait_until
 FAULTS = [signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS]
 FORWARDED = sorted(signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD, SENTINEL})
 GROUP = [number for number in FORWARDED if number not in FAULTS]
-PROMPTLY = 5.0  # seconds: much, but two busy cores are slow, and a hung login takes longer
+PROMPTLY = 50.0  # seconds: for a busy machine; a hung login takes the 60 of the default timeout
 ALL_FIELDS = ("SigBlk", "SigIgn", "SigCgt", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp")
 
 
@@ -97,6 +98,35 @@ def test_to_every_process(ready: Surroundings) -> None:
             witness.settled()
 
         assert witness.settled() == [signal.SIGTERM] * 12, f"seed {seed}"
+        assert let_end(process) == EXIT_STATUS
+
+
+def test_canary_without_a_core(ready: Surroundings) -> None:
+    """On a machine so busy that the canary has no turn for a while, what the group got arrives once all the same."""
+    with watched(ready) as (witness, process):
+        canary = helpers(process.pid)["signal-canary"]
+        canary.suspend()
+        wait_until(lambda: canary.status() == psutil.STATUS_STOPPED)
+        os.killpg(process.pid, signal.SIGTERM)
+        witness.wait_for(1)
+        time.sleep(4 * WINDOW)  # the machine is busy
+        canary.resume()
+
+        assert witness.settled() == [signal.SIGTERM]
+        assert let_end(process) == EXIT_STATUS
+
+
+def test_bwrun_without_a_core(ready: Surroundings) -> None:
+    """The same where bwrun itself has no turn for a while."""
+    with watched(ready) as (witness, process):
+        os.kill(process.pid, signal.SIGSTOP)
+        wait_until(lambda: state(process.pid) == psutil.STATUS_STOPPED)
+        os.killpg(process.pid, signal.SIGTERM)
+        witness.wait_for(1)
+        time.sleep(4 * WINDOW)  # the machine is busy
+        os.kill(process.pid, signal.SIGCONT)
+
+        assert sorted(witness.settled()) == [signal.SIGTERM, signal.SIGCONT]
         assert let_end(process) == EXIT_STATUS
 
 
@@ -226,7 +256,7 @@ def test_harmless_signals_do_not_end_a_login(ready: Surroundings, server: Bitwar
 
 def test_stopped_login_goes_on(ready: Surroundings, server: BitwardenServer) -> None:
     """A login whose whole group was stopped and continued goes on, and the command runs."""
-    server.set_fault(Fault(TOKEN_PATH, Delay(300)))
+    server.set_fault(Fault(TOKEN_PATH, Delay(1500)))
     with started(ready, "--", "sh", "-c", "exit 3") as process:
         wait_for_login(server)
         os.killpg(process.pid, signal.SIGSTOP)
@@ -247,7 +277,6 @@ def test_term_at_any_moment(ready: Surroundings, delay: int) -> None:
         assert ready.left() == []
 
 
-@pytest.mark.timeout(900)
 def test_term_at_many_moments(thorough: None, ready: Surroundings) -> None:
     """The same at two hundred moments, to the pid and to the group."""
     for step in range(200):
@@ -262,9 +291,10 @@ def test_term_at_many_moments(thorough: None, ready: Surroundings) -> None:
 def test_during_clearing(ready: Surroundings) -> None:
     """A signal while the session is being removed does not interrupt that, and does not change the status."""
     fill = "i=0; cd $BITWARDENCLI_APPDATA_DIR; while [ $i -lt 5000 ]; do i=$((i+1)); : > $i; done; exit 5"
-    with started(ready, "--", "sh", "-c", fill) as process:
-        wait_until(lambda: any(child.name() == "sh" for child in psutil.Process(process.pid).children()))
+    with started(ready, "--", "sh", "-c", f"while [ ! -e go ]; do sleep 0.05; done; {fill}") as process:
+        wait_until(lambda: "sh" in helpers(process.pid))
         command = helpers(process.pid)["sh"]
+        (ready.work / "go").touch()
         wait_for_end(command)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             process.send_signal(number)
@@ -425,21 +455,21 @@ def test_kill_of_bwrun_under_a_stubborn_command(ready: Surroundings) -> None:
         os.kill(process.pid, signal.SIGKILL)
         end_of(process, pid, ready)
 
-        assert 4.9 < time.monotonic() - sent < 15
+        assert time.monotonic() - sent > 4.9
 
 
 def test_kill_of_bwrun_over_a_stopped_command(ready: Surroundings) -> None:
-    """`kill -9` of bwrun: a stopped command is woken to get its TERM, and ends."""
-    with started(ready, "--", "sleep", "600") as process:
-        wait_until(lambda: "sleep" in helpers(process.pid))
-        command = helpers(process.pid)["sleep"]
+    """`kill -9` of bwrun: a stopped command is woken to get its TERM, and ends of that, not of a later KILL."""
+    script = "trap 'echo TERM > told; exit' TERM; echo up > up; while :; do sleep 0.1; done"
+    with started(ready, "--", "sh", "-c", script) as process:
+        wait_until((ready.work / "up").exists)
+        command = helpers(process.pid)["sh"]
         command.suspend()
         wait_until(lambda: command.status() == psutil.STATUS_STOPPED)
-        sent = time.monotonic()
         os.kill(process.pid, signal.SIGKILL)
         end_of(process, command.pid, ready)
 
-        assert time.monotonic() - sent < 4.9
+        assert (ready.work / "told").read_text() == "TERM\n"
 
 
 @pytest.mark.parametrize("who", ["group", "session", "name"])

@@ -27,7 +27,6 @@ def test_exit_code(ready: Surroundings, status: int) -> None:
     assert ready.run("--", "sh", "-c", f"exit {status}").status == status
 
 
-@pytest.mark.timeout(900)
 def test_every_exit_code(thorough: None, ready: Surroundings) -> None:
     """All 256 exit codes are handed on."""
     assert [ready.run("--", "sh", "-c", f"exit {status}").status for status in range(256)] == list(range(256))
@@ -39,7 +38,6 @@ def test_death_by_a_signal(ready: Surroundings, number: int) -> None:
     assert ready.run("--", "sh", "-c", f"kill -{number} $$").status == -number
 
 
-@pytest.mark.timeout(900)
 def test_death_by_every_signal(thorough: None, ready: Surroundings) -> None:
     """Of all signals that end a process, bwrun dies as the command did."""
     assert [ready.run("--", "sh", "-c", f"kill -{number} $$").status for number in ENDS] == [-n for n in ENDS]

@@ -17,7 +17,7 @@ from tests.server.faults import Delay, Fault, Hang
 from tests.supervisor import EXIT_STATUS, TOKEN_PATH, Witness, helpers, state, wait_for_login
 from tests.support.program import BWRUN, Surroundings
 from tests.support.pty_session import CTRL_BACKSLASH, CTRL_C, CTRL_D, CTRL_Z, Line, Shell
-from tests.support.terminal import wait_until
+from tests.support.terminal import TIMEOUT, wait_until
 
 UP = "sh -c 'echo u''p; exec sleep 600'"  # shows `up`, which its own line does not
 STATUS = 'echo "<$?>"'
@@ -82,9 +82,11 @@ def test_key_and_then_kill(bash: Shell, witness: Witness, key: str) -> None:
     for count in (1, 3, 5):
         bash.type(key)
         witness.wait_for(count)
+        witness.settled()  # bwrun has dealt with it
         time.sleep(3 * WINDOW)  # within the window the two would be one event
         os.kill(witness.bwrun, number)
         witness.wait_for(count + 1)
+        witness.settled()
         time.sleep(3 * WINDOW)
 
     assert witness.settled() == [number] * 6
@@ -326,7 +328,7 @@ def test_hang_up_of_the_session_leader(ready: Surroundings) -> None:
 
         assert sorted(witness.settled()) == [signal.SIGHUP, signal.SIGCONT]
         os.kill(witness.pid, signal.SIGKILL)
-        assert line.process.wait(20) == -signal.SIGKILL
+        assert line.process.wait(TIMEOUT) == -signal.SIGKILL
     assert ready.left() == []
 
 
@@ -337,7 +339,7 @@ def test_hang_up_ends_the_session(ready: Surroundings) -> None:
         line.wait_for("up\n")
         line.hang_up()
 
-        assert line.process.wait(20) == -signal.SIGHUP
+        assert line.process.wait(TIMEOUT) == -signal.SIGHUP
         assert ready.left() == []
 
 
@@ -352,7 +354,7 @@ def test_hang_up_during_login(ready: Surroundings, server: BitwardenServer) -> N
         wait_for_login(server)
         line.hang_up()
 
-        assert line.process.wait(20) == -signal.SIGHUP
+        assert line.process.wait(TIMEOUT) == -signal.SIGHUP
         assert ready.left() == []
 
 
@@ -378,7 +380,7 @@ def test_nohup_outlives_the_terminal(bash: Shell, ready: Surroundings) -> None:
     (bwrun,) = psutil.Process(bash.process.pid).children()
     assert "sh" in helpers(bwrun.pid)
     bash.hang_up()
-    bash.process.wait(20)
+    bash.process.wait(TIMEOUT)
     (ready.work / "go").touch()
 
     wait_until(lambda: not bwrun.is_running())

@@ -131,7 +131,7 @@ def test_jobserver(ready: Surroundings) -> None:
     targets = "one two three four"
     (ready.work / "inner").write_text(
         f"all: {targets}\n{targets}:\n"
-        f"\t@: > $@.up; n=0; while [ $$(ls *.up | wc -l) -lt 4 ] && [ $$n -lt 200 ]; do n=$$((n+1)); sleep 0.1; done\n"
+        f"\t@: > $@.up; n=0; while [ $$(ls *.up | wc -l) -lt 4 ] && [ $$n -lt 1000 ]; do n=$$((n+1)); sleep 0.1; done\n"
         "\t@test $$(ls *.up | wc -l) = 4\n"
     )
     done = subprocess.run(
@@ -151,7 +151,7 @@ def test_jobserver_of_its_own(ready: Surroundings) -> None:
     """`bwrun -- make -j4` runs four jobs at once."""
     (ready.work / "Makefile").write_text(
         "all: 1 2 3 4\n1 2 3 4:\n"
-        "\t@: > $@.up; n=0; while [ $$(ls *.up | wc -l) -lt 4 ] && [ $$n -lt 200 ]; do n=$$((n+1)); sleep 0.1; done\n"
+        "\t@: > $@.up; n=0; while [ $$(ls *.up | wc -l) -lt 4 ] && [ $$n -lt 1000 ]; do n=$$((n+1)); sleep 0.1; done\n"
         "\t@test $$(ls *.up | wc -l) = 4\n"
     )
     done = ready.run("--", "make", "-j4")
@@ -332,7 +332,7 @@ def test_orphans_of_pid_1(ready: Surroundings) -> None:
     """As PID 1 bwrun reaps what others leave behind."""
     script = """\
 for i in 1 2 3 4 5; do (sh -c 'exit 3' &) & done; wait
-n=0; while ps -eo stat= | grep -q Z && [ $n -lt 100 ]; do n=$((n+1)); sleep 0.1; done
+n=0; while ps -eo stat= | grep -q Z && [ $n -lt 1000 ]; do n=$((n+1)); sleep 0.1; done
 ps -eo stat= | grep -c Z
 """
     with started(ready, "--", "sh", "-c", script, before=NAMESPACE, stdout=subprocess.PIPE) as process:

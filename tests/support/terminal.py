@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-TIMEOUT = 20.0  # seconds
+TIMEOUT = 120.0  # seconds: only what hangs takes so long, on a busy machine too
 STEP = 0.01  # seconds between two looks
 
 # Runs in the new session: takes the terminal, gives SIGPIPE back, becomes the program.

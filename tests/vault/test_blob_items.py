@@ -42,7 +42,7 @@ DIFFERENT = {item.name: item for item in PERSONAL if not item.trashed}
 # References to each kind of field; items are named, so that names are opened too.
 REFERENCES = (
     "prod-db", "prod-db/username", "prod-db/totp", "prod-db/notes", "prod-db/name", "prod-db/uri", "prod-db/uri.2",
-    "prod-db/token", "prod-db/tls", "prod-db/off", "prod-db/empty", "prod-db/who", "prod-db/field/password",
+    "prod-db/token", "prod-db/tls", "prod-db/off", "prod-db/who", "prod-db/field/password",
     "prod-db/attachment/id_rsa", "own-key", "own-key/username", "memo", "ssh",
     "ssh/ssh.public_key", "ssh/ssh.fingerprint", "visa/card.number", "visa/card.code", "visa/300", "me/identity.ssn",
     "me/identity.lastName", "me/418", "giro/bankAccount.iban", "car/driversLicense.licenseClass",

@@ -34,8 +34,6 @@ from tests.server.state import StoredAccount, make_id
 from tests.supervisor.clearing import Run
 from tests.support.program import Ended, Surroundings
 
-pytestmark = pytest.mark.timeout(240)
-
 KNOWN = ("reference.", "crypto.", "server.", "network.", "auth.")  # families that can be about a vault
 RICH = ItemSpec(
     "rich",

@@ -23,7 +23,7 @@ import pytest
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.terminal import wait_until
 
-GONE = 60  # seconds: for all that should take one, on a machine with better things to do
+GONE = 180  # seconds: for all that should take one, on a machine with better things to do
 PYTHON = (sys.executable, "-I", "-S", "-c")
 JANITOR = "session-janitor"
 CANARY = "signal-canary"

@@ -22,6 +22,12 @@ def fuzz(request: pytest.FixtureRequest) -> int:
 
 
 @pytest.fixture
+def crowd(request: pytest.FixtureRequest) -> int:
+    """Return how many runs go on at once."""
+    return 50 if request.config.getoption("--thorough") else 20
+
+
+@pytest.fixture
 def seed(request: pytest.FixtureRequest) -> int:
     """Return a seed, a new one each time unless one was given."""
     given = request.config.getoption("--fuzz-seed")

@@ -169,7 +169,7 @@ def test_term(ready: Surroundings, chance: random.Random, whole_life: float, fuz
                 # The command had ended by itself before, or that very moment.
                 assert status == 0, told
                 assert words[:2] == ["ready", "ended"], told
-                assert float(words[2]) < shot.shot + 0.5, told  # (it may take its time on its way)
+                assert float(words[2]) < shot.shot + 0.5 + whole_life, told  # (it may take its time on its way)
         assert ready.left() == []
     print(f"{whom}: {outcomes}")  # noqa: T201
 

@@ -16,8 +16,6 @@ from tests.supervisor.clearing import ANOTHER_USER, GONE, PYTHON, Run, as_user, 
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
 
-pytestmark = pytest.mark.timeout(240)
-
 WHERE = ("sh", "-c", 'printf %s "$BITWARDENCLI_APPDATA_DIR"')
 
 
@@ -313,7 +311,7 @@ def test_few_descriptors(ready: Surroundings, count: int) -> None:
 @pytest.mark.parametrize("count", range(1, 12))
 def test_few_processes(ready: Surroundings, tmp_path: Path, count: int) -> None:
     """With few processes (and threads) allowed a run either succeeds or fails with 125; it never leaves anything."""
-    user = 20_000 + count  # of its own: the limit counts all that the user runs
+    user = 20_000 + os.getpid() % 3000 * 12 + count  # of its own: the limit counts all that the user runs
     before = [*as_user(ready, user), "prlimit", f"--nproc={count}"]
     done = run_after(ready, before, "--", "echo", "started", env={})
     try:
@@ -423,7 +421,7 @@ for _ in range(4):
         null = os.open("/dev/null", os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(null, descriptor)
-        end = time.monotonic() + 40
+        end = time.monotonic() + 150
         number = 0
         while time.monotonic() < end:
             number += 1
@@ -441,7 +439,7 @@ while len(os.listdir()) < 100:
     wait_cleared(ready)
 
     assert done.status in (0, 125)
-    assert took < 30  # it does not wait for them
+    assert took < 100  # it does not wait for them
 
 
 def test_removed_by_the_command(ready: Surroundings) -> None:

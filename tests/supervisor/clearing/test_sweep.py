@@ -18,8 +18,6 @@ from tests.supervisor.clearing import ANOTHER_USER, GONE, SLEEP, Run, needs_root
 from tests.support.program import Surroundings
 from tests.support.terminal import wait_until
 
-pytestmark = pytest.mark.timeout(240)
-
 NO_PROCESS = 2**22 + 1  # above the highest pid that Linux gives (PID_MAX_LIMIT)
 TEST_SESSION = 'test -s "$BITWARDENCLI_APPDATA_DIR/data.json"'
 RANDOM = "0123456789abcdef"

@@ -1,12 +1,15 @@
 """
-data.json, as the official CLI expects it when it starts inside the command.
+Writing data.json, the file in which the official CLI keeps its state.
 
-An internal format of that program, found by experiment and in the sources
-inside its npm package; this module and `vault_state` are the only ones that
-know it, and a test runs the pinned CLI on what they write.
+It is an internal format of that program.  The facts here come from experiments
+and from the sources in the source map of its npm package; paths such as
+libs/state name files in there.  The file is written so that CLIs from 2024.12
+to 2026.9 accept it, and tests run one of each half year on it.  Beside this
+module, `vault_state`, `readable` and `rewriting` know the format.
 
-Not in it: the master password, a refresh token (a server that refuses one
-makes the CLI wipe the vault), and, unless asked for, the API key.
+The file never contains the master password or a refresh token.  (With a refresh
+token that the server refuses, the CLI logs out and deletes the vault.)  It
+contains the API key only with --session-api-key.
 """
 
 from __future__ import annotations
@@ -18,47 +21,49 @@ from email.utils import parsedate_to_datetime
 
 from bwrun.base.errors import ServerError
 from bwrun.base.jsontext import write_json
-from bwrun.base.sensitive import Sensitive
-from bwrun.base.structs import Struct
-from bwrun.crypto.account_keys import AccountKeys
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
-from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData
+from bwrun.crypto.primitives import random_bytes
+from bwrun.session.contents import EncodedSession, SessionData
 from bwrun.session.readable import Record
+from bwrun.session.rewriting import DATA_FILE
 from bwrun.session.vault_state import vault_state
 from bwrun.settings.servers import Server
 from bwrun.vault.sync import profile_of, sync_of
 
-# libs/state/src/state-migrations: CURRENT_VERSION of @bitwarden/cli 2026.9.0. A later one migrates from here.
+# CURRENT_VERSION of 2026.9.0 (libs/state/src/state-migrations/migrate.ts). A newer CLI migrates the file from this
+# version on. An older CLI leaves it as it is: each migration runs from one version only, and all are lower.
 STATE_VERSION = 85
-# The CLI fetches the server's config when its copy is over an hour old, which needs a valid access token. A date
-# this far off keeps reads working in jobs of hours (its libs/common/src/platform/services/config).
+# The CLI fetches the server's configuration again when its copy is more than an hour old, and needs a valid access
+# token for that (libs/common/src/platform/services/config). With this date it never does, so reading goes on working
+# after the token has expired.
 NEVER_STALE = "9999-12-31T23:59:59.000Z"
+# The CLI before 2026.3 reads each wrapped key from a state of its own: these are their names (libs/common/src/platform/
+# services/key-state and libs/common/src/key-management/security-state of 2025.12.1).
+KEY_STATES = {
+    "private_key": "privateKey",
+    "signing_key": "userSigningKey",
+    "signed_public_key": "userSignedPublicKey",
+    "security_state": "accountSecurityState",
+}
 
 
-class SessionData(Struct):
-    """What a session is written from."""
+def encode_session(data: SessionData) -> EncodedSession:
+    """
+    Return data.json, its user key encrypted with a new session key.
 
-    server: Server
-    device: str
-    user_id: str | None
-    email: str | None
-    access_token: Sensitive
-    api_key: tuple[str, Sensitive] | None  # only for --session-api-key
-    unlock: UnlockData | KeyConnectorData
-    keys: AccountKeys
-    wrapped_keys: WrappedAccountKeys
-    key_connector_url: str | None
-    sync: dict[str, object]
-    sync_date: str | None
-    server_config: object
+    Raises ServerError: the server's replies lack something that the session needs.
+    """
+    session_key = SymmetricKey.from_bytes(random_bytes(SymmetricKey.SIZE))
+    return EncodedSession(_base64(session_key.to_bytes()), {DATA_FILE: write_data(data, session_key)})
 
 
 def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     """
-    Return data.json's bytes; only `session_key` opens the user key in it.
+    Return the content of data.json, its user key encrypted with `session_key`.
 
-    Raises ServerError: the server's replies lack what a session needs.
+    Raises ServerError: the server's replies lack something that the session needs.
     """
     try:
         return _write_data(data, session_key)
@@ -69,8 +74,9 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
-    # Without a base URL the CLI would report accesses, with the access token, to bitwarden.com.
-    vault = vault_state(sync, data.keys.private_key, events=data.server.base is not None)
+    # The CLI reports which items were read to the server's base URL. Without one, it would send that, with the access
+    # token, to bitwarden.com.
+    vault = vault_state(sync, data.keys.private_key, data.note, events=data.server.base is not None)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
     user = vault | _account_state(data) | _environment_state(data.server)
@@ -84,6 +90,9 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         "global_applicationId_appId": data.device,
         "global_config_byServer": {data.server.api: config},
         **{f"global_{name}": value for name, value in _environment_state(data.server).items()},
+        # For CLIs up to 2025.8, which say "You are not logged in." without it (libs/common/src/platform/services/
+        # state.service.ts, `getIsAuthenticated`).
+        user_id: {"profile": {"userId": user_id}},
         f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.keys.user_key.encode(), session_key)),
         f"user_{user_id}_config_serverConfig": config,
     }
@@ -92,16 +101,17 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 
 
 def _account_state(data: SessionData) -> Record:
+    """Return the states of the account itself: tokens, keys, and what the CLI needs to unlock and to sync."""
     state: Record = {
         "token_accessToken": data.access_token.reveal().decode("ascii"),
         "kdfConfig_kdfConfig": _kdf(data.unlock.kdf),
-        "crypto_accountCryptographicState": _cryptographic_state(data),
         "vaultTimeoutSettings_vaultTimeout": "never",
         "vaultTimeoutSettings_vaultTimeoutAction": "lock",
-        # For `bw unlock` inside the session: without it the CLI asks for what not all servers have, and crashes.
+        # Without this date, `bw unlock` sends a request that not all servers support, and crashes if it fails.
         "encryptedMigration_userKeyIdBackfillCooldown": _now(),
         "sync_lastSync": _last_sync(data.sync_date),
     }
+    state |= _key_state(data)
     state |= _unlock_state(data.unlock, data.key_connector_url)
     if data.api_key is not None:
         client_id, client_secret = data.api_key
@@ -110,30 +120,41 @@ def _account_state(data: SessionData) -> Record:
     return state
 
 
-def _cryptographic_state(data: SessionData) -> Record:
+def _key_state(data: SessionData) -> Record:
+    """
+    Return the account's wrapped keys twice: in one state for CLIs from 2026.3 on, in one state each for older ones.
+
+    An older CLI checks the user key by decrypting `crypto_privateKey` with it.
+    Without that state it says "Invalid key, throwing away stored keys"
+    (libs/key-management/src/key.service.ts, `validateUserKey`).
+    """
     wrapped = data.wrapped_keys
     if wrapped.is_v2:
-        parts = {
-            "private_key": wrapped.private_key,
-            "signed_public_key": wrapped.signed_public_key,
-            "signing_key": wrapped.signing_key,
-            "security_state": wrapped.security_state,
-        }
-        return {"V2": {name: text for name, text in parts.items() if text is not None}}
-    private_key = wrapped.private_key
-    if private_key is None or data.keys.private_key is None:
-        # The CLI takes a session without a key pair for a broken one and closes it. This pair opens nothing.
-        private_key = PrivateKey.make().wrap(SymmetricKey.from_bytes(data.keys.user_key.encode()))
-    return {"V1": {"private_key": private_key}}
+        version, parts = "V2", {name: getattr(wrapped, name) for name in KEY_STATES}
+    else:
+        version, parts = "V1", {"private_key": _private_key(data)}
+    found = {name: text for name, text in parts.items() if text is not None}
+    older = {f"crypto_{KEY_STATES[name]}": text for name, text in found.items()}
+    return {"crypto_accountCryptographicState": {version: found}, **older}
+
+
+def _private_key(data: SessionData) -> str:
+    """Return the wrapped private key of a V1 account, or a new one if the account's cannot be decrypted."""
+    wrapped = data.wrapped_keys.private_key
+    if wrapped is None or data.keys.private_key is None:
+        # The CLI locks a session that has no private key. Nothing is encrypted for this new one.
+        wrapped = PrivateKey.make().wrap(SymmetricKey.from_bytes(data.keys.user_key.encode()))
+    return wrapped
 
 
 def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Record:
-    """Return what `bw unlock` and `bw lock` go by; with a Key Connector the CLI knows no unlocking, only the login."""
+    """Return the states for `bw unlock` and `bw lock`. With a Key Connector, the CLI can log in but not unlock."""
     if isinstance(unlock, KeyConnectorData):
         options: Record = {"hasMasterPassword": False, "keyConnectorOption": {"keyConnectorUrl": url}}
         return {"userDecryptionOptions_decryptionOptions": options, "keyConnector_usesKeyConnector": True}
     return {
         "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
+        "masterPassword_masterKeyEncryptedUserKey": unlock.master_key_wrapped_user_key,  # for CLIs up to 2025
         "masterPasswordUnlock_masterPasswordUnlockKey": {
             "salt": unlock.salt,
             "kdf": _kdf(unlock.kdf),
@@ -144,11 +165,11 @@ def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Rec
 
 def _environment_state(server: Server) -> Record:
     """
-    Return which server is meant.
+    Return the state that names the server. It must be written twice, as a global state and as one of the user.
 
-    It must stand in the user's state too: without that the CLI sends the access
-    token to api.bitwarden.com, whatever the global state says.  So it does for a
-    region that it does not know and that has no URLs: older ones do not know Gov.
+    Without the one of the user, the CLI sends the access token to
+    api.bitwarden.com, whatever the global one says.  It does the same for a region
+    that it does not know and that has no URLs; older CLIs do not know Gov.
     """
     urls = None
     if server.region not in ("US", "EU"):
@@ -159,6 +180,7 @@ def _environment_state(server: Server) -> Record:
 
 
 def _server_config(reply: object) -> Record:
+    """Return the server's configuration as the CLI stores it; `reply` is that of GET /config, or None."""
     found = camel_case_outer(reply) if isinstance(reply, dict) else {}
     states = found.get("featureStates")
     settings = found.get("settings")
@@ -177,7 +199,7 @@ def _server_config(reply: object) -> Record:
 
 
 def camel_case_outer(reply: dict[str, object]) -> Record:
-    """Return `reply` with the outermost names in camelCase: feature flags are names of their own."""
+    """Return `reply` with its outermost names in camelCase. The names of feature flags, which are inside, must stay."""
     return {name[:1].lower() + name[1:]: value for name, value in reply.items()}
 
 
@@ -189,10 +211,11 @@ def _kdf(kdf: Kdf) -> Record:
 
 def _last_sync(date: str | None) -> str:
     """
-    Return the time of the sync by the server's clock, a second later.
+    Return the time of the sync, by the server's clock if that is ahead of this machine's.
 
-    By this machine's clock, if it is slow, `bw sync` would believe that there
-    is news and fetch, for which it wants the API key; the header has no fractions.
+    `bw sync` downloads the vault again if the server's last change is later than
+    this time, and needs the API key for that.  `date` is in whole seconds, so one
+    second is added.
     """
     moment = datetime.now(UTC)
     if date is not None:

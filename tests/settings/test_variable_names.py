@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwrun.injection.variable_names import why_forbidden, why_forbidden_for_field
+from bwrun.settings.variable_names import why_forbidden, why_forbidden_for_field
 
 OWN = [
     "BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD", "BW_CLIENTID_FILE", "BW_CLIENTSECRET_FILE", "BW_PASSWORD_FILE",

@@ -23,7 +23,8 @@ from bwrun.crypto.account_keys import open_account_keys
 from bwrun.crypto.encstring import EncString, SymmetricKey
 from bwrun.crypto.parameters import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import VaultKey, parse_key
-from bwrun.session.data_file import SessionData, write_data
+from bwrun.session.contents import SessionData
+from bwrun.session.data_json import write_data
 from bwrun.session.opening import open_session
 from bwrun.session.outer import Mark, fingerprint
 from bwrun.settings.servers import find_server
@@ -97,7 +98,7 @@ DATA = SessionData(
     server=find_server("https://vault.example/path", None, None), device="a-device", user_id=USER,
     email="ada@example.com", access_token=Sensitive(b"a.token.x"), api_key=None,
     unlock=UnlockData(Pbkdf2(600_000), "a-salt", "2.wrapped"), **account(WrappedAccountKeys(PRIVATE_KEY)),
-    key_connector_url=None, sync=sync(), sync_date=None, server_config=None,
+    key_connector_url=None, sync=sync(), sync_date=None, server_config=None, note=lambda _: None,
 )  # fmt: skip
 
 
@@ -223,6 +224,7 @@ def test_without_a_key_pair_the_own_items_stay(private_key: str | None) -> None:
     state = written(**account(WrappedAccountKeys(private_key)))
     made = user(state, "crypto_accountCryptographicState")["V1"]["private_key"]
 
+    assert user(state, "crypto_privateKey") == made
     assert RSA.import_key(EncString.parse(made).decrypt(SymmetricKey.from_bytes(USER_KEY))).has_private()
     assert set(user(state, "ciphers_ciphers")) == {MINE}
     assert user(state, "crypto_organizationKeys") == {}
@@ -243,7 +245,19 @@ def test_a_v2_account() -> None:
     assert user(state, "crypto_accountCryptographicState") == {
         "V2": {"private_key": wrapped.private_key, "signing_key": wrapped.signing_key, "security_state": state_of}
     }
+    older = {name: user(state, f"crypto_{name}") for name in ("privateKey", "userSigningKey", "accountSecurityState")}
+    assert list(older.values()) == [wrapped.private_key, wrapped.signing_key, state_of]
+    assert f"user_{USER}_crypto_userSignedPublicKey" not in state
     assert OURS in user(state, "ciphers_ciphers")
+
+
+def test_older_clis_find_the_account() -> None:
+    """What CLIs from 2024.12 to 2026.1 look for is there: the account, what `bw unlock` decrypts, the private key."""
+    state = written()
+
+    assert state[USER] == {"profile": {"userId": USER}}
+    assert user(state, "masterPassword_masterKeyEncryptedUserKey") == "2.wrapped"
+    assert user(state, "crypto_privateKey") == PRIVATE_KEY
 
 
 def test_an_account_of_a_key_connector() -> None:

@@ -1,0 +1,42 @@
+"""What a session contains, whatever the format in which it is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+from bwrun.crypto.account_keys import AccountKeys
+from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.settings.servers import Server
+
+
+class SessionData(Struct):
+    """
+    The account, its keys, its access token and its vault, as they go into a session.
+
+    `keys` and `wrapped_keys` are the keys that decrypt `sync`, and no others: a
+    session has no key that is not in here.
+    """
+
+    server: Server
+    device: str  # the UUID by which the server knows this device
+    user_id: str | None  # None: as the profile in `sync` says
+    email: str | None  # None: as the profile in `sync` says
+    access_token: Sensitive
+    api_key: tuple[str, Sensitive] | None  # client_id and client_secret, only with --session-api-key
+    unlock: UnlockData | KeyConnectorData
+    keys: AccountKeys
+    wrapped_keys: WrappedAccountKeys
+    key_connector_url: str | None
+    sync: dict[str, object]  # the vault, in the form of a reply to GET /sync
+    sync_date: str | None  # the `Date` header of that reply
+    server_config: object  # the reply to GET /config, None if there was none
+    note: Callable[[str], None]  # gets a message, without a value, for each part of the vault that the session lacks
+
+
+class EncodedSession(Struct):
+    """A session in the form in which it is stored."""
+
+    bw_session: str  # the value of BW_SESSION, the only thing that decrypts the session's user key
+    files: dict[str, bytes]  # the files of the session's directory, by name
