@@ -9,6 +9,8 @@ BIN    := $(VENV)/bin
 CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
+# What some tests need of the system: program:package of Debian.
+TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git # program:package of Debian
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -40,32 +42,23 @@ format: $(VENV)/.ready  ## Tidy the code
 types: $(VENV)/.ready  ## Check the types, of the tests too
 	$(BIN)/python -m mypy
 
-docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their command lines
+docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
-test: $(VENV)/.ready $(CLI) network-tools  ## Run all tests but test-old-cli; ARGS="-k name" chooses
+test: $(VENV)/.ready $(CLI) tools  ## Run all tests but test-old-cli; ARGS="-k name" chooses
 	$(PYTEST) -n 3 --dist worksteal -m "not old_cli" $(ARGS)
 
-test-pythons: $(VENV)/.ready network-tools  ## Run the tests without the official CLI on every CPython from 3.11 on
+test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
 test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm
 	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
 
-test-long: $(VENV)/.ready  ## Run again, with larger counts, the tests that have counts: random kills, properties
+test-long: $(VENV)/.ready tools  ## Run again, with larger counts, the tests that have counts: random kills, properties
 	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
 
-test-fast: $(VENV)/.ready network-tools  ## Run the tests that do without the official CLI
+test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
-
-# Some tests make a network of their own.
-network-tools:
-	@PATH="$$PATH:/usr/sbin:/sbin"; command -v ip >/dev/null || \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends iproute2; \
-	else \
-		echo "ip is missing (Debian: iproute2): the tests with networks of their own will be skipped"; \
-	fi
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
@@ -115,5 +108,15 @@ $(VENV)/.ready: pyproject.toml tests/requirements.lock
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-fast network-tools bench
+tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
+	for tool in $(TOOLS); do command -v "$${tool%:*}" >/dev/null || missing="$$missing $${tool#*:}"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends $$missing; \
+	else \
+		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
+	fi
+
+.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-fast tools bench
 .PHONY: bench-libraries smoke lock clean

@@ -132,6 +132,43 @@ def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
     return key
 
 
+def openssh_private_key(pem: bytes) -> bytes:
+    """
+    Return a private key in PEM (PKCS#8, PKCS#1 or SEC 1) as OpenSSH writes it.
+
+    Raises CryptoError: it is encrypted, something else, or of a type that SSH has no keys of.
+    """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
+
+    try:
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    except TypeError:
+        raise encrypted_ssh_key() from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise no_ssh_key() from None
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, rsa.RSAPrivateKey)):
+        raise no_ssh_key()
+    form = serialization.PrivateFormat.OpenSSH
+    try:
+        return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    except ValueError:
+        raise no_ssh_key() from None  # a curve that SSH does not use
+
+
+def no_ssh_key() -> CryptoError:
+    """Return the error of a text that is no private key that SSH can use."""
+    return CryptoError("ssh-key", "this is no private key that SSH can use", "Ed25519, RSA and ECDSA keys work")
+
+
+def encrypted_ssh_key() -> CryptoError:
+    """Return the error of a private key that is encrypted with a passphrase."""
+    return CryptoError(
+        "ssh-passphrase", "the private key is encrypted with a passphrase",
+        "remove the passphrase (`ssh-keygen -p -f FILE`) and store the key again; the vault encrypts it",
+    )  # fmt: skip
+
+
 def make_rsa_private_key(bits: int) -> bytes:
     """Return a new RSA key in PKCS#8."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415

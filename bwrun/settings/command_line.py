@@ -39,6 +39,7 @@ Server and login:
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
+      --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
@@ -46,11 +47,10 @@ Session and command:
       --kill-leftovers    End the processes that COMMAND leaves running
       --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
   -v, --verbose           Print each step; --timings: how long each phase took
-Instead of a run:
+Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
       --clean             Remove the sessions that killed runs left behind
-  -V, --version; -h, --help
 
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
@@ -75,7 +75,7 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key")
 FLAG_OPTIONS = (
     "no-session",
     "session-api-key",

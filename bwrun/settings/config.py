@@ -17,7 +17,7 @@ from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import SettingValue, Sources, is_bwrun_variable, variable_name
+from bwrun.settings.sources import AGENT_VARIABLE, SettingValue, Sources, is_bwrun_variable, variable_name
 from bwrun.settings.warning_messages import find_warnings
 
 TYPE_CHECKING = False
@@ -51,6 +51,7 @@ class Config(Struct):
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
     items: tuple[str, ...]  # values of --item, not parsed
     templates: tuple[str, ...]  # values of --template, not parsed
+    ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
     wants_session: bool  # False: --no-session
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
@@ -102,6 +103,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         assignments=_assignments(options),
         items=_repeatable(options, sources, "item"),
         templates=_repeatable(options, sources, "template"),
+        ssh_keys=_ssh_keys(options, sources),
         wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
@@ -230,6 +232,17 @@ def _repeatable(options: Options, sources: Sources, option: str) -> tuple[str, .
     """Return the values of a repeatable option; if it is not given, the value of its variable."""
     found = sources.find(variable_name(option))
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
+
+
+def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
+    """Return the values of --ssh-key, or else the lines of its variable."""
+    found = sources.find(variable_name("ssh-key"))
+    lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
+    keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
+    if keys and AGENT_VARIABLE in _assignments(options):
+        pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
+        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
+    return keys
 
 
 def _check_conflicts(settings: _Settings) -> None:
