@@ -255,7 +255,7 @@ def list_items(bw: Bw) -> Json:
 def read_much(bw: Bw) -> Json:
     """Inside: what else reads the damaged parts."""
     calls = (("list", "items"), ("list", "folders"), ("list", "collections"), ("list", "organizations"))
-    with serve(bw) as served:
+    with serve(bw, quiet=False) as served:  # the CLI names each text that fails its integrity check
         return {" ".join(words): served(*words) for words in (*calls, ("get", "password", "healthy"))}
 
 
@@ -277,10 +277,13 @@ def read_damaged(
 
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_healthy_items_are_listed(server: BitwardenServer, official_bw: Path, tmp_path: Path, damage: Damage) -> None:
-    """One damage in the vault does not keep the healthy items from `bw list items`, nor makes it talk."""
+    """One damage in the vault does not keep the healthy items from `bw list items`, nor makes it print more errors."""
     done = read_damaged(server, official_bw, tmp_path, (damage,), list_items)
 
-    assert (done["status"], done["stderr"]) == (0, "")
+    # The CLI names each text that fails its integrity check, after a login of its own too.
+    own_errors = damage is items_with_broken_texts
+    assert done["status"] == 0
+    assert own_errors or done["stderr"] == ""
     assert {item["name"] for item in json.loads(done["stdout"])} >= HEALTHY
 
 

@@ -148,7 +148,10 @@ def socks_proxy(*, login: bool = False, reply: int = SUCCEEDED) -> Iterator[Runn
             client.sendall(bytes((1, 0 if right else 1)))
             if not right:
                 return
-        _, command, _, kind = stream.read(4)
+        request = stream.read(4)
+        if len(request) < 4:
+            return  # the client did not like the answer
+        _, command, _, kind = request
         host = (
             stream.read(stream.read(1)[0]).decode()
             if kind == 3
