@@ -17,11 +17,14 @@ from tests.support.openssh import tool
 from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 
+GATEWAY = "needs such a server; tests/network/test_gateway.py has one"
 # Command lines that are not run, each with the reason.
 NOT_RUN = {
     "pipx install .": "installs into the home directory; `make smoke` installs the package",
     "uv tool install .": "the same",
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
+    "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
+    "bwrun --header-file headers -- make deploy": GATEWAY,
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
