@@ -7,7 +7,10 @@ ARGS   ?=
 VENV   := .venv
 BIN    := $(VENV)/bin
 CLI    := tests/cli/node_modules/.ready
+OLD    := tests/cli/old/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
+# What some tests need of the system: program:package of Debian.
+TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git # program:package of Debian
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -23,6 +26,8 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
+	@$(MAKE) test-pythons
+	@$(MAKE) test-old-cli
 	@$(MAKE) test-long
 	@$(MAKE) test
 
@@ -37,16 +42,22 @@ format: $(VENV)/.ready  ## Tidy the code
 types: $(VENV)/.ready  ## Check the types, of the tests too
 	$(BIN)/python -m mypy
 
-docs: $(VENV)/.ready $(CLI)  ## Check the README and docs/, and run their command lines
+docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
-test: $(VENV)/.ready $(CLI)  ## Run all tests; ARGS="-k name" chooses
-	$(PYTEST) -n 3 --dist worksteal $(ARGS)
+test: $(VENV)/.ready $(CLI) tools  ## Run all tests but test-old-cli; ARGS="-k name" chooses
+	$(PYTEST) -n 3 --dist worksteal -m "not old_cli" $(ARGS)
 
-test-long: $(VENV)/.ready  ## Run again, with larger counts, the tests that have counts: random kills, properties
+test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
+	@$(BIN)/python -m tests.pythons $(ARGS)
+
+test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm
+	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
+
+test-long: $(VENV)/.ready tools  ## Run again, with larger counts, the tests that have counts: random kills, properties
 	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
 
-test-fast: $(VENV)/.ready  ## Run the tests that do without the official CLI
+test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
@@ -73,10 +84,11 @@ lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
 	compile() { "$$new/bin/uv" --quiet --no-config pip compile --universal --python-version 3.11 --generate-hashes $(ARGS) "$$@"; }; \
 	compile --group dev pyproject.toml --output-file tests/requirements.lock; \
 	compile pyproject.toml --constraint tests/requirements.lock --output-file tests/runtime.lock
-	cd tests/cli && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error
+	set -e; for folder in tests/cli tests/cli/old; do \
+		(cd $$folder && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error); done
 
 clean:  ## Remove all that make made
-	rm -rf $(VENV) tests/cli/node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* tests/cli/node_modules tests/cli/old/node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find bwrun tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.ready: pyproject.toml tests/requirements.lock
@@ -87,13 +99,24 @@ $(VENV)/.ready: pyproject.toml tests/requirements.lock
 	@$(BIN)/python -m pip check || { echo "the lock files are older than pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@
 
-$(CLI): tests/cli/package-lock.json
+%/node_modules/.ready: %/package-lock.json
 	@if command -v npm >/dev/null; then \
-		cd tests/cli && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.ready; \
+		cd $* && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules/.ready; \
 	elif [ "$$CI" = true ]; then \
 		echo "npm is missing: the tests with the official CLI need Node 20 or newer" >&2; exit 1; \
 	else \
 		echo "npm is missing: the tests with the official CLI will be skipped"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-long test-fast bench bench-libraries smoke lock clean
+tools:
+	@PATH="$$PATH:/usr/sbin:/sbin"; missing=; \
+	for tool in $(TOOLS); do command -v "$${tool%:*}" >/dev/null || missing="$$missing $${tool#*:}"; done; \
+	if [ -z "$$missing" ]; then :; \
+	elif [ "$$CI" = true ] && [ "$$(id -u)" = 0 ]; then \
+		apt-get update --quiet && apt-get install --quiet --yes --no-install-recommends $$missing; \
+	else \
+		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
+	fi
+
+.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-fast tools bench
+.PHONY: bench-libraries smoke lock clean

@@ -24,6 +24,7 @@ from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import CHECK, LIST, Options
 from bwrun.settings.config import load_config
+from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.unlocking import LoginContext, UnlockedVault
+    from bwrun.session.ssh_agent import SshAgent
     from bwrun.vault.vault import Vault
 
     class CallerState(Protocol):
@@ -89,6 +91,8 @@ class Worker:
         plan = make_plan(config, self._caller.supervisor, self._console)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
+        if plan.ssh_agent and config.mode != CHECK:
+            plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
         if config.mode == LIST and unlocked:
             return self._print_list(unlocked)
@@ -99,6 +103,8 @@ class Worker:
         environment = environment_without_secrets(config, session or {}, self._caller.supervisor)
         if resolved:
             self._add_secrets(environment, resolved, directory)
+        if resolved and plan.ssh_agent:
+            self._add_ssh_keys(environment, resolved, plan.ssh_agent)
         return self._start_command(plan.file, environment)
 
     def _start_login(self, plan: Plan) -> LoginContext | None:
@@ -130,6 +136,8 @@ class Worker:
                 import bwrun.session.opening  # noqa: PLC0415
             if plan.requested or self._config.mode == LIST:
                 import bwrun.injection.resolving  # noqa: F401, PLC0415
+            if plan.ssh_agent:
+                import subprocess  # noqa: F401, PLC0415
 
         return unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
 
@@ -171,6 +179,12 @@ class Worker:
         from bwrun.session.files import write_files  # noqa: PLC0415
 
         set_variables(environment, resolved, write_files(directory, resolved.files))
+
+    def _add_ssh_keys(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, ssh_agent: SshAgent) -> None:
+        """Give the private keys to the ssh-agent, and set its variable in `environment`."""
+        with self._timings.phase("agent"):
+            environment[os.fsencode(AGENT_VARIABLE)] = ssh_agent.add_keys(self._supervisor, resolved.ssh_keys)
+        self._console.step(f"gave {len(resolved.ssh_keys)} key(s) to an ssh-agent")
 
     def _start_command(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
         """Become the command."""

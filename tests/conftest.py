@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -112,6 +114,35 @@ def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surro
     server.clear_requests()
     bare.use(server, vault)
     return bare
+
+
+@contextmanager
+def short_runtime(surroundings: Surroundings) -> Iterator[None]:
+    """For the block, give surroundings a runtime directory whose path is short enough for a socket in a session."""
+    before = surroundings.runtime
+    with tempfile.TemporaryDirectory(prefix="bwrun-") as folder:
+        surroundings.runtime = Path(folder)
+        surroundings.environment["XDG_RUNTIME_DIR"] = folder
+        yield
+
+        assert surroundings.left() == []
+    surroundings.runtime = before
+
+
+@pytest.fixture(scope="session")
+def keys_account(server: BitwardenServer) -> Account:
+    """Make an account with SSH keys."""
+    from tests.support.ssh_vault import ssh_account  # noqa: PLC0415  (it needs this module)
+
+    return server.add_account(ssh_account())
+
+
+@pytest.fixture
+def with_keys(ready: Surroundings, server: BitwardenServer, keys_account: Account) -> Iterator[Surroundings]:
+    """Give surroundings with SSH keys, and with room for an agent's socket."""
+    ready.use(server, keys_account)
+    with short_runtime(ready):
+        yield ready
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,11 @@ ROOMS: dict[str, set[str]] = {
     "network": {"base", "crypto", "settings"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "credentials", "crypto", "network", "settings", "vault"},
-    "injection": {"base", "login", "references", "settings", "vault"},
+    "injection": {"base", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
-    "planning": {"base", "command", "injection", "login", "session", "settings"},
+    "planning": {"base", "command", "injection", "login", "network", "session", "settings"},
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
@@ -58,7 +58,7 @@ LIBRARIES = {
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
     "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
-    "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
+    "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+from collections.abc import Iterator
 
 import pytest
 
-from tests.conftest import OFFICIAL_BW
+from tests.conftest import OFFICIAL_BW, short_runtime
 from tests.server.control import Account, BitwardenServer
 from tests.support.example_vault import EXAMPLES, SERVER, TARGETS, credentials, prepare
 from tests.support.files import write_private
+from tests.support.openssh import tool
 from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 
@@ -31,16 +33,17 @@ def example_account(server: BitwardenServer) -> Account:
 
 
 @pytest.fixture
-def reader(bare: Surroundings, server: BitwardenServer, example_account: Account) -> Surroundings:
+def reader(bare: Surroundings, server: BitwardenServer, example_account: Account) -> Iterator[Surroundings]:
     """Give the surroundings of somebody who follows the examples."""
     bare.environment |= {
         "PATH": os.pathsep.join((str(BWRUN.parent), str(OFFICIAL_BW.parent), os.environ["PATH"])),
         "SSL_CERT_FILE": str(server.ca_file),
-        "BWRUN_RUNTIME_DIR": str(bare.runtime),
     }
     server.clear_faults()
     prepare(bare, server, example_account)
-    return bare
+    with short_runtime(bare):
+        bare.environment["BWRUN_RUNTIME_DIR"] = str(bare.runtime)
+        yield bare
 
 
 @pytest.mark.parametrize("example", EXAMPLES_OF_PAGES, ids=lambda example: example.place)
@@ -51,6 +54,8 @@ def test_example(
     """The commands of one example succeed, one after the other, and print what the page shows below them."""
     if any("-- bw " in step.command for step in example.steps):
         request.getfixturevalue("official_bw")
+    if any("--ssh-key" in step.command for step in example.steps):
+        tool("ssh-agent")
     for step in example.steps:
         shown = re.fullmatch(r"cat (\S+)", step.command)
         if shown is not None:

@@ -10,10 +10,13 @@ the supervisor's start.)
                           set NAME VALUE       a setting for the supervisor
                           confirm              answer `confirmed` when the settings sent so far are in force
                           renew SECONDS WORD…  keep the words, and give them to a helper before SECONDS have passed
+                          start-agent PROGRAM SOCKET
+                                               start PROGRAM, an ssh-agent that is to listen on SOCKET
                           exec                 the worker is about to call execve
                           end STATUS           the worker has printed all messages and ends with STATUS
     supervisor → worker   go PATH              the worker is guarded; PATH is the session's directory, or empty
-                          refused REASON TEXT  no directory can be made: the error's reason and text
+                          refused REASON TEXT  no directory, or no ssh-agent: the error's reason and text
+                          agent-ready          the ssh-agent listens
                           confirmed            the settings are in force
 
 Both ends close on exec. When the worker's end closes after `exec`, the worker has become the command.
@@ -26,6 +29,7 @@ import os
 MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY = b"make-directory", b"check-directory", b"no-directory"
 SET, CONFIRM, RENEW, EXEC, END = b"set", b"confirm", b"renew", b"exec", b"end"
 GO, REFUSED, CONFIRMED = b"go", b"refused", b"confirmed"
+START_AGENT, AGENT_READY = b"start-agent", b"agent-ready"
 
 CHUNK = 65536  # bytes
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")

@@ -14,6 +14,7 @@ from bwrun.base.channel import (
     REFUSED,
     RENEW,
     SET,
+    START_AGENT,
     Channel,
 )
 from bwrun.base.errors import SessionError
@@ -53,6 +54,21 @@ class SupervisorLink:
                 "if the command needs the values of references and no `bw`, use `--no-session`: it needs no directory",
             )  # fmt: skip
         return os.fsdecode(answer[1])
+
+    def start_agent(self, program: bytes, socket: bytes) -> None:
+        """Ask the supervisor to start the ssh-agent `program`, which is to listen on the path `socket`."""
+        self._channel.send(START_AGENT, program, socket)
+
+    def wait_for_agent(self) -> None:
+        """
+        Wait for the answer to `start_agent()`.
+
+        Raises SessionError: the agent does not listen.
+        """
+        answer = self._channel.receive()
+        if answer is None or answer[0] == REFUSED:
+            why = "the supervisor is dead" if answer is None else os.fsdecode(answer[2])
+            raise SessionError("ssh-agent", f"ssh-agent did not start: {why}")
 
     def apply_settings(self, settings: Mapping[str, str], *, verbose: bool) -> None:
         """Send the settings for the supervisor, and wait until they are in force."""

@@ -83,6 +83,8 @@ def find_client_id(sources: Sources) -> str | None:
 
 def are_all_set(config: Config) -> bool:
     """Return whether all three are set as plain values, so that no file, command or prompt has to be waited for."""
+    if config.gateway is not None and config.gateway.key_is_encrypted:
+        return False
     return not config.password_options and all(config.sources.find(name) is not None for name in CREDENTIALS)
 
 
@@ -144,7 +146,7 @@ def _read(name: str, direct: SettingValue | None, path: SettingValue | None, dea
     if direct is not None:
         return _of_variable(direct)
     if path is not None:
-        return _read_file(path.value, f"{name}_FILE", deadline)
+        return read_secret_file(path.value, f"{name}_FILE", deadline)
     return None
 
 
@@ -184,7 +186,7 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
             if name == "BW_PASSWORD":
                 return _of_variable(found)
             if name == "BW_PASSWORD_FILE":
-                return _read_file(found.value, name, deadline)
+                return read_secret_file(found.value, name, deadline)
             option = name.removeprefix("BWRUN_").lower().replace("_", "-")
             return _read_from(option, found.value, config, own_descriptors, deadline)
     return None
@@ -192,7 +194,7 @@ def _find_password(config: Config, own_descriptors: tuple[int, ...], deadline: D
 
 def _read_from(option: str, value: str, config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> Secret:
     if option == "password-file":
-        return _read_file(value, "`--password-file`", deadline)
+        return read_secret_file(value, "`--password-file`", deadline)
     if option == "password-fd":
         password = _read_descriptor(value, own_descriptors, deadline)
         return Secret(password, f"descriptor {value}", doubts(password.reveal()))
@@ -209,7 +211,8 @@ def _of_variable(found: SettingValue) -> Secret:
     return Secret(value, found.place, doubts(value.reveal(), found))
 
 
-def _read_file(path: str, setting: str, deadline: Deadline) -> Secret:
+def read_secret_file(path: str, setting: str, deadline: Deadline) -> Secret:
+    """Return the secret in the file that a setting names. Raises CredentialError; NetworkError: the deadline."""
     try:
         data, status = read_file_and_status(path, MAX_SIZE + 1, deadline)
     except (OSError, ValueError) as error:
@@ -291,6 +294,11 @@ def _quotes_error(name: str, place: str) -> CredentialError:
     )  # fmt: skip
 
 
+def may_ask(sources: Sources) -> bool:
+    """Return whether BW_NOINTERACTION allows prompts."""
+    return sources.environment.get("BW_NOINTERACTION", "").lower() in ("", "0", "false")
+
+
 def _where_it_looked(sources: Sources) -> str:
     files = " and ".join(f"`{file.path}`" for file in sources.files)
     if not files:
@@ -309,7 +317,7 @@ def ask_password_again(config: Config, deadline: Deadline) -> Secret | None:
     from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only after a prompt)
 
     prompter = Prompter.find()
-    if prompter is None or config.sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false"):
+    if prompter is None or not may_ask(config.sources):
         return None
     start = time.monotonic()
     try:
@@ -322,7 +330,7 @@ def ask_password_again(config: Config, deadline: Deadline) -> Secret | None:
 
 def _ask(missing: list[str], sources: Sources) -> dict[str, Secret]:
     """Ask for the credentials in `missing` on the terminal; raise CredentialError if that is not possible."""
-    refused = sources.environment.get("BW_NOINTERACTION", "").lower() not in ("", "0", "false")
+    refused = not may_ask(sources)
     from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (it imports `termios`, and most runs need no prompt)
 
     prompter = None if refused else Prompter.find()

@@ -17,8 +17,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from bwrun.base.errors import CryptoError, IntegrityError, UnsupportedEncStringError
+from bwrun.base.structs import Struct
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     RsaPrivateKey = RSAPrivateKey
@@ -129,6 +132,43 @@ def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
     return key
 
 
+def openssh_private_key(pem: bytes) -> bytes:
+    """
+    Return a private key in PEM (PKCS#8, PKCS#1 or SEC 1) as OpenSSH writes it.
+
+    Raises CryptoError: it is encrypted, something else, or of a type that SSH has no keys of.
+    """
+    from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
+
+    try:
+        key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
+    except TypeError:
+        raise encrypted_ssh_key() from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise no_ssh_key() from None
+    if not isinstance(key, (ec.EllipticCurvePrivateKey, ed25519.Ed25519PrivateKey, rsa.RSAPrivateKey)):
+        raise no_ssh_key()
+    form = serialization.PrivateFormat.OpenSSH
+    try:
+        return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
+    except ValueError:
+        raise no_ssh_key() from None  # a curve that SSH does not use
+
+
+def no_ssh_key() -> CryptoError:
+    """Return the error of a text that is no private key that SSH can use."""
+    return CryptoError("ssh-key", "this is no private key that SSH can use", "Ed25519, RSA and ECDSA keys work")
+
+
+def encrypted_ssh_key() -> CryptoError:
+    """Return the error of a private key that is encrypted with a passphrase."""
+    return CryptoError(
+        "ssh-passphrase", "the private key is encrypted with a passphrase",
+        "remove the passphrase (`ssh-keygen -p -f FILE`) and store the key again; the vault encrypts it",
+    )  # fmt: skip
+
+
 def make_rsa_private_key(bits: int) -> bytes:
     """Return a new RSA key in PKCS#8."""
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
@@ -154,14 +194,37 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
         raise IntegrityError("the key does not decrypt it") from None
 
 
-def certificate_issuer(der: bytes) -> str:
-    """Return who issued a certificate, for a message; empty if it cannot be read."""
+class Certificate(Struct):
+    """What a certificate says, as far as an error's words need it."""
+
+    subject: str
+    issuer: str
+    begins: datetime  # UTC
+    ends: datetime  # UTC
+    names: tuple[str, ...]  # of the hosts that it is for: DNS names and IP addresses
+    names_its_issuer: bool  # whether it says where its issuer's certificate can be fetched, as those of public CAs do
+
+
+def read_certificate(der: bytes) -> Certificate | None:
+    """Return what a certificate says, None if it cannot be read."""
     from cryptography import x509  # noqa: PLC0415
 
     try:
-        return x509.load_der_x509_certificate(der).issuer.rfc4514_string()
+        found = x509.load_der_x509_certificate(der)
+        extensions = {one.oid: one.value for one in found.extensions}
+        named = extensions.get(x509.OID_SUBJECT_ALTERNATIVE_NAME)
+        access = extensions.get(x509.OID_AUTHORITY_INFORMATION_ACCESS)
+        return Certificate(
+            subject=found.subject.rfc4514_string(),
+            issuer=found.issuer.rfc4514_string(),
+            begins=found.not_valid_before_utc,
+            ends=found.not_valid_after_utc,
+            names=tuple(str(one.value) for one in named) if isinstance(named, x509.SubjectAlternativeName) else (),
+            names_its_issuer=isinstance(access, x509.AuthorityInformationAccess)
+            and any(one.access_method == x509.OID_CA_ISSUERS for one in access),
+        )
     except ValueError:
-        return ""
+        return None
 
 
 def chacha20_block(key: bytes, counter_and_nonce: bytes) -> bytes:

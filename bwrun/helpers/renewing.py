@@ -19,6 +19,7 @@ from bwrun.base.timings import Timings
 from bwrun.credentials.finding import ApiKey
 from bwrun.login.token import access_token_of, login_form
 from bwrun.network.client import Client
+from bwrun.network.gateway import Gateway
 from bwrun.network.proxies import EXCEPTION_VARIABLES, PROXY_VARIABLES
 from bwrun.network.routing import Network
 from bwrun.session.formats import FORMAT
@@ -42,6 +43,7 @@ class RenewalRequest(Struct):
     client_version: str
     device: str
     directory: str  # of the session
+    gateway: Gateway | None  # the client certificate and the headers for the server
 
     def to_words(self) -> list[bytes]:
         """Return the request as words, followed by the variables of this process that a connection depends on."""
@@ -55,19 +57,21 @@ class RenewalRequest(Struct):
         )
         network = [f"{name}={os.environ[name]}" for name in NETWORK_VARIABLES if os.environ.get(name)]
         files = encode([os.fsencode(path) for path in self.ca_files])
-        return [self.api_key.client_secret.reveal(), files, *map(os.fsencode, texts), *map(os.fsencode, network)]
+        gateway = b"" if self.gateway is None else self.gateway.to_word()
+        return [self.api_key.client_secret.reveal(), files, gateway, *map(os.fsencode, texts + tuple(network))]
 
     @classmethod
     def from_words(cls, words: list[bytes]) -> RenewalRequest:
         """Read the words that `to_words()` made, and set the variables in this process."""
-        secret, files, *rest = words
+        secret, files, gateway_word, *rest = words
         client_id, identity, api, version, device, directory, *network = map(os.fsdecode, rest)
         for entry in network:
             name, _, value = entry.partition("=")
             os.environ[name] = value
         ca_files = tuple(os.fsdecode(path) for path in decode(files.strip()) if path)
         server = Server(identity=identity, api=api, base=None, region="Self-hosted")
-        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, directory)
+        gateway = Gateway.from_word(gateway_word) if gateway_word else None
+        return cls(ApiKey(client_id, Sensitive(secret)), server, ca_files, version, device, directory, gateway)
 
 
 def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str) -> RenewalRequest:
@@ -79,6 +83,7 @@ def make_renewal_request(config: Config, unlocked: UnlockedVault, directory: str
         config.client_version,
         unlocked.access.device,
         directory,
+        unlocked.gateway,
     )
 
 
@@ -101,7 +106,7 @@ def renew(request: RenewalRequest) -> int:
     Raises BwrunError: the login failed, or the session cannot be written.
     """
     deadline = Deadline(TIMEOUT)
-    network = Network(request.ca_files, deadline, Timings(0))
+    network = Network(request.ca_files, deadline, Timings(0), request.gateway)
     client = Client(request.server, network, request.client_version, deadline)
     answer = client.post_token(login_form(request.api_key, request.device), request.api_key.client_secret)
     token, lifetime = access_token_of(answer)

@@ -18,10 +18,12 @@ from bwrun.base.errors import (
 )
 from bwrun.base.structs import Struct
 from bwrun.injection.templates import Template, parse_template, parse_template_option, read_template_bytes
-from bwrun.references.grammar import SCHEME, Reference, is_reference, parse
+from bwrun.references.grammar import SCHEME, Field, Reference, is_reference, parse
 from bwrun.settings.config import Config
+from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.settings.variable_names import why_forbidden
 
+PRIVATE_KEY = Field("built-in", "ssh.private_key")
 MAX_FETCHED_ALONE = 10  # items; to fetch more of them one by one takes longer than to fetch the whole vault
 
 
@@ -32,17 +34,18 @@ class RequestedSecrets(Struct):
     files: dict[str, Reference]  # by the variable that gets the path of a file with the value
     items: tuple[Reference, ...]  # of --item: all custom fields become variables
     templates: tuple[Template, ...]
+    ssh_keys: dict[str, Reference]  # the private keys for the ssh-agent, by the option as it was written
 
     @property
     def references(self) -> list[Reference]:
         """Return all references."""
         in_templates = [placeholder.reference for template in self.templates for placeholder in template.placeholders]
-        return [*self.variables.values(), *self.files.values(), *self.items, *in_templates]
+        return [*self.variables.values(), *self.files.values(), *self.items, *in_templates, *self.ssh_keys.values()]
 
     @property
     def makes_files(self) -> bool:
-        """Return whether the run writes files, so that it needs a directory."""
-        return bool(self.files or self.templates)
+        """Return whether the run makes files, or the socket of an ssh-agent, so that it needs a directory."""
+        return bool(self.files or self.templates or self.ssh_keys)
 
     def ids_to_fetch_alone(self) -> tuple[str, ...]:
         """
@@ -66,6 +69,8 @@ def find_requested_secrets(config: Config, environment: Mapping[bytes, bytes]) -
     failures: list[FailedReferenceError] = []
     templates = _read_templates(config, failures)
     replaced = {os.fsencode(template.variable) for template in templates}
+    if config.ssh_keys:
+        replaced.add(os.fsencode(AGENT_VARIABLE))
     texts = {
         os.fsdecode(name): value.decode("utf-8", "surrogateescape")
         for name, value in environment.items()
@@ -74,10 +79,17 @@ def find_requested_secrets(config: Config, environment: Mapping[bytes, bytes]) -
     variables = _parse_all({name: text for name, text in texts.items() if is_reference(text)}, failures)
     files = {name: text[1:] for name, text in texts.items() if text[:1] == "@" and is_reference(text[1:])}
     file_references = _parse_all(files, failures)
-    items = [_parse_item(text, failures) for text in config.items]
+    items = [_parse_item(f"--item {text}", text, failures) for text in config.items]
+    keys = {f"--ssh-key {text}": _parse_item(f"--ssh-key {text}", text, failures) for text in config.ssh_keys}
     if failures:
         raise UnresolvedReferencesError(failures)
-    requested = RequestedSecrets(variables, file_references, tuple(one for one in items if one is not None), templates)
+    ssh_keys = {
+        label: Reference(one.item, PRIVATE_KEY, one.folder, one.collection, one.organization)
+        for label, one in keys.items()
+        if one is not None
+    }
+    whole_items = tuple(one for one in items if one is not None)
+    requested = RequestedSecrets(variables, file_references, whole_items, templates, ssh_keys)
     return requested if requested.references or requested.templates else None
 
 
@@ -95,8 +107,8 @@ def _parse_all(texts: Mapping[str, str], failures: list[FailedReferenceError]) -
     return parsed
 
 
-def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | None:
-    label = f"--item {text}"
+def _parse_item(label: str, text: str, failures: list[FailedReferenceError]) -> Reference | None:
+    """Parse the value of --item or --ssh-key; `label` is the option with its value."""
     try:
         reference = parse(text if is_reference(text) else SCHEME + text)
     except InvalidReferenceError as error:
@@ -105,7 +117,7 @@ def _parse_item(text: str, failures: list[FailedReferenceError]) -> Reference | 
     if reference.field is None:
         return reference
     with_field = InvalidReferenceError(
-        "`--item` takes an item without a field",
+        f"`{label.partition(' ')[0]}` takes an item without a field",
         "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
     )
     failures.append(FailedReferenceError(label, with_field))
@@ -116,7 +128,8 @@ def _read_templates(config: Config, failures: list[FailedReferenceError]) -> tup
     templates: dict[str, Template] = {}
     texts: dict[str, bytes] = {}  # each file is read once: it may be a pipe
     for path, variable, file_name in map(parse_template_option, config.templates):
-        if variable in templates or variable in config.assignments:
+        taken = variable in config.assignments or (variable == AGENT_VARIABLE and bool(config.ssh_keys))
+        if taken or variable in templates:
             raise UsageError(
                 "template",
                 f"two options set the variable `{variable}`",

@@ -17,6 +17,7 @@ from bwrun.base.errors import (
 from bwrun.base.structs import Struct
 from bwrun.login.fetching import fetch_item
 from bwrun.references.grammar import Reference, resolve
+from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.settings.variable_names import why_forbidden_for_field
 from bwrun.vault.sync import sync_of
 from bwrun.vault.vault import Requests, Vault
@@ -24,6 +25,7 @@ from bwrun.vault.vault import Requests, Vault
 if TYPE_CHECKING:
     from bwrun.base.sensitive import Sensitive
     from bwrun.injection.requested import RequestedSecrets
+    from bwrun.injection.ssh_keys import SshKey
     from bwrun.login.unlocking import UnlockedVault
     from bwrun.vault.items import Attachment
 
@@ -44,7 +46,8 @@ class ResolvedSecrets(Struct):
     values: dict[str, bytes | None]  # by variable; None: unset, because its item or field is missing
     from_items: dict[str, Reference]  # the items of --item, by the variables of `values` that they set
     files: tuple[SecretFile, ...]
-    overridden: dict[str, Reference]  # items of --item, by the variables that -e or --template sets instead
+    overridden: dict[str, Reference]  # items of --item, by the variables that another option sets instead
+    ssh_keys: tuple[SshKey, ...]
 
     @property
     def paths(self) -> list[str]:
@@ -82,6 +85,8 @@ def resolve_requested_secrets(
     """
     failures: list[FailedReferenceError] = []
     overridden = dict.fromkeys([*assigned, *(template.variable for template in requested.templates)])
+    if requested.ssh_keys:
+        overridden[AGENT_VARIABLE] = None
     fields, from_items = _resolve_items(requested.items, vault, overridden, failures) if vault else ({}, {})
     # A custom field of --item wins over a reference in the environment.
     references = {name: one for name, one in (requested.variables | requested.files).items() if name not in fields}
@@ -91,6 +96,7 @@ def resolve_requested_secrets(
         found = resolve(references | in_templates, vault, optional) if vault else {}
     except UnresolvedReferencesError as error:
         failures += error.failures
+    ssh_keys = _resolve_ssh_keys(requested, vault, failures)
     values = {name: one.reveal() for name, one in found.items()}
     variables = fields | {name: values.get(name) for name in requested.variables if name in references}
     problems = {name: _problem(name, value) for name, value in variables.items() if value is not None}
@@ -107,7 +113,17 @@ def resolve_requested_secrets(
     ]
     files += [SecretFile(one.variable, one.file_name, one.fill(values)) for one in requested.templates]
     unused = {name: reference for name, reference in overridden.items() if reference is not None}
-    return ResolvedSecrets(variables | missing, from_items, tuple(files), unused)
+    return ResolvedSecrets(variables | missing, from_items, tuple(files), unused, ssh_keys)
+
+
+def _resolve_ssh_keys(
+    requested: RequestedSecrets, vault: Vault | None, failures: list[FailedReferenceError]
+) -> tuple[SshKey, ...]:
+    if vault is None or not requested.ssh_keys:
+        return ()
+    from bwrun.injection.ssh_keys import resolve_ssh_keys  # noqa: PLC0415  (only for --ssh-key)
+
+    return resolve_ssh_keys(requested.ssh_keys, vault, failures)
 
 
 def _problem(name: str, value: bytes) -> SecretError | None:

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from bwrun.base.sensitive import Sensitive
 from bwrun.login.token import Login
-from bwrun.network.answer import Answer, file_address
+from bwrun.network.answer import Answer
 from bwrun.network.client import Client, attachment_path
 
 HTTP_UNAUTHORIZED = 401
@@ -66,7 +66,7 @@ class Access:
 
         Raises NetworkError, ServerError, AuthenticationError.
         """
-        return self._client.download(file_address(self.get(attachment_path(item, attachment))))
+        return self._client.download(self.get(attachment_path(item, attachment)))
 
     def _replace(self, token: Sensitive) -> bool:
         """Return whether there is a newer token than this one. The first call in a run logs in to get one."""

@@ -15,36 +15,34 @@ from bwrun.settings.config import Config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from bwrun.base.console import Console
-    from bwrun.base.tasks import Task
     from bwrun.base.timings import Timings
     from bwrun.login.unlocking import LoginContext
+    from bwrun.network.dialing import Dial
 
 
-def dial_early(config: Config) -> Task[socket] | None:
+def dial_early(config: Config) -> Dial | None:
     """Begin to connect to the identity service; None if a proxy is used, or a credential must be waited for."""
     if config.untrusted_server is not None or not are_all_set(config):
         return None
     if find_proxy(config.server.identity) is not None:
         return None
-    from bwrun.network.dialing import dial  # noqa: PLC0415
+    from bwrun.network.dialing import Dial  # noqa: PLC0415
 
     place = split_url(config.server.identity)
-    return dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
+    return Dial(place.host, PORTS[place.scheme] if place.port is None else place.port, config.timeout)
 
 
 def start_connecting(
-    config: Config, dialed: Task[socket] | None, items: tuple[str, ...], console: Console, timings: Timings
+    config: Config, dialed: Dial | None, items: tuple[str, ...], console: Console, timings: Timings
 ) -> LoginContext:
     """
     Begin to open all connections that the run needs, and import the modules for the login.
 
     `dialed` is the connection that `dial_early()` began; `items` are the ids of the items to fetch one by one.
 
-    Raises ConfigError: the default `.env` names a server that it may not name; SessionError: the system allows no more
-    threads.
+    Raises ConfigError: the default `.env` names a server that it may not name, or the client certificate or the header
+    file cannot be used; SessionError: the system allows no more threads.
     """
     if config.untrusted_server is not None:
         raise ConfigError(
@@ -56,7 +54,12 @@ def start_connecting(
     with timings.phase("import"):
         from bwrun.network.routing import Network  # noqa: PLC0415  (it imports `ssl`, while the connection is being made)
 
-        network = Network(config.ca_files, deadline, timings)
+        gateway = None
+        if config.gateway is not None:
+            from bwrun.login.gateway import open_gateway  # noqa: PLC0415  (few servers need it)
+
+            gateway = open_gateway(config.gateway, deadline)
+        network = Network(config.ca_files, deadline, timings, gateway)
         is_soon = are_all_set(config)  # else the server could close an early connection before it is used
         if is_soon:
             network.expect(config.server.identity, dialed)

@@ -26,7 +26,9 @@ def find_login_cookie(config: object, server: Server) -> ServerError | None:
     except ServerError:
         return None
     cookie = f" (cookie `{name}`)" if name else ""
+    header = f"Cookie: {name}=…" if name else "Cookie: …"
     return ServerError(
         "login-cookie", f"{server.name} is behind a load balancer that requires a login in a browser{cookie}",
-        "set `--identity-url` and `--api-url` to addresses that bypass the load balancer",
+        f"put the cookie of such a login into the file of `--header-file`, as `{header}`",
+        "or set `--identity-url` and `--api-url` to addresses that bypass the load balancer",
     )  # fmt: skip

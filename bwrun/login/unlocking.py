@@ -33,6 +33,7 @@ from bwrun.settings.servers import Server, origin
 if TYPE_CHECKING:
     from bwrun.crypto.account_keys import AccountKeys
     from bwrun.crypto.vault_key import VaultKey
+    from bwrun.network.gateway import Gateway
 
 T = TypeVar("T")
 MAX_ATTEMPTS = 3  # at typing the master password
@@ -67,6 +68,7 @@ class UnlockedVault(Struct):
     wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
     key_connector_url: str | None  # the Key Connector that was asked, if any
     access: Access  # the access token, which a later request may replace
+    gateway: Gateway | None  # the client certificate and the headers for the server
 
 
 def prepare_connections(network: Network, server: Server, count: int) -> None:
@@ -110,6 +112,10 @@ class _Unlocking:
         self._deadline = context.deadline
         self._timings = context.timings
         self._device = device_id(credentials.api_key.client_id, config.device_id)
+        if config.gateway is not None and config.gateway.key_is_encrypted:
+            from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415  (few servers have a gateway)
+
+            context.network.open_client_key(read_key_password(config.gateway, config.sources, context.deadline))
         with self._timings.phase("import"):
             proxy = context.network.prepare(config.server.identity)
         if proxy is not None:
@@ -117,6 +123,7 @@ class _Unlocking:
         self._client = Client(
             config.server, context.network, config.client_version, context.deadline, context.console.tell
         )
+        self._gateway = context.network.gateway
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> UnlockedVault:
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
@@ -147,6 +154,7 @@ class _Unlocking:
             wrapped_keys=wrapped,
             key_connector_url=connector,
             access=access,
+            gateway=self._gateway,
         )
 
     def explain(self, error: ServerError) -> ServerError:

@@ -12,13 +12,22 @@ from urllib.parse import quote, urldefrag, urlencode, urljoin, urlsplit
 
 from bwrun import __version__
 from bwrun.base.deadline import Deadline
-from bwrun.base.errors import BwrunError, ServerError
+from bwrun.base.errors import BwrunError, NetworkError
 from bwrun.base.sensitive import Sensitive
-from bwrun.network.answer import HTTP_OK, Answer, not_json, parse_json, redirected
+from bwrun.network.answer import (
+    HTTP_OK,
+    Answer,
+    file_address,
+    is_elsewhere_on_loopback,
+    no_file,
+    not_json,
+    parse_json,
+    redirected,
+)
 from bwrun.network.failures import network_failure
 from bwrun.network.retrying import LOGIN, Retries
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
-from bwrun.settings.servers import Server, origin
+from bwrun.settings.servers import Server
 
 DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Core/Enums/DeviceType.cs)
 MAX_REDIRECTS = 3
@@ -71,15 +80,21 @@ class Client:
         """
         return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
-    def download(self, url: str) -> bytes:
+    def download(self, answer: Answer) -> bytes:
         """
-        Return the file at `url`, which is the body of an attachment. No token is sent with the request.
+        Return the body of an attachment, whose URL is in an `answer` of the server. No token is sent there.
 
         Raises NetworkError, ServerError.
         """
-        reply = self._with_retries("GET", url, {}, None)
+        url = file_address(answer)
+        try:
+            reply = self._with_retries("GET", url, {}, None)
+        except NetworkError as error:
+            if is_elsewhere_on_loopback(answer, url):
+                raise no_file(answer, url, error.message) from None
+            raise
         if reply.status != HTTP_OK:
-            raise ServerError("attachment", f"cannot download the attachment from {origin(url)} ({reply.status})")
+            raise no_file(answer, url, str(reply.status))
         return bytes(reply.body)
 
     def get_server_config(self) -> object:
@@ -96,8 +111,9 @@ class Client:
     ) -> Answer:  # fmt: skip
         headers = {} if token is None else {"Authorization": f"Bearer {token.reveal().decode()}"}
         body = None if form is None else urlencode(form).encode()
-        reply = self._with_retries(method, url, headers if form is None else _FORM, body, secret or token)
-        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secret or token)
+        secrets = tuple(one for one in (secret, token) if one is not None)
+        reply = self._with_retries(method, url, headers if form is None else _FORM, body, secrets)
+        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secrets + reply.sent)
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
         if answer.data is None and answer.status != _NOT_FOUND and (reply.body or not answer.status >= 400):
@@ -105,9 +121,9 @@ class Client:
         return answer
 
     def _with_retries(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None, secret: Sensitive | None = None
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None, secrets: tuple[Sensitive, ...] = ()
     ) -> Reply:
-        """Send a request, and repeat it after a 429 or a failure. `secret` is removed from messages of the server."""
+        """Send a request, and repeat it after a 429 or a failure. `secrets` are removed from messages of the server."""
         retries = Retries(url, self._deadline, self._tell)
         while True:
             try:
@@ -118,7 +134,7 @@ class Client:
                 retries.wait_after_break(error)
                 continue
             if reply.status == _TOO_MANY_REQUESTS:
-                retries.wait_for_turn(reply, secret)
+                retries.wait_for_turn(reply, secrets)
             elif reply.status >= 500 and reply.status not in _FINAL:
                 retries.wait_for_recovery(reply)
             else:

@@ -1,7 +1,8 @@
 """
-Sockets to a server, with TLS, opened ahead of the request where that can be.
+Connections to a server, with TLS where the URL says https.
 
-Apart from `direct`, which imports `http.client`: a handshake goes on while that is imported.
+A connection can be opened before it is needed.  This module does not import `http.client` (that is what `direct` is
+for), so that the first handshake goes on while `http.client` is imported.
 """
 
 from __future__ import annotations
@@ -10,36 +11,44 @@ import _socket
 import os
 import socket
 import ssl
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.base.urls import PORTS, split_url
-from bwrun.network.dialing import connect
-from bwrun.network.tls import full_context, is_unknown_issuer, issuer_of, make_context
-from bwrun.network.transport import Kind, TransportError
+from bwrun.network.dialing import ATTEMPT_DELAY, Dial, NoConnectionError
+from bwrun.network.tls import full_context, is_unknown_issuer, make_context
+from bwrun.network.transport import Kind, Place, TransportError
 
-Place = tuple[str, str, int]  # scheme, host, port
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bwrun.network.gateway import ClientCertificate, Gateway
 
 
 class Connector:
     """Opens connections for one run."""
 
-    def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """Prepare; nothing is begun yet."""
+    def __init__(
+        self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings, gateway: Gateway | None = None
+    ) -> None:
+        """Prepare; nothing is begun yet. `gateway`: what a gateway in front of some servers requires."""
         self._ca_files = ca_files
         self._deadline = deadline
         self._timings = timings
-        self._context: Task[ssl.SSLContext] | None = None
+        self._gateway = gateway
+        # By whether a client certificate is shown; its key is read when the first connection needs it.
+        self._contexts: dict[bool, Task[ssl.SSLContext]] = {}
         self._early: list[tuple[Place, Task[socket.socket]]] = []
 
-    def prepare(self, place: Place, dialed: Task[_socket.socket] | None) -> None:
+    def prepare(self, place: Place, dialed: Dial | None) -> None:
         """
-        Begin to open a connection that will be wanted, where it is `dialed` already on that.
+        Begin to open a connection that will be needed; `dialed` is its TCP connection, if that has begun already.
 
-        Raises SessionError: there can be no more threads.
+        Raises SessionError: no more threads can be started.
         """
-        self._begin_context()
+        self._begin_context(place)
         first = not self._early
 
         def timed() -> socket.socket:
@@ -52,9 +61,9 @@ class Connector:
 
     def open(self, place: Place) -> socket.socket:
         """
-        Return a connection that is open, and on which nothing was sent yet.
+        Return an open connection on which nothing has been sent yet.
 
-        Raises TransportError; ConfigError: a CA file holds no certificate.
+        Raises TransportError; ConfigError: a CA file holds no certificate, or the client certificate cannot be used.
         """
         for early in self._early:
             if early[0] == place:
@@ -62,55 +71,76 @@ class Connector:
                 return early[1].result()
         return self._open(place, None)
 
-    def context(self) -> ssl.SSLContext:
-        """Return what connections are secured with. Raises ConfigError: a CA file holds no certificate."""
-        return self._begin_context().result()
+    def shows_certificate(self, place: Place) -> bool:
+        """Return whether a client certificate is shown to the server at `place` if it asks for one."""
+        return self._certificate_for(place) is not None
 
-    def _begin_context(self) -> Task[ssl.SSLContext]:
-        """Read the certificates that are trusted, once, while a connection is made."""
-        if self._context is None:
-            self._context = Task(lambda: make_context(self._ca_files))
-        return self._context
+    def _certificate_for(self, place: Place) -> ClientCertificate | None:
+        return self._gateway.certificate if self._gateway is not None and self._gateway.covers(place) else None
 
-    def _open(self, place: Place, dialed: Task[_socket.socket] | None) -> socket.socket:
+    def _begin_context(self, place: Place) -> Task[ssl.SSLContext]:
+        """Begin to read the trusted certificates, once, while a connection is being opened."""
+        shows = self.shows_certificate(place)
+        if shows not in self._contexts:
+            self._contexts[shows] = Task(lambda: self._make_context(make_context, place))
+        return self._contexts[shows]
+
+    def _make_context(self, make: Callable[[tuple[str, ...]], ssl.SSLContext], place: Place) -> ssl.SSLContext:
+        context = make(self._ca_files)
+        certificate = self._certificate_for(place)
+        if certificate is not None:
+            certificate.add_to(context)
+        return context
+
+    def _open(self, place: Place, dialed: Dial | None) -> socket.socket:
         scheme, host, port = place
         plain = self._connect(host, port, dialed)
         if scheme != "https":
             return plain
         try:
-            return self._secure(plain, host, self.context())
+            return self._secure(plain, place, self._begin_context(place).result())
         except ssl.SSLCertVerificationError as error:
             if not is_unknown_issuer(error):
-                raise _untrusted(error, host, port) from None
+                raise self._untrusted(error, host, port) from None
         try:
             # The context looks into the directory of certificates alone; the bundle beside it may have more.
-            return self._secure(self._connect(host, port, None), host, full_context(self._ca_files))
+            context = self._make_context(full_context, place)
+            return self._secure(self._connect(host, port, None), place, context)
         except ssl.SSLCertVerificationError as error:
-            raise _untrusted(error, host, port) from None
+            raise self._untrusted(error, host, port) from None
 
-    def _connect(self, host: str, port: int, dialed: Task[_socket.socket] | None) -> socket.socket:
+    def _connect(self, host: str, port: int, dialed: Dial | None) -> socket.socket:
+        left = max(0.001, self._deadline.left())
         try:
-            raw = connect(host, port, max(0.001, self._deadline.left())) if dialed is None else dialed.result()
+            raw = _finish(dialed or Dial(host, port, left), monotonic() + left)
             return socket.socket(fileno=raw.detach())
+        except NoConnectionError as error:
+            if error.timed_out:
+                raise TransportError(Kind.TIMEOUT, tried=error.tried) from None
+            why = ", ".join(dict.fromkeys(map(os.strerror, error.errors)))
+            raise TransportError(Kind.UNREACHABLE, why, tried=error.tried) from None
         except TimeoutError:
-            raise TransportError(Kind.TIMEOUT) from None
-        except socket.gaierror:
-            raise TransportError(Kind.DNS) from None
+            raise TransportError(Kind.LOOKUP_TIMEOUT) from None
+        except socket.gaierror as error:
+            silent = error.errno == socket.EAI_AGAIN
+            raise TransportError(Kind.DNS, "the DNS server does not answer" if silent else "") from None
         except OSError as error:
             raise TransportError(Kind.UNREACHABLE, os.strerror(error.errno or 0)) from None
         except (UnicodeError, OverflowError, ValueError):
             raise TransportError(Kind.URL) from None
 
-    def _secure(self, plain: socket.socket, host: str, context: ssl.SSLContext) -> socket.socket:
+    def _secure(self, plain: socket.socket, place: Place, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
         try:
-            return context.wrap_socket(plain, server_hostname=host.encode())
+            return context.wrap_socket(plain, server_hostname=place[1].encode())
         except ssl.SSLCertVerificationError:
             raise
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT) from None
         except ssl.SSLError as error:
-            raise TransportError(Kind.TLS, error.reason or "TLS failed") from None
+            from bwrun.network.tls_errors import tls_failure  # noqa: PLC0415  (only for an error's words)
+
+            raise tls_failure(error, has_certificate=self.shows_certificate(place)) from None
         except OSError as error:
             if isinstance(error, ConnectionError):
                 raise TransportError(Kind.BROKEN) from None
@@ -120,21 +150,23 @@ class Connector:
         finally:
             plain.close()  # a secured one has taken it over
 
+    def _untrusted(self, error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:
+        from bwrun.network.tls_errors import untrusted  # noqa: PLC0415  (only for an error's words)
 
-def place_of(url: str) -> Place:
+        return untrusted(error, (host, port), self._ca_files)
+
+
+def _finish(dial: Dial, end: float) -> _socket.socket:
     """
-    Return scheme, host and port.
+    Return the connection; where its name is looked up slowly, also try other ways to look it up.
 
-    Raises TransportError: it is no URL of a server.
+    Raises TimeoutError: the name service has not answered at `end`; otherwise as `dial.result()`.
     """
     try:
-        parts = split_url(url)
-    except ValueError:
-        raise TransportError(Kind.URL) from None
-    if parts.scheme not in PORTS:
-        raise TransportError(Kind.URL)
-    return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port
+        return dial.result(ATTEMPT_DELAY)
+    except TimeoutError:
+        if dial.is_looked_up:
+            return dial.result()  # it ends in time by itself
+    from bwrun.network.slow_lookup import first_connection  # noqa: PLC0415  (most names are looked up sooner)
 
-
-def _untrusted(error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:
-    return TransportError(Kind.UNTRUSTED, error.verify_message, issuer_of(host, port))
+    return first_connection(dial, end)

@@ -16,11 +16,14 @@ import httpx
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import NetworkError
 from bwrun.base.tasks import Task
+from bwrun.network.gateway import ClientCertificate
 from bwrun.network.proxies import Proxy
 from bwrun.network.tls import full_context
+from bwrun.network.tls_errors import is_alert, tls_failure, untrusted
 from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
 
 ASIDE = "bwrun-location"
+HEADERS_TOO_LARGE = 431  # RFC 6585, 5
 SCHEMES = ("http", "https", "socks5", "socks5h")
 LOGIN_REQUIRED = 407  # RFC 9110, 15.5.8
 # httpcore's words for what a SOCKS proxy answers (encode/httpcore:httpcore/_sync/socks_proxy.py).
@@ -31,19 +34,26 @@ SOCKS_FAILURE = "could not connect: "
 class ProxiedTransport:
     """Connections through one proxy. May be used from several threads."""
 
-    def __init__(self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy) -> None:
+    def __init__(
+        self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy, certificate: ClientCertificate | None = None
+    ) -> None:
         """
         Send nothing yet.
+
+        `certificate`: the client certificate for servers; the proxy does not get it.
 
         Raises ConfigError: a CA file contains no certificate; NetworkError: the URL of the proxy cannot be used.
         """
         self._deadline = deadline
         self._proxy = proxy
+        self._has_certificate = certificate is not None
         context = full_context(ca_files)
+        if certificate is not None:
+            certificate.add_to(context)
         try:
             self._http = httpx.Client(
                 verify=context,
-                proxy=_parse(proxy, context),
+                proxy=_parse(proxy, context if certificate is None else full_context(ca_files)),
                 trust_env=False,
                 event_hooks={"response": [_set_redirect_aside]},
             )
@@ -79,7 +89,8 @@ class ProxiedTransport:
                 found = {"location" if name == ASIDE else name: value for name, value in response.headers.items()}
                 return Reply(response.status_code, found, _read(response))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise translate(error, self._proxy if progress.at_proxy else None, progress) from None
+            at = self._proxy if progress.at_proxy else None
+            raise translate(error, at, progress, has_certificate=self._has_certificate) from None
         except (OverflowError, UnicodeError):
             # The system cannot use the port or the name of the proxy. Those of the server were checked before.
             raise TransportError(Kind.PROXY_ADDRESS, proxy=self._proxy) from None
@@ -141,8 +152,15 @@ def _read(response: httpx.Response) -> bytearray:
     return data
 
 
-def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None = None) -> TransportError:
-    """Return what an exception of httpx means. `proxy` is the proxy that caused it, None if the server did."""
+def translate(
+    error: Exception, proxy: Proxy | None, progress: _Progress | None = None, *, has_certificate: bool = False
+) -> TransportError:
+    """
+    Return what an exception of httpx means.
+
+    `proxy` is the proxy that caused it, None if the server did; `has_certificate`: whether there was a client
+    certificate to show to the server.
+    """
     if isinstance(error, httpx.TimeoutException):
         return TransportError(Kind.TIMEOUT, proxy=proxy)
     if isinstance(error, httpx.ProxyError):
@@ -150,7 +168,13 @@ def translate(error: Exception, proxy: Proxy | None, progress: _Progress | None 
     if isinstance(error, (httpx.InvalidURL, httpx.UnsupportedProtocol)):
         return TransportError(Kind.URL)
     if isinstance(error, httpx.ConnectError):
-        return _connect_error(error, proxy)
+        return _connect_error(error, proxy, has_certificate=has_certificate)
+    causes = _causes(error)
+    alert = next((cause for cause in causes if isinstance(cause, ssl.SSLError) and is_alert(cause)), None)
+    if alert is not None:
+        return tls_failure(alert, has_certificate=has_certificate, proxy=proxy)
+    if any(getattr(cause, "error_status_hint", 0) == HEADERS_TOO_LARGE for cause in causes):  # h11's word for it
+        return TransportError(Kind.HEADERS, "headers of more than 100 kB", proxy=proxy)
     if isinstance(error, (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError)):
         return TransportError(Kind.BROKEN, proxy=proxy)
     return TransportError(Kind.UNREADABLE, type(error).__name__, proxy=proxy)
@@ -168,12 +192,12 @@ def _refusal(error: httpx.ProxyError, proxy: Proxy | None, progress: _Progress) 
     return TransportError(Kind.PROXY_REFUSES, text.partition(SOCKS_FAILURE)[2].rstrip(".").lower(), proxy=proxy)
 
 
-def _connect_error(error: httpx.ConnectError, proxy: Proxy | None) -> TransportError:
+def _connect_error(error: httpx.ConnectError, proxy: Proxy | None, *, has_certificate: bool) -> TransportError:
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return TransportError(Kind.UNTRUSTED, cause.verify_message, proxy=proxy)
+            return untrusted(cause, None, (), proxy)
         if isinstance(cause, ssl.SSLError):
-            return TransportError(Kind.TLS, getattr(cause, "reason", "") or "TLS failed", proxy=proxy)
+            return tls_failure(cause, has_certificate=has_certificate, proxy=proxy)
         if isinstance(cause, gaierror):
             return TransportError(Kind.DNS, proxy=proxy)
         if isinstance(cause, (ConnectionResetError, ConnectionAbortedError, BrokenPipeError)):

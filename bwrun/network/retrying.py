@@ -38,13 +38,13 @@ class Retries:
         self._tell = tell
         self._backoff = Backoff(random)
 
-    def wait_for_turn(self, reply: Reply, secret: Sensitive | None) -> None:
+    def wait_for_turn(self, reply: Reply, secrets: tuple[Sensitive, ...]) -> None:
         """
-        Wait after a 429. `secret` is removed from the server's message before it is shown.
+        Wait after a 429. `secrets` are removed from the server's message before it is shown.
 
         Raises ServerError: there is no time for the wait.
         """
-        message = Answer(reply.status, reply.headers, parse_json(reply.body), sent=secret).message
+        message = Answer(reply.status, reply.headers, parse_json(reply.body), sent=secrets + reply.sent).message
         told = told_wait(reply.headers, message, time.time())
         wait = self._backoff.after_limit(told, self._deadline.left())
         if wait is None:

@@ -2,30 +2,47 @@
 
 from __future__ import annotations
 
-import _socket
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from bwrun.base.deadline import Deadline
-from bwrun.base.tasks import Task
+from bwrun.base.sensitive import Sensitive
 from bwrun.base.timings import Timings
-from bwrun.network.connecting import Connector, place_of
+from bwrun.network.connecting import Connector
+from bwrun.network.dialing import Dial
 from bwrun.network.proxies import Proxy, find_proxy
-from bwrun.network.transport import Reply, Transport
+from bwrun.network.transport import Reply, Transport, place_of
+
+if TYPE_CHECKING:
+    from bwrun.network.gateway import Gateway
 
 
 class Network:
     """Carries the requests of one run. Its methods may be called from several threads."""
 
-    def __init__(self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings) -> None:
-        """Open no connection yet."""
+    def __init__(
+        self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings, gateway: Gateway | None = None
+    ) -> None:
+        """Open no connection yet. `gateway`: what the gateway in front of some servers requires."""
         self._ca_files = ca_files
         self._deadline = deadline
-        self._connector = Connector(ca_files, deadline, timings)
-        self._ways: dict[Proxy | None, Transport] = {}
+        self.gateway = gateway
+        self._connector = Connector(ca_files, deadline, timings, gateway)
+        self._ways: dict[tuple[Proxy | None, bool], Transport] = {}
         self._lock = threading.Lock()
 
-    def expect(self, url: str, dialed: Task[_socket.socket] | None = None) -> None:
+    def open_client_key(self, password: Sensitive) -> None:
+        """
+        Take the passphrase of the client certificate's key, before any request.
+
+        Raises ConfigError: it does not open the key, or the key does not belong to the certificate.
+        """
+        if self.gateway is not None and self.gateway.certificate is not None:
+            self.gateway.certificate.password = password
+            self.gateway.certificate.check()
+
+    def expect(self, url: str, dialed: Dial | None = None) -> None:
         """
         Begin to open a connection for a request to `url` that will be sent soon. `dialed` is its TCP connection.
 
@@ -42,9 +59,8 @@ class Network:
 
         Raises ConfigError: a CA file contains no certificate; NetworkError: the URL of the proxy cannot be used.
         """
-        proxy = find_proxy(url)
-        self._way(proxy)
-        return proxy
+        self._way(url)
+        return find_proxy(url)
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """
@@ -52,19 +68,26 @@ class Network:
 
         Raises TransportError; ConfigError and NetworkError as `prepare()`.
         """
-        return self._way(find_proxy(url)).send(method, url, headers, body)
+        way = self._way(url)
+        if self.gateway is None or not self.gateway.covers(place_of(url)):
+            return way.send(method, url, headers, body)
+        reply = way.send(method, url, {**headers, **self.gateway.headers()}, body)
+        return Reply(reply.status, reply.headers, reply.body, self.gateway.secrets())
 
-    def _way(self, proxy: Proxy | None) -> Transport:
+    def _way(self, url: str) -> Transport:
+        proxy = find_proxy(url)
+        shows = proxy is not None and self._connector.shows_certificate(place_of(url))
         with self._lock:
-            if proxy not in self._ways:
-                self._ways[proxy] = self._make_way(proxy)
-            return self._ways[proxy]
+            if (proxy, shows) not in self._ways:
+                self._ways[proxy, shows] = self._make_way(proxy, shows=shows)
+            return self._ways[proxy, shows]
 
-    def _make_way(self, proxy: Proxy | None) -> Transport:
+    def _make_way(self, proxy: Proxy | None, *, shows: bool) -> Transport:
         if proxy is not None:
             from bwrun.network.proxied import ProxiedTransport  # noqa: PLC0415  (httpx takes 110 ms to import)
 
-            return ProxiedTransport(self._ca_files, self._deadline, proxy)
+            certificate = self.gateway.certificate if shows and self.gateway is not None else None
+            return ProxiedTransport(self._ca_files, self._deadline, proxy, certificate)
         from bwrun.network.direct import DirectTransport  # noqa: PLC0415  (`http.client` takes 20 ms: connections open meanwhile)
 
         return DirectTransport(self._connector, self._deadline)

@@ -1,4 +1,4 @@
-"""What a request comes to, whatever carries it: an answer, or one of the ways of having none."""
+"""How a request ends, whatever carries it: with an answer, or with one of the reasons for having none."""
 
 from __future__ import annotations
 
@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from enum import Enum, auto
 from typing import Protocol
 
+from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
+from bwrun.base.urls import PORTS, split_url
 from bwrun.network.proxies import Proxy
 
 Body = bytes | bytearray
+Place = tuple[str, str, int]  # scheme, host, port
 MAX_SIZE = 512 * 1024 * 1024  # bytes of an answer
 
 
@@ -19,13 +22,18 @@ class Reply(Struct):
     status: int
     headers: Mapping[str, str]
     body: Body
+    sent: tuple[Sensitive, ...] = ()  # secrets that went with the request by the user's wish: headers of --header-file
 
 
 class Kind(Enum):
     """Why there is no answer."""
 
+    ALERT = auto()  # the server ended TLS, and said why
     BROKEN = auto()  # the connection ended early: worth another try
-    DNS = auto()
+    DNS = auto()  # the name has no address
+    LOOKUP_TIMEOUT = auto()  # the name service has not answered by the deadline
+    HEADERS = auto()  # more or longer ones than are read
+    HTTPS_PORT = auto()  # TLS is spoken where plain HTTP was asked for
     PROXY_ADDRESS = auto()
     PROXY_LOGIN = auto()
     PROXY_REFUSES = auto()
@@ -41,17 +49,23 @@ class Kind(Enum):
 class TransportError(Exception):
     """There is no answer."""
 
-    def __init__(self, kind: Kind, detail: str = "", issuer: str = "", proxy: Proxy | None = None) -> None:
+    def __init__(  # noqa: PLR0913  (all but the first have defaults, and are given by name)
+        self, kind: Kind, detail: str = "", *, issuer: str = "", tried: int = 1, hints: tuple[str, ...] = (),
+        proxy: Proxy | None = None,
+    ) -> None:  # fmt: skip
         """
         Say what happened.
 
-        `detail`: the system's or the library's word for it; `issuer`: whose certificate is not trusted, if known;
-        `proxy`: the one where it happened, None if that is the server.
+        `detail`: the system's or the library's word for it; `issuer`: who issued a certificate that is not trusted, if
+        known; `tried`: the number of addresses to which a connection was tried; `hints`: what to do, where that depends
+        on more than the kind; `proxy`: the one where it happened, None if that is the server.
         """
         super().__init__(kind)
         self.kind = kind
         self.detail = detail
         self.issuer = issuer
+        self.tried = tried
+        self.hints = hints
         self.proxy = proxy
 
 
@@ -64,3 +78,18 @@ class Transport(Protocol):
 
         Raises TransportError.
         """
+
+
+def place_of(url: str) -> Place:
+    """
+    Return the scheme, host and port of a URL.
+
+    Raises TransportError: it is not an http or https URL.
+    """
+    try:
+        parts = split_url(url)
+    except ValueError:
+        raise TransportError(Kind.URL) from None
+    if parts.scheme not in PORTS:
+        raise TransportError(Kind.URL)
+    return parts.scheme, parts.host, PORTS[parts.scheme] if parts.port is None else parts.port

@@ -16,11 +16,10 @@ from bwrun.settings.command_line import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from _socket import socket
-
     from bwrun.base.console import Console
-    from bwrun.base.tasks import Task
     from bwrun.injection.requested import RequestedSecrets
+    from bwrun.network.dialing import Dial
+    from bwrun.session.ssh_agent import SshAgent
     from bwrun.settings.config import Config
 
 
@@ -33,7 +32,8 @@ class Plan(Struct):
     opens_session: bool
     logs_in: bool
     items: tuple[str, ...]  # the ids of the items to fetch; empty: the whole vault
-    dialed: Task[socket] | None  # a connection to the server that has been begun already
+    dialed: Dial | None  # a connection to the server that has been begun already
+    ssh_agent: SshAgent | None = None  # to be started, for --ssh-key
 
     @property
     def needs_directory(self) -> bool:
@@ -48,13 +48,19 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     `bwrun` is the pid that the caller knows.
 
     Raises CommandError: the command cannot be run; UnresolvedReferencesError: references are malformed; UsageError,
-    ConfigError: a template cannot be used; CredentialError: the client id is malformed.
+    ConfigError: a template cannot be used; CredentialError: the client id is malformed; SessionError: there is no
+    ssh-agent for --ssh-key.
     """
     if config.mode == LIST:
         return Plan(None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
     environment = environment_without_secrets(config, {}, bwrun)
     file = find_command(config.command[0], environment.get(b"PATH")) if config.command else None
-    has_references = bool(config.items) or has_possible_references(environment)
+    ssh_agent = None
+    if config.ssh_keys:
+        from bwrun.session.ssh_agent import SshAgent  # noqa: PLC0415  (only for --ssh-key)
+
+        ssh_agent = SshAgent(config.sources.environment)
+    has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
     requested = None
@@ -71,4 +77,4 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     opens_session = config.wants_session and outer_session is None
     logs_in = opens_session or (requested is not None and bool(requested.references))
     items = requested.ids_to_fetch_alone() if requested and not opens_session else ()
-    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed)
+    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed, ssh_agent)

@@ -13,7 +13,7 @@ from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table, write_out
 from bwrun.settings.config import Config
-from bwrun.settings.sources import ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
+from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
 from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
@@ -26,7 +26,7 @@ class Variable:
     """A variable that a run would set."""
 
     name: str
-    kind: str  # value, file, template, plain, session; missing: in --optional, and not found
+    kind: str  # value, file, template, agent, plain, session; missing: in --optional, and not found
     set_by: str  # the option, file or environment that sets it
     instead_of: tuple[str, ...]  # those that would set it otherwise
     reference: str | None = None  # these are None if the value is not from the vault
@@ -125,6 +125,9 @@ def _from_vault(
             yield found
         for placeholder in template.placeholders:
             yield _with_item(replace(found, set_by=placeholder.place), placeholder.reference, vault)
+    for reference in requested.ssh_keys.values():
+        found = Variable(AGENT_VARIABLE, "agent", "--ssh-key", tuple(_setters(config, AGENT_VARIABLE, resolved)))
+        yield _with_item(found, reference, vault)
 
 
 def _with_item(variable: Variable, reference: Reference, vault: Vault | None) -> Variable:

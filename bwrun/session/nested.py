@@ -45,7 +45,7 @@ def run_in_place(options: Options, console: Console) -> None:
     if session is None or config.supervisor_settings or not config.wants_session:
         return
     variables = command_environment(config.sources, config.passed, config.assignments, session)
-    if has_possible_references(variables) or config.items or config.templates:
+    if has_possible_references(variables) or config.items or config.templates or config.ssh_keys:
         return  # resolving references needs a login
     console.verbose = config.verbose
     console.print_warnings(config.warnings)

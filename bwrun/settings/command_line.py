@@ -33,24 +33,24 @@ Values:
 Server and login:
       --server us|eu|gov|URL, --identity-url URL, --api-url URL
       --key-connector-url URL, --allow-costly-kdf
-      --ca-file FILE      Also trust the certificates in FILE (PEM)
+      --ca-file FILE, --header-file FILE   Trust certificates, send headers
+      --client-cert FILE, --client-key FILE, --client-key-password-file FILE
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
+      --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
       --kill-leftovers    End the processes that COMMAND leaves running
       --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
-  -v, --verbose           Print each step
-      --timings           Print how long each phase took
-Instead of a run:
+  -v, --verbose           Print each step; --timings: how long each phase took
+Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
       --clean             Remove the sessions that killed runs left behind
-  -V, --version; -h, --help
 
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
@@ -58,6 +58,8 @@ Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 
 RUN, CHECK, LIST = "run", "check", "list"  # the values of Options.mode
 
+# What a gateway in front of the server may require.
+GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
 # Each of these options can also be set by a variable: `--long-option VALUE` by BWRUN_LONG_OPTION.
 VALUE_OPTIONS = (
     "server",
@@ -65,6 +67,7 @@ VALUE_OPTIONS = (
     "api-url",
     "key-connector-url",
     "ca-file",
+    *GATEWAY_OPTIONS,
     "password-file",
     "password-fd",
     "password-command",
@@ -72,7 +75,7 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key")
 FLAG_OPTIONS = (
     "no-session",
     "session-api-key",

@@ -12,17 +12,19 @@ import os
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
-from bwrun.settings.command_line import Options
+from bwrun.settings.command_line import GATEWAY_OPTIONS, Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import SettingValue, Sources, is_bwrun_variable, variable_name
+from bwrun.settings.sources import AGENT_VARIABLE, SettingValue, Sources, is_bwrun_variable, variable_name
 from bwrun.settings.warning_messages import find_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bwrun.settings.gateway import GatewaySettings
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
@@ -41,6 +43,7 @@ class Config(Struct):
     server_is_set: bool  # False: the server is the default
     untrusted_server: str | None  # where the default `.env` names a server that it may not name
     key_connector_url: str | None
+    gateway: GatewaySettings | None  # the client certificate and the headers for the server
     ca_files: tuple[str, ...]  # absolute paths
     timeout: float  # seconds for everything before the command, except prompts and --password-command
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
@@ -48,6 +51,7 @@ class Config(Struct):
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
     items: tuple[str, ...]  # values of --item, not parsed
     templates: tuple[str, ...]  # values of --template, not parsed
+    ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
     wants_session: bool  # False: --no-session
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
@@ -76,18 +80,22 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
     _check_conflicts(settings)
+    server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
+    key_connector_url = find_key_connector(
+        None if connector is None else connector.value, settings.called("key-connector-url", connector)
+    )
+    gateway = _gateway(settings, server, key_connector_url)
     return Config(
         mode=options.mode,
         json=options.json,
         search=tuple(options.search),
         command=tuple(options.command),
         sources=sources,
-        server=find_server(*(None if one is None else one.value for one in given), places=settings.places()),
+        server=server,
         server_is_set=any(given),
         untrusted_server=None if any(given) else sources.untrusted_server(),
-        key_connector_url=find_key_connector(
-            None if connector is None else connector.value, settings.called("key-connector-url", connector)
-        ),
+        key_connector_url=key_connector_url,
+        gateway=gateway,
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervisor_settings=_supervisor_settings(settings),
@@ -95,6 +103,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         assignments=_assignments(options),
         items=_repeatable(options, sources, "item"),
         templates=_repeatable(options, sources, "template"),
+        ssh_keys=_ssh_keys(options, sources),
         wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
@@ -106,7 +115,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
-        warnings=tuple(find_warnings(sources)),
+        warnings=(*find_warnings(sources), *(() if gateway is None else gateway.warnings)),
     )
 
 
@@ -141,6 +150,16 @@ class _Settings:
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
         raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
+
+
+def _gateway(settings: _Settings, server: Server, key_connector_url: str | None) -> GatewaySettings | None:
+    """Return the settings for a client certificate and headers; None if none of them is set."""
+    given = {name: found for name in GATEWAY_OPTIONS if (found := settings.found(name)) is not None}
+    if not given:
+        return None
+    from bwrun.settings.gateway import read_gateway_settings  # noqa: PLC0415  (few servers need them)
+
+    return read_gateway_settings(given, tuple(filter(None, (server.identity, server.api, key_connector_url))))
 
 
 def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -213,6 +232,17 @@ def _repeatable(options: Options, sources: Sources, option: str) -> tuple[str, .
     """Return the values of a repeatable option; if it is not given, the value of its variable."""
     found = sources.find(variable_name(option))
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
+
+
+def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
+    """Return the values of --ssh-key, or else the lines of its variable."""
+    found = sources.find(variable_name("ssh-key"))
+    lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
+    keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
+    if keys and AGENT_VARIABLE in _assignments(options):
+        pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
+        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
+    return keys
 
 
 def _check_conflicts(settings: _Settings) -> None:

@@ -20,12 +20,15 @@ from bwrun.base.channel import (
     EXEC,
     MAKE_DIRECTORY,
     NO_DIRECTORY,
+    REFUSED,
     RENEW,
     SET,
+    START_AGENT,
     Channel,
 )
 from bwrun.base.errors import STATUS_FAILED
 from bwrun.supervisor import directory, ending, forwarding, processes
+from bwrun.supervisor.agent import Agent
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.janitor import Janitor
@@ -90,6 +93,7 @@ class Supervisor:
         self._reported_status: int | None = None  # with which the worker ends, without a command
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
+        self._agent: Agent | None = None
         self._kill_at: float | None = None  # when to kill the command, for --kill-after
 
     def take_over(self) -> None:
@@ -150,6 +154,8 @@ class Supervisor:
             waits.append(max(0.0, self._kill_at - time.monotonic()))
         if self._renewal is not None:
             waits.append(self._renewal.wait())
+        if self._agent is not None:
+            waits.append(self._agent.wait())
         return min(waits)
 
     def _run_timers(self) -> None:
@@ -179,15 +185,29 @@ class Supervisor:
                 self._command_started = True
             elif word == END:
                 self._reported_status = int(rest[0])
+            elif word == START_AGENT:
+                self._start_agent(*rest)
             elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == SET:
                 self._settings[rest[0]] = rest[1]
             elif word == CONFIRM:
-                self.ends_by_code = b"signal-exit" in self._settings
-                if b"kill-leftovers" in self._settings:
-                    prctl.adopt_orphans()
-                self._channel.send(CONFIRMED)
+                self._apply_settings()
+        answer = self._agent and self._agent.answer()
+        if answer:
+            self._channel.send(*answer)
+
+    def _apply_settings(self) -> None:
+        self.ends_by_code = b"signal-exit" in self._settings
+        if b"kill-leftovers" in self._settings:
+            prctl.adopt_orphans()
+        self._channel.send(CONFIRMED)
+
+    def _start_agent(self, program: bytes, socket: bytes) -> None:
+        try:
+            self._agent = None if self._janitor is None else self._janitor.start_agent(program, socket)
+        except OSError as error:
+            self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
 
     def _reap(self) -> int | None:
         """Reap all children that ended, even orphans if this is PID 1; return the status of the worker if it ended."""
@@ -199,7 +219,9 @@ class Supervisor:
                 return ended
             if pid == 0:
                 return ended
-            if pid != self.worker:
+            if self._agent is not None and self._agent.has_ended(pid):
+                print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
+            elif pid != self.worker:
                 warning = None if self._renewal is None else self._renewal.ended(pid)
                 if warning is not None:
                     print_line(f"warning: cannot renew the session's access token: {warning}")
@@ -237,6 +259,8 @@ class Supervisor:
         """Remove the session's directory and end all helpers; return whether nothing is left of the session."""
         if self._renewal is not None:
             self._renewal.stop()
+        if self._agent is not None:
+            self._agent.end()
         self._channel.close()
         if self._canary is not None:
             self._canary.end()  # first, because removing may need the descriptors that it frees

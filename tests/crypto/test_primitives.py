@@ -184,21 +184,24 @@ def test_random_bytes_are_not_the_same_twice() -> None:
     assert primitives.random_bytes(64) != primitives.random_bytes(64)
 
 
-def test_issuer_of_a_certificate(tmp_path: Path) -> None:
-    """A certificate's issuer is named as it stands in it; what is no certificate has none."""
-    words = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "ed25519",
-        "-nodes",
-        "-subj",
-        "/O=Ours/CN=A private CA",
-        "-outform",
-        "DER",
+def test_reads_certificates(tmp_path: Path) -> None:
+    """Names, dates and extensions are those that stand in a certificate; what is no certificate is not read."""
+    words = ["openssl", "req", "-x509", "-newkey", "ed25519", "-nodes", "-outform", "DER", "-days", "2", "-subj"]
+    extensions = ("subjectAltName=DNS:a.example,IP:192.0.2.1", "authorityInfoAccess=caIssuers;URI:http://ca.example/")
+    options = [word for one in extensions for word in ("-addext", one)]
+    ders = [
+        subprocess.run(
+            [*words, "/O=Ours/CN=A private CA", "-keyout", tmp_path / "key", *more], capture_output=True, check=True
+        ).stdout
+        for more in ([], options)
     ]
-    der = subprocess.run([*words, "-keyout", tmp_path / "key"], capture_output=True, check=True).stdout
 
-    assert primitives.certificate_issuer(der) == "CN=A private CA,O=Ours"
-    assert primitives.certificate_issuer(b"no certificate") == ""
+    plain, full = (primitives.read_certificate(der) for der in ders)
+
+    assert plain is not None
+    assert (plain.subject, plain.issuer) == ("CN=A private CA,O=Ours", "CN=A private CA,O=Ours")
+    assert (plain.ends - plain.begins).days == 2
+    assert (plain.names, plain.names_its_issuer) == ((), False)
+    assert full is not None
+    assert (full.names, full.names_its_issuer) == (("a.example", "192.0.2.1"), True)
+    assert primitives.read_certificate(b"no certificate") is None

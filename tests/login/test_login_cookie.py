@@ -14,7 +14,10 @@ from tests.support.program import Surroundings
 CONFIG = "/api/config"
 IDP = "https://idp.example/login"
 BOOTSTRAP = {"type": "ssoCookieVendor", "idpLoginUrl": IDP, "cookieName": "AUTH_SESSION", "cookieDomain": "example"}
-HINT = "hint: set `--identity-url` and `--api-url` to addresses that bypass the load balancer"
+HINTS = [
+    "hint: put the cookie of such a login into the file of `--header-file`, as `Cookie: AUTH_SESSION=…`",
+    "hint: or set `--identity-url` and `--api-url` to addresses that bypass the load balancer",
+]
 
 
 def config_with(bootstrap: object) -> Status:
@@ -41,7 +44,7 @@ def test_told_by_name(ready: Surroundings, server: BitwardenServer, path: str, a
             f"error: {server.url} is behind a load balancer that requires a login in a browser (cookie `AUTH_SESSION`)"
             " [server.login-cookie]"
         ),
-        HINT,
+        *HINTS,
     ]
 
 

@@ -69,7 +69,11 @@ class Asked(list[int]):
 
 @contextmanager
 def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> Iterator[tuple[str, Asked]]:
-    """Answer each request by the next script; give the URL, and the number of the connection of each request."""
+    """
+    Answer each request by the next script, and those after the last not at all.
+
+    Give the URL, and a list that gets the number of the connection of each request.
+    """
     host = "::1" if family is socket.AF_INET6 else "127.0.0.1"
     listener = socket.create_server((host, 0), family=family)
     asked = Asked()
@@ -77,7 +81,7 @@ def server(*scripts: Script, family: socket.AddressFamily = socket.AF_INET) -> I
 
     def converse(connection: socket.socket, number: int) -> None:
         with connection, suppress(OSError):
-            while request := connection.recv(65536):
+            while (request := connection.recv(65536)) and waiting:
                 asked.append(number)
                 waiting.pop(0)(connection, request)
                 asked.answered += 1
@@ -133,8 +137,16 @@ def ok(body: bytes, *headers: bytes) -> bytes:
         (ok(b"", b"Content-Encoding: gzip"), b""),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 100 Continue\r\n\r\n" + ok(BODY), BODY),
+        (b"HTTP/1.1 102 Processing\r\n\r\n" + ok(BODY), BODY),
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>\r\n\r\n" + ok(BODY), BODY),
+        (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" * 20 + ok(BODY), BODY),
+        (ok(BODY, *(b"A-%d: b" % number for number in range(90))), BODY),
+        (ok(BODY, b"A: " + b"b" * 60_000), BODY),
     ],
-    ids=["length", "until the end", "1.0", "chunked", "gzip", "identity", "empty", "empty gzip", "204", "100 before"],
+    ids=[
+        "length", "until the end", "1.0", "chunked", "gzip", "identity", "empty", "empty gzip", "204", "100 before",
+        "102 before", "103 before", "many before", "90 headers", "60 kB header",
+    ],
 )  # fmt: skip
 def test_reads_answers(data: bytes, body: bytes) -> None:
     """An answer is read in each form that HTTP/1.1 has for one."""
@@ -154,14 +166,16 @@ def test_reads_answers(data: bytes, body: bytes) -> None:
         (b"SSH-2.0-OpenSSH\r\n", Kind.UNREADABLE),
         (b"HTTP/1.1 abc\r\n\r\n", Kind.UNREADABLE),
         (b"\x15\x03\x01\x00\x02\x02\x46", Kind.UNREADABLE),
-        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", Kind.UNREADABLE),
-        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, Kind.UNREADABLE),
+        (b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 200 + b"\r\n", Kind.HEADERS),
+        (b"HTTP/1.1 200 OK\r\nA: " + b"b" * 70_000, Kind.HEADERS),
         (CHUNKED + b"zz\r\n", Kind.BROKEN),
-        (b"HTTP/1.1 103 Early Hints\r\n\r\n" + ok(BODY), Kind.UNREADABLE),
+        (b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + ok(BODY), Kind.UNREADABLE),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n" * 2000, Kind.UNREADABLE),
+        (b"HTTP/1.1 103 Early Hints\r\n\r\n", Kind.BROKEN),
     ],
     ids=[
         "nothing", "short", "short chunk", "short gzip", "no gzip", "br", "ssh", "no status", "tls", "headers",
-        "long header", "no chunk", "103 before",
+        "long header", "no chunk", "101", "103 without end", "103 alone",
     ],
 )  # fmt: skip
 def test_unusable_answers(data: bytes, kind: Kind) -> None:

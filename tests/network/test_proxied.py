@@ -16,9 +16,12 @@ from urllib.parse import unquote
 import pytest
 import trustme
 
-from tests.login.test_login_failures import AT_ONCE, SYNC, TOKEN, fail, messages
+from tests.login.test_login_failures import AT_ONCE, CHEAP, SYNC, TOKEN, fail, messages
+from tests.network.test_tls import tls_server
 from tests.server.control import BitwardenServer
 from tests.server.faults import CloseMidBody, Fault, Redirect, Reset, Status
+from tests.server.specs import AccountSpec
+from tests.server.tls import CertificateKind
 from tests.settings.test_servers_run import port_of
 from tests.support.program import Ended, Surroundings
 from tests.support.proxies import (
@@ -220,6 +223,42 @@ def test_unknown_ca_behind_a_proxy(ready: Surroundings, server: BitwardenServer)
         " [network.tls-untrusted]"
     )
     assert server.requests() == []
+
+
+@pytest.mark.parametrize("certificate", ["plain", "no-intermediate"])
+def test_certificates_behind_a_proxy(bare: Surroundings, certificate: CertificateKind) -> None:
+    """Through a proxy the same certificates are accepted. Which of a chain are sent is not looked up there."""
+    with BitwardenServer.start(certificate=certificate) as server, connect_proxy() as proxy:
+        bare.use(server, server.add_account(AccountSpec("tls@example.com", "correct horse", kdf=CHEAP)))
+        done = bare.run("--", "true", env={"https_proxy": f"http://{proxy.host}"})
+
+    assert done.codes == ([] if certificate == "plain" else ["network.tls-untrusted"])
+    assert ("intermediate certificate" in done.stderr) == (certificate == "no-intermediate")
+
+
+def test_alert_behind_a_proxy(ready: Surroundings, tmp_path: Path) -> None:
+    """A TLS alert of the server is named there too, and the login is not tried again."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    env: dict[str, str | None] = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+
+    with tls_server(authority, wants_certificate=True) as server, connect_proxy() as proxy:
+        done = fail(ready, "--server", server, env={**env, "https_proxy": f"http://{proxy.host}"})
+
+    assert messages(done) == [
+        f"error: {server} closed the TLS connection with the alert `certificate required` [network.tls]",
+        "hint: the server requires a client certificate: set `--client-cert FILE`",
+    ]
+
+
+@pytest.mark.parametrize("through", [True, False], ids=["proxy", "direct"])
+def test_headers_without_end(ready: Surroundings, server: BitwardenServer, *, through: bool) -> None:
+    """An answer whose headers are too long is an error of its own, on both ways."""
+    server.set_fault(Fault(TOKEN, Status(200, "{}", headers={"Long": "x" * 200_000})))
+    with connect_proxy() as proxy:
+        done = fail(ready, env={"https_proxy": f"http://{proxy.host}"} if through else {})
+
+    assert done.codes == ["server.headers"]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https", "socks5h"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import ssl
@@ -17,9 +18,10 @@ from tests.login.test_login_failures import AT_ONCE, CHEAP, PASSWORD, fail, mess
 from tests.server.control import BitwardenServer
 from tests.server.specs import AccountSpec
 from tests.server.tls import CertificateKind
+from tests.support.files import write_private
 from tests.support.program import Surroundings
 
-HINT = "hint: if this is your private CA, trust it with `--ca-file FILE`"
+PRIVATE_CA = "if this is your private CA, trust it with `--ca-file FILE`"
 SHOW_CA = ("--", "sh", "-c", 'echo "$NODE_EXTRA_CA_CERTS"; cat "$NODE_EXTRA_CA_CERTS"')
 
 
@@ -32,20 +34,38 @@ def test_unknown_ca(ready: Surroundings, server: BitwardenServer) -> None:
     assert messages(done)[0].endswith(
         "` is not trusted: unable to get local issuer certificate [network.tls-untrusted]"
     )
-    assert messages(done)[1:] == [HINT]
+    assert messages(done)[1:] == [f"hint: {PRIVATE_CA}"]
     assert server.requests() == []
 
 
-@pytest.mark.parametrize(
-    ("certificate", "why"),
-    [
-        ("self-signed", "self-signed certificate"),
-        ("expired", "certificate has expired"),
-        ("wrong-host", "Hostname mismatch, certificate is not valid for 'localhost'."),
-    ],
+TIMES = "{0}, and the clock of this machine says {0}".format(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2} UTC")
+NO_INTERMEDIATE = (
+    "if `[^`]*trustme[^`]*` is an intermediate CA, the server does not send its intermediate certificate:"
+    " configure it to send the full chain"
 )
-def test_bad_certificate(bare: Surroundings, certificate: CertificateKind, why: str) -> None:
-    """A certificate that is self-signed, over or for another host is refused by what is wrong with it."""
+
+
+@pytest.mark.parametrize(
+    ("certificate", "why", "hints"),
+    [
+        ("self-signed", "self-signed certificate", [PRIVATE_CA]),
+        (
+            "expired", "certificate has expired",
+            [f"it expired on {TIMES}", "renew the certificate on the server, or correct the clock of this machine"],
+        ),
+        (
+            "not-yet-valid", "certificate is not yet valid",
+            [f"it is valid from {TIMES}", "correct the clock of this machine if it is slow"],
+        ),
+        (
+            "wrong-host", "Hostname mismatch, certificate is not valid for 'localhost'.",
+            ["the certificate is for `elsewhere.example`: check the host name in `--server`"],
+        ),
+        ("no-intermediate", "unable to get local issuer certificate", [NO_INTERMEDIATE, PRIVATE_CA]),
+    ],
+)  # fmt: skip
+def test_bad_certificate(bare: Surroundings, certificate: CertificateKind, why: str, hints: list[str]) -> None:
+    """A certificate is refused by what is wrong with it, and the hint says what to do about that."""
     with BitwardenServer.start(certificate=certificate) as server:
         account = server.add_account(AccountSpec("tls@example.com", PASSWORD, kdf=CHEAP))
         bare.use(server, account)
@@ -54,7 +74,20 @@ def test_bad_certificate(bare: Surroundings, certificate: CertificateKind, why: 
         asked = server.requests()
 
     assert messages(done)[0].endswith(f"is not trusted: {why} [network.tls-untrusted]")
+    assert len(messages(done)) == 1 + len(hints)
+    assert all(re.fullmatch(f"hint: {hint}", line) for hint, line in zip(hints, messages(done)[1:], strict=True))
     assert asked == []
+
+
+@pytest.mark.parametrize("certificate", ["plain", "full-chain"])
+def test_good_certificates(bare: Surroundings, certificate: CertificateKind) -> None:
+    """A CA without key usage, a certificate without key identifiers, and one of an intermediate CA are accepted."""
+    with BitwardenServer.start(certificate=certificate) as server:
+        bare.use(server, server.add_account(AccountSpec("tls@example.com", PASSWORD, kdf=CHEAP)))
+
+        done = bare.run("--", "true")
+
+    assert (done.status, done.stderr) == (0, "")
 
 
 def test_http_at_an_https_address(ready: Surroundings) -> None:
@@ -69,18 +102,27 @@ def test_http_at_an_https_address(ready: Surroundings) -> None:
 
 
 def test_https_at_an_http_address(ready: Surroundings, server: BitwardenServer) -> None:
-    """A server that speaks https where plain http was asked for is an error and no hang."""
-    done = fail(ready, "--server", server.url.replace("https://", "http://"), "--timeout", "15")
+    """A server that speaks https where plain http was asked for is recognized at the first try."""
+    plain = server.url.replace("https://", "http://")
 
-    assert len(done.codes) == 1
-    assert done.codes[0].startswith("network.")
+    done = fail(ready, "--server", plain)
+
+    assert messages(done) == [
+        f"error: {plain} speaks https, not http [network.tls]",
+        f"hint: change the address to {server.url}",
+    ]
 
 
 @contextmanager
-def server_certified_by(authority: trustme.CA) -> Iterator[str]:
+def tls_server(authority: trustme.CA, *, wants_certificate: bool = False, newest: bool = True) -> Iterator[str]:
     """Do handshakes for localhost with a certificate of this authority, and nothing more; give the URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
+    if wants_certificate:
+        context.verify_mode = ssl.CERT_REQUIRED
+        authority.configure_trust(context)
+    if not newest:
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
 
     def serve(listener: socket.socket) -> None:
         while True:
@@ -105,10 +147,40 @@ def server_certified_by(authority: trustme.CA) -> Iterator[str]:
         thread.join(AT_ONCE)
 
 
+@pytest.mark.parametrize(
+    ("newest", "alert", "hint"),
+    [
+        (True, "certificate required", "the server requires a client certificate: set `--client-cert FILE`"),
+        (
+            False, "handshake failure",
+            "the server may require a client certificate (`--client-cert FILE`), or other ciphers",
+        ),
+    ],
+    ids=["TLS 1.3", "TLS 1.2"],
+)  # fmt: skip
+def test_alerts(ready: Surroundings, tmp_path: Path, hint: str, alert: str, *, newest: bool) -> None:
+    """A TLS alert, which TLS 1.3 may send after the handshake, is named, and the login is not tried again."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    write_private(tmp_path / "secret", ready.environment["BW_CLIENTSECRET"])
+    early: dict[str, str | None] = {"SSL_CERT_FILE": str(tmp_path / "ca.pem")}
+    late = {**early, "BW_CLIENTSECRET": None, "BW_CLIENTSECRET_FILE": str(tmp_path / "secret")}
+
+    with tls_server(authority, wants_certificate=True, newest=newest) as url:
+        ends = [fail(ready, "--server", url, env=env) for env in (early, late)]
+
+    assert [messages(done) for done in ends] == 2 * [
+        [
+            f"error: {url} closed the TLS connection with the alert `{alert}` [network.tls]",
+            f"hint: {hint}",
+        ]
+    ]
+
+
 def test_issuer_with_control_characters(ready: Surroundings) -> None:
     """The issuer's name is a stranger's text: it cannot move the cursor or forge a line."""
     authority = trustme.CA(organization_name="Evil\x1b[2J\nbwrun: error: x [x.y]", organization_unit_name="`\x9b")
-    with server_certified_by(authority) as url:
+    with tls_server(authority) as url:
         done = fail(ready, "--server", url)
 
     assert done.codes == ["network.tls-untrusted"]

@@ -52,8 +52,12 @@ KINDS = {
 PROXY = Proxy("HTTPS_PROXY", "http://user:canary@proxy.example:3128")
 SHOWN = "the proxy http://proxy.example:3128"
 CODES = {
+    Kind.ALERT: ("network.tls", f"{BASE} closed the TLS connection with the alert `<detail>`"),
     Kind.BROKEN: ("network.interrupted", f"{BASE} closed the connection early in 4 attempts"),
-    Kind.DNS: ("network.dns", f"cannot resolve the name of {BASE}"),
+    Kind.DNS: ("network.dns", f"cannot resolve the name of {BASE}: <detail>"),
+    Kind.HEADERS: ("server.headers", f"cannot read the answer from {BASE}: it has <detail>"),
+    Kind.HTTPS_PORT: ("network.tls", f"{BASE} speaks https, not http"),
+    Kind.LOOKUP_TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for the DNS lookup of {BASE}"),
     Kind.TIMEOUT: ("network.timeout", f"timed out after 0.01 s while waiting for {BASE}"),
     Kind.TLS: ("network.tls", f"cannot open a TLS connection to {BASE}: <detail>"),
     Kind.TOO_LARGE: ("server.too-large", f"the answer from {BASE} is larger than 512 MiB"),
@@ -67,8 +71,10 @@ CODES = {
 }
 # The same where it happened at a proxy, and what can happen only there.
 PROXY_CODES = {
+    Kind.ALERT: ("network.proxy", f"{SHOWN} closed the TLS connection with the alert `<detail>`"),
     Kind.BROKEN: ("network.proxy", f"{SHOWN} closed the connection early in 4 attempts"),
     Kind.DNS: ("network.proxy", f"cannot resolve the name of {SHOWN}"),
+    Kind.HEADERS: ("network.proxy", f"cannot read the answer from {SHOWN}: it has <detail>"),
     Kind.PROXY_ADDRESS: ("network.proxy", "HTTPS_PROXY contains an invalid proxy address"),
     Kind.PROXY_LOGIN: ("network.proxy", f"{SHOWN} requires a login with <detail>, but bwrun supports only Basic"),
     Kind.PROXY_REFUSES: ("network.proxy", f"{SHOWN} refused to connect to {BASE} (<detail>)"),
@@ -138,7 +144,7 @@ def test_every_kind_has_its_place() -> None:
 @pytest.mark.parametrize("kind", [kind for kind in CODES if kind is not Kind.BROKEN])
 def test_every_kind_has_its_words(kind: Kind) -> None:
     """Each has a code and a message of its own, without what was sent."""
-    error = failure(TransportError(kind, "<detail>", "<issuer>"), 0.01)
+    error = failure(TransportError(kind, "<detail>", issuer="<issuer>"), 0.01)
 
     assert (error.code, error.message) == CODES[kind]
     assert "canary" not in " ".join((error.message, *error.hints))
@@ -175,6 +181,7 @@ def test_a_broken_connection_is_tried_again() -> None:
 def test_message_without_a_detail() -> None:
     """A system that gives no reason leaves no loose end."""
     assert failure(TransportError(Kind.UNREACHABLE), 1).message == f"cannot connect to {BASE}"
+    assert failure(TransportError(Kind.DNS), 1).message == f"cannot resolve the name of {BASE}"
 
 
 def caused(cause: BaseException, by: type[Exception] = httpx.ConnectError) -> Exception:
@@ -186,10 +193,17 @@ def caused(cause: BaseException, by: type[Exception] = httpx.ConnectError) -> Ex
     return error
 
 
-def untrusted(message: str) -> ssl.SSLCertVerificationError:
+def untrusted(code: int, message: str) -> ssl.SSLCertVerificationError:
     """Make the exception of a certificate that is not trusted."""
     error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = message
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def tls_error(reason: str) -> ssl.SSLError:
+    """Make the exception of TLS that failed, with OpenSSL's name of the reason."""
+    error = ssl.SSLError(1, "x")
+    error.reason = reason
     return error
 
 
@@ -201,9 +215,14 @@ def untrusted(message: str) -> ssl.SSLCertVerificationError:
         (OSError(errno.ECONNREFUSED, "x"), Kind.UNREACHABLE, "Connection refused"),
         (OSError(errno.ENETUNREACH, "x"), Kind.UNREACHABLE, "Network is unreachable"),
         (ssl.SSLError(1, "x"), Kind.TLS, "TLS failed"),
-        (untrusted("certificate has expired"), Kind.UNTRUSTED, "certificate has expired"),
+        (untrusted(10, "certificate has expired"), Kind.UNTRUSTED, "certificate has expired"),
+        (tls_error("SSLV3_ALERT_HANDSHAKE_FAILURE"), Kind.ALERT, "handshake failure"),
+        (tls_error("TLSV13_ALERT_CERTIFICATE_REQUIRED"), Kind.ALERT, "certificate required"),
+        (tls_error("TLSV1_ALERT_UNKNOWN_CA"), Kind.ALERT, "unknown ca"),
+        (tls_error("TLSV1_UNRECOGNIZED_NAME"), Kind.ALERT, "unrecognized name"),
+        (tls_error("WRONG_VERSION_NUMBER"), Kind.TLS, "WRONG_VERSION_NUMBER"),
     ],
-    ids=["reset", "dns", "refused", "no network", "tls", "untrusted"],
+    ids=lambda value: "" if isinstance(value, BaseException) else str(value),
 )
 def test_looks_for_the_cause(cause: BaseException, kind: Kind, detail: str) -> None:
     """The reason lies below httpx's exception, several levels down: it is found."""

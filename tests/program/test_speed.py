@@ -31,8 +31,9 @@ SLOW = {
 }  # fmt: skip
 # Ours that only some runs need, or that can wait until the key derivation needs a core and not the interpreter.
 OURS_LATER = {
-    "bwrun.credentials.password_command", "bwrun.helpers", "bwrun.injection.resolving", "bwrun.references",
-    "bwrun.session.data_json", "bwrun.session.formats", "bwrun.session.opening", "bwrun.session.vault_state",
+    "bwrun.credentials.password_command", "bwrun.helpers", "bwrun.injection.resolving", "bwrun.network.slow_lookup",
+    "bwrun.references", "bwrun.session.data_json", "bwrun.session.formats", "bwrun.session.opening",
+    "bwrun.session.vault_state",
     "bwrun.vault",
 }  # fmt: skip
 REFERENCES = {"ONE": "bw://prod-db/password", "TWO": "bw://mail/username", "THREE": "bw://mail/password"}

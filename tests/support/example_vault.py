@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, AttachmentSpec, FieldSpec, ItemSpec, Login, SecureNote, SshKey
@@ -10,6 +13,9 @@ from tests.support.program import Surroundings
 
 SERVER = "https://vault.example.com"  # what the pages write for the reader's own server
 ITEM_ID = "8f5c1a5e-0c1d-4a52-9d43-6e4b8c0f2a11"
+PRIVATE_KEY = (
+    Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.OpenSSH, NoEncryption()).decode("ascii")
+)
 EXAMPLES = AccountSpec(
     "examples@example.com",
     "correct horse battery staple",
@@ -26,6 +32,7 @@ EXAMPLES = AccountSpec(
             SshKey("-----BEGIN KEY-----\nAAAA\n-----END KEY-----\n", "ssh-ed25519 AAAA", "SHA256:x"),
             attachments=(AttachmentSpec("chain.pem", b"-----BEGIN CERTIFICATE-----\n"),),
         ),
+        ItemSpec("deploy key", SshKey(PRIVATE_KEY, "ssh-ed25519 AAAA", "SHA256:x")),
         ItemSpec("prod env", SecureNote(), fields=(FieldSpec("API_URL", "https://api"), FieldSpec("API_KEY", "k3y"))),
     ),
 )
@@ -35,6 +42,7 @@ PROGRAMS = {
     "app": 'test "$1" = --config && grep -q "password = p4ss" "$2"',
     "migrate": 'test "$DB_PASSWORD" = p4ss',
     "nightly": "exit 0",
+    "release": 'test "$(ssh-add -L | wc -l)" = 1',
 }
 TARGETS = {"deploy"}  # of the reader's Makefile
 FILES = {

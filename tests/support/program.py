@@ -78,10 +78,15 @@ class Surroundings:
         stdin: str | None = None,
         cwd: Path | None = None,
         pass_fds: Sequence[int] = (),
+        before: Sequence[str] = (),
     ) -> Ended:
-        """Run `bwrun WORDS…` without a terminal, in a session of its own, and wait for it."""
+        """
+        Run `bwrun WORDS…` without a terminal, in a session of its own, and wait for it.
+
+        `before`: the words of a command that becomes bwrun, such as `nsenter`.
+        """
         done = subprocess.run(
-            [BWRUN, *words],
+            [*before, BWRUN, *words],
             check=False,
             env=self.full_environment(env or {}),
             cwd=cwd or self.work,

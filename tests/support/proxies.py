@@ -29,6 +29,7 @@ class RunningProxy:
 
     host: str
     asked: list[str] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)  # of CONNECT requests, with all their headers
 
 
 Serve = Callable[[socket.socket, RunningProxy], None]
@@ -90,7 +91,8 @@ def connect_proxy(*, login: bool = False, context: ssl.SSLContext | None = None)
                 if not part:
                     return
                 head += part
-            lines = head.decode("latin-1").split("\r\n")
+            running.heads.append(head.decode("latin-1"))
+            lines = running.heads[-1].split("\r\n")
             method, target, _ = lines[0].split(" ")
             if login and f"proxy-authorization: Basic {basic}".lower() not in [line.lower() for line in lines]:
                 client.sendall(
@@ -101,7 +103,7 @@ def connect_proxy(*, login: bool = False, context: ssl.SSLContext | None = None)
             running.asked.append(f"{method} {target}")
             host, _, port = target.rpartition(":")
             if isinstance(client, ssl.SSLSocket):
-                _join_tls(client, host, int(port))
+                join_tls(client, host, int(port), b"HTTP/1.1 200 Connection established\r\n\r\n")
             else:
                 join(client, host, int(port), b"HTTP/1.1 200 Connection established\r\n\r\n")
 
@@ -109,10 +111,10 @@ def connect_proxy(*, login: bool = False, context: ssl.SSLContext | None = None)
         yield running
 
 
-def _join_tls(client: ssl.SSLSocket, host: str, port: int) -> None:
+def join_tls(client: ssl.SSLSocket, host: str, port: int, said: bytes = b"") -> None:
     """Do the same in one thread, for a TLS connection cannot be read and written by two at once."""
     with socket.create_connection((host, port)) as server:
-        client.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        client.sendall(said)
         for one in (client, server):
             one.settimeout(0.01)
         while True:
@@ -169,7 +171,9 @@ def proxy_that_says(answer: bytes) -> Iterator[RunningProxy]:
     """Answer whatever comes so; nothing to say means: close at once."""
 
     def serve(client: socket.socket, running: RunningProxy) -> None:
-        running.asked.append(client.recv(65536).decode("latin-1"))
+        request = client.recv(65536).decode("latin-1")
+        if request:  # else the run has ended meanwhile
+            running.asked.append(request)
         client.sendall(answer)
 
     with listening(serve) as running:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_ssh_private_key
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Hang
@@ -25,6 +27,7 @@ from tests.supervisor.clearing import (
     GONE,
     JANITOR,
     PYTHON,
+    RECORDS,
     SLEEP,
     Run,
     as_user,
@@ -32,7 +35,9 @@ from tests.supervisor.clearing import (
     session_of,
     wait_cleared,
 )
+from tests.support.openssh import secret_piece, tool
 from tests.support.program import Surroundings
+from tests.support.ssh_vault import pair_of
 from tests.support.terminal import wait_until
 
 TOKEN = "/connect/token"
@@ -273,6 +278,33 @@ def test_nothing_in_words(secretive: tuple[Surroundings, Account], server: Bitwa
     assert server.requests()[-1].path.endswith(TOKEN)
 
 
+@needs_root
+def test_private_key_in_no_memory(with_keys: Surroundings) -> None:
+    """With --ssh-key neither bwrun nor the command holds the private key (which the scan finds in a variable)."""
+    tool("ssh-agent")
+    text = pair_of("Ed25519").private
+    key = load_ssh_private_key(text, None)
+    assert isinstance(key, Ed25519PrivateKey)
+    needles = {"seed": key.private_bytes_raw(), "text": secret_piece(text)}
+    words = ["--no-session", "--ssh-key", "Ed25519"]
+    with Run.start(with_keys, *words, "--", *RECORDS) as run:
+        run.wait_ready()
+        processes = {"command": run.first(), "supervisor": run.members()[0]}
+        processes |= {"janitor": run.named(JANITOR), "canary": run.named(CANARY)}
+        found = {name: found_in(process, needles) for name, process in processes.items()}
+        run.kill(signal.SIGTERM)
+        run.wait()
+
+    with Run.start(with_keys, *words, "-e", "KEY=bw://Ed25519", "--", *RECORDS) as run:
+        run.wait_ready()
+        in_command = found_in(run.first(), needles)
+        run.kill(signal.SIGTERM)
+        run.wait()
+
+    assert found == {"command": set(), "supervisor": set(), "janitor": set(), "canary": set()}
+    assert in_command == {"text"}
+
+
 # Who may look ---------------------------------------------------------------------------------------------------------
 
 PROBE = """\
@@ -328,6 +360,21 @@ def test_closed_to_the_same_user(ready: Surroundings) -> None:
 
     open_to_all = ["mem", "environ", "maps", "ptrace"]
     assert answers == {"supervisor": [], "janitor": [], "canary": [], "command": open_to_all}
+
+
+def test_ssh_agent_is_closed_to_the_same_user(with_keys: Surroundings) -> None:
+    """Another process of the same user can neither read nor trace the ssh-agent of a run."""
+    tool("ssh-agent")
+    before = ordinary_user(with_keys)
+    if before:
+        os.chown(with_keys.runtime, ANOTHER_USER, ANOTHER_USER)
+    with Run.start(with_keys, "--ssh-key", "Ed25519", "--", *SLEEP, before=before) as run:
+        run.wait_ready()
+        answers = probe(with_keys, before, {"agent": run.named("ssh-agent")})
+        run.kill(signal.SIGTERM)
+        run.wait()
+
+    assert answers == {"agent": []}
 
 
 def test_worker_is_closed_to_the_same_user(ready: Surroundings, server: BitwardenServer) -> None:

@@ -1,0 +1,115 @@
+"""
+`make test-pythons`: run a part of the tests on every other CPython that is installed, from 3.11 on.
+
+That part is what depends on the Python: TLS, sockets, files, processes.  It does without the official CLI.  The Python
+of `make test` is left out, for it runs all tests there.  Interpreters are found on PATH and below pyenv's folder.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+LOCK = ROOT / "tests" / "requirements.lock"
+OLDEST = (3, 11)
+CHOSEN = [f"tests/{room}" for room in ("base", "credentials", "crypto", "login", "network", "program", "settings")]
+ABOUT = "import sys; print(sys.implementation.name, sys.version_info.releaselevel, *sys.version_info[:3])"
+
+Version = tuple[int, int, int]
+
+
+def candidates() -> Iterator[Path]:
+    """Yield the paths of what may be a Python."""
+    for folder in map(Path, os.environ["PATH"].split(os.pathsep)):
+        yield from sorted(path for path in folder.glob("python3.*") if re.fullmatch(r"python3\.\d+", path.name))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    yield from sorted(pyenv.glob("versions/*/bin/python3"))
+
+
+def version_of(python: Path) -> Version | None:
+    """Return the version of a CPython that is released and new enough; None for anything else."""
+    try:
+        done = subprocess.run([python, "-c", ABOUT], capture_output=True, encoding="utf-8", timeout=60, check=False)
+    except OSError:
+        return None
+    if not done.stdout.startswith("cpython final "):
+        return None
+    major, minor, patch = map(int, done.stdout.split()[2:])
+    return (major, minor, patch) if (major, minor) >= OLDEST else None
+
+
+def find_pythons() -> dict[tuple[int, int], tuple[Version, Path]]:
+    """Return the newest of each minor version, by that version."""
+    found: dict[tuple[int, int], tuple[Version, Path]] = {}
+    for python in candidates():
+        version = version_of(python)
+        if version is not None and (version[:2] not in found or found[version[:2]][0] < version):
+            found[version[:2]] = (version, python)
+    return dict(sorted(found.items()))
+
+
+def make_environment(python: Path, folder: Path) -> Path:
+    """Return the Python of a virtual environment with the locked packages and bwrun, made anew if the lock is newer."""
+    inner, ready = folder / "bin" / "python", folder / ".ready"
+    if not ready.exists() or ready.stat().st_mtime < max(
+        LOCK.stat().st_mtime, (ROOT / "pyproject.toml").stat().st_mtime
+    ):
+        subprocess.run([python, "-m", "venv", "--clear", folder], check=True)
+        install: list[str | Path] = [inner, "-m", "pip", "install", "--quiet"]
+        subprocess.run([*install, "--require-hashes", "--requirement", LOCK], cwd=ROOT, check=True)
+        subprocess.run([*install, "--no-deps", "--no-build-isolation", "--editable", "."], cwd=ROOT, check=True)
+        ready.touch()
+    return inner
+
+
+def run_tests(python: Path, folder: Path, words: list[str]) -> bool:
+    """Run the tests, and what failed once more, alone; return whether all passed."""
+    command: list[str | Path] = [
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-m",
+        "not official_cli",
+        "-o",
+        f"cache_dir={folder}/pytest",
+        *words,
+    ]
+    if subprocess.run([*command, "-n", "3", "--dist", "worksteal", *CHOSEN], cwd=ROOT, check=False).returncode == 0:
+        return True
+    say("what failed gets a second look, alone")
+    again = [*command, "--last-failed", "--last-failed-no-failures", "none", *CHOSEN]
+    return subprocess.run(again, cwd=ROOT, check=False).returncode == 0
+
+
+def say(text: str) -> None:
+    """Print at once, so that it stands before what the tests print."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def main(words: list[str]) -> int:
+    """Run them all; `words` are for pytest. Return the exit status."""
+    results = []
+    for minor, (version, python) in find_pythons().items():
+        name = ".".join(map(str, version))
+        if minor == sys.version_info[:2]:
+            results.append(f"{name}: not run here, `make test` does")
+            continue
+        say(f"CPython {name}, {python}")
+        start, folder = time.monotonic(), ROOT / f".venv-{minor[0]}.{minor[1]}"
+        passed = run_tests(make_environment(python, folder), folder, words)
+        results.append(f"{name}: {'passed' if passed else 'FAILED'} in {time.monotonic() - start:.0f} s")
+    for result in results:
+        say(f"CPython {result}")
+    return int(any("FAILED" in result for result in results))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
