@@ -31,7 +31,6 @@ LONG_AGO = "1970-01-01T00:00:00.000Z"
 STATES = ("deletedDate", "archivedDate")  # an item with one is in the trash, or archived
 NUMBERS = frozenset(("type", "linkedId", "match"))
 PLAIN_DATES = frozenset(("passwordRevisionDate", "creationDate"))  # dates among encrypted texts
-UNUSED = frozenset(("uri", "object"))  # the CLI does not read these
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE64 = "[A-Za-z0-9+/]"
@@ -186,7 +185,7 @@ def _contents(value: object, place: str, removed: Removed) -> Record:
             kept[name] = _entries(inner, f"{place}.{name}", LISTS[name], removed)
         elif name == "autofillOnPageLoad":
             kept[name] = inner if isinstance(inner, bool) else None
-        elif name not in UNUSED:
+        elif name != "object":
             kept[name] = _text(inner, f"{place}.{name}", removed)
     return kept
 
