@@ -69,23 +69,10 @@ def make_environment(python: Path, folder: Path) -> Path:
 
 
 def run_tests(python: Path, folder: Path, words: list[str]) -> bool:
-    """Run the tests, and what failed once more, alone; return whether all passed."""
-    command: list[str | Path] = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-m",
-        "not official_cli",
-        "-o",
-        f"cache_dir={folder}/pytest",
-        *words,
-    ]
-    if subprocess.run([*command, "-n", "3", "--dist", "worksteal", *CHOSEN], cwd=ROOT, check=False).returncode == 0:
-        return True
-    say("what failed gets a second look, alone")
-    again = [*command, "--last-failed", "--last-failed-no-failures", "none", *CHOSEN]
-    return subprocess.run(again, cwd=ROOT, check=False).returncode == 0
+    """Run the tests; return whether all passed."""
+    command: list[str | Path] = [python, "-m", "pytest", "-q", "-n", "3", "--dist", "worksteal"]
+    command += ["-m", "not official_cli", "-o", f"cache_dir={folder}/pytest", *words, *CHOSEN]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
 
 
 def say(text: str) -> None:

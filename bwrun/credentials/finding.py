@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
 
 from bwrun.base.console import WarningMessage
 from bwrun.base.deadline import Deadline
@@ -25,6 +24,10 @@ from bwrun.settings.config import Config
 from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
 from bwrun.settings.presented import is_uuid
 from bwrun.settings.sources import CREDENTIALS, ENVIRONMENT, SettingValue, Sources, variable_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 MAX_SIZE = 64 * 1024  # bytes of a file with one secret
 PASSWORD_OPTIONS = ("password-file", "password-fd", "password-command")

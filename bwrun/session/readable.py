@@ -31,6 +31,7 @@ LONG_AGO = "1970-01-01T00:00:00.000Z"
 STATES = ("deletedDate", "archivedDate")  # an item with one is in the trash, or archived
 NUMBERS = frozenset(("type", "linkedId", "match"))
 PLAIN_DATES = frozenset(("passwordRevisionDate", "creationDate"))  # dates among encrypted texts
+UNUSED = frozenset(("uri", "object"))  # the CLI does not read these of a login: its addresses are in `uris`
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BASE64 = "[A-Za-z0-9+/]"
@@ -119,7 +120,8 @@ def permissions(value: object, *, edit: bool) -> Record:
 
 def _own(value: object, member: str, removed: Removed) -> Record | None:
     """Return what only items of one type have."""
-    own = _contents(value, member, removed)
+    used = {name: inner for name, inner in value.items() if name not in UNUSED} if isinstance(value, dict) else value
+    own = _contents(used, member, removed)
     if member != MEMBERS[SSH_KEY] or own.get("privateKey") is not None:
         return own
     if f"{member}.privateKey" not in removed:

@@ -99,7 +99,7 @@ def test_worker_imports_little_before_the_login(ready: Surroundings) -> None:
     """Until the login is answered the worker has no package that it can do without, and none of ours that can wait."""
     names = before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))
 
-    known = {"bwrun", "org", "sitecustomize", "usercustomize", "_cffi_backend", "_distutils_hack"}
+    known = {"_wmi", "bwrun", "org", "sitecustomize", "usercustomize", "_cffi_backend", "_distutils_hack"}
     assert {"bwrun.worker", "bwrun.login.token"} <= names  # it is the right place to look
     assert within(names, SLOW) == set()
     assert within(names, OURS_LATER) == set()

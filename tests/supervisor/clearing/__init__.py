@@ -164,12 +164,15 @@ def is_alive(process: psutil.Process) -> bool:
 
 
 def group_lives(group: int) -> bool:
-    """Return whether a process is in the group."""
-    try:
-        os.killpg(group, 0)
-    except OSError:
-        return False
-    return True
+    """Return whether a descendant of this process is in the group; its number may be a stranger's by now."""
+
+    def group_of(process: psutil.Process) -> int | None:
+        try:
+            return os.getpgid(process.pid)
+        except ProcessLookupError:
+            return None
+
+    return any(group_of(process) == group for process in psutil.Process().children(recursive=True))
 
 
 def wait_dead(*processes: psutil.Process) -> None:
