@@ -173,12 +173,13 @@ def test_no_openssh(with_keys: Surroundings, server: BitwardenServer, tmp_path: 
 
 
 def test_path_of_a_file(with_keys: Surroundings, tmp_path: Path) -> None:
-    """A `.env` does not say which program gets the keys: it is looked for on bwrun's own PATH."""
+    """The PATH of an env file is the command's; the programs that get the keys are looked for on bwrun's own."""
     trap = programs_in(tmp_path / "bin", ssh_agent='touch "$0".called', ssh_add='cat >"$0".called')
-    write_private(with_keys.work / ".env", f"PATH={trap}")
-    done = with_keys.run("--ssh-key", "Ed25519", "--", "sh", "-c", 'echo "$PATH"', env={"PATH": None})
+    write_private(with_keys.work / "named.env", f"PATH={trap}")
+    words = ["--env-file", "named.env", "--ssh-key", "Ed25519", "--", "sh", "-c", 'echo "$PATH"']
+    done = with_keys.run(*words, env={"PATH": None})
 
-    assert (done.status, done.stdout) == (0, f"{trap}\n")
+    assert (done.status, done.stdout, done.stderr) == (0, f"{trap}\n", "")
     assert list(Path(trap).glob("*.called")) == []
 
 
