@@ -1,6 +1,5 @@
 """
-Bitwarden's cryptography, pure: no file, no network, no clock.
+Bitwarden's cryptography, without files, network and clock.
 
-Nothing unauthenticated is opened, but for the one legacy form of a user key
-that `keys` names.
+It decrypts only what is authenticated.  The one exception is an old form of the user key, which `account_keys` names.
 """

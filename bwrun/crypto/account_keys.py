@@ -1,7 +1,7 @@
 """
-From the user key to the account's other keys, V1 and V2; Key Connector's key.
+Decrypting an account's keys: the user key, and with it the others.
 
-What belongs to V2 accounts alone is in `security_state`, which is imported for them alone.  Facts: bitwarden/
+The module `security_state` does what only V2 accounts need, and is imported only for them.  Facts: bitwarden/
 sdk-internal:crates/bitwarden-core/src/key_management/account_cryptographic_state.rs, crates/bitwarden-crypto/src/keys/
 key_connector_key.rs; protocol notes 2.4, 2.6 and 5.
 """
@@ -23,17 +23,17 @@ MISMATCH = "the account has keys of two kinds, V1 and V2: the server's data may 
 
 
 class AccountKeys(Struct):
-    """An account's keys, open."""
+    """An account's decrypted keys."""
 
     user_key: VaultKey
-    private_key: PrivateKey | None  # a V1 account does without if its own does not open
+    private_key: PrivateKey | None  # a V1 account works without it, but for its organizations
     security_version: int
 
     def unwrap_organization_key(self, wrapped: str) -> VaultKey:
         """
-        Open an organization's key with the private key. Organizations are V1 still.
+        Decrypt an organization's key with the private key. Organizations have only V1 keys so far.
 
-        Raises CryptoError: there is no private key, or it does not open.
+        Raises CryptoError: there is no private key, or the organization's key cannot be decrypted.
         """
         if self.private_key is None:
             raise CryptoError("private-key", "cannot decrypt the account's private key, which organization keys need")
@@ -42,7 +42,7 @@ class AccountKeys(Struct):
 
 def read_key_connector_key(text: str) -> bytes:
     """
-    Return what a Key Connector keeps: 32 bytes, which take the place of the master key.
+    Decode the key that a Key Connector keeps: 32 bytes, which replace the master key.
 
     Raises MalformedEncStringError.
     """
@@ -54,18 +54,20 @@ def read_key_connector_key(text: str) -> bytes:
 
 def open_user_key(wrapped: str, master_key: bytes) -> VaultKey:
     """
-    Open the user key with the master key, or with the Key Connector's.
+    Decrypt the user key with the master key, or with the key of a Key Connector.
 
-    Type 2 under the stretched key; type 0, the one form without a MAC, under the key itself: accounts of 2017.
+    An EncString of type 2 is decrypted with the stretched key.  Accounts that were made before 2018 may have one of
+    type 0, which is decrypted with the key itself; it is the only EncString without a MAC that bwrun decrypts.
 
-    Raises IntegrityError: a wrong key, which means a wrong master password; CryptoError: another form.
+    Raises IntegrityError: the key is wrong, which means that the master password is wrong; CryptoError: the
+    EncString has another form.
     """
     encstring = EncString.parse(wrapped)
     if encstring.kind != AES_256_CBC:
         return parse_key(encstring.decrypt(stretch_master_key(master_key)))
     key = primitives.aes_256_cbc_decrypt(master_key, encstring.iv, encstring.data)
     if len(key) not in (SymmetricKey.SIZE, primitives.KEY_SIZE):
-        raise IntegrityError("the padding does not match")  # one that fits by chance: 1 in 256
+        raise IntegrityError("the padding does not match")  # a wrong key leads to valid padding once in 256 times
     return parse_key(key)
 
 
@@ -73,12 +75,13 @@ def unwrap_user_key(
     unlock: UnlockData, master_password: Sensitive, *, allow_costly: bool = False, testing_any_cost: bool = False
 ) -> VaultKey:
     """
-    Derive the master key and open the user key with it; `allow_costly`: whatever that costs.
+    Derive the master key and decrypt the user key with it; `allow_costly` lifts the limits for the cost.
 
-    Raises WrongMasterPasswordError; CryptoError: parameters out of range, or a form that is not supported.
+    Raises WrongMasterPasswordError; CryptoError: a parameter of the KDF is out of range, or the EncString is not
+    supported.
     """
     check_kdf(unlock.kdf, allow_costly=allow_costly, testing_any_cost=testing_any_cost)
-    EncString.parse(unlock.master_key_wrapped_user_key)  # before the KDF's time is spent
+    EncString.parse(unlock.master_key_wrapped_user_key)  # before the KDF, which takes time
     master_key = derive_master_key(master_password, unlock.salt, unlock.kdf)
     try:
         return open_user_key(unlock.master_key_wrapped_user_key, master_key)
@@ -88,9 +91,9 @@ def unwrap_user_key(
 
 def unwrap_connected_user_key(wrapped: str, key: str) -> VaultKey:
     """
-    Open the user key with `key`, which a Key Connector keeps.
+    Decrypt the user key with `key`, which a Key Connector keeps.
 
-    Raises CryptoError: that is no key, or another one.
+    Raises CryptoError: `key` is not a key, or is another account's.
     """
     try:
         return open_user_key(wrapped, read_key_connector_key(key))
@@ -103,9 +106,11 @@ def unwrap_connected_user_key(wrapped: str, key: str) -> VaultKey:
 
 def open_account_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: str | None = None) -> AccountKeys:
     """
-    Open and verify an account's keys; `user_id` is whom the security state is about, if it says so.
+    Decrypt an account's keys, and verify those of a V2 account.
 
-    Raises CryptoError: a V2 account whose keys do not open, or are not signed, or not by this user.
+    If the signed security state names a user, it must be `user_id`.
+
+    Raises CryptoError: the keys of a V2 account cannot be decrypted, or are not signed by this user.
     """
     if isinstance(user_key, AeadKey):
         from bwrun.crypto.security_state import open_v2  # noqa: PLC0415

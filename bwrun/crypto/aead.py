@@ -48,8 +48,9 @@ def hchacha20(key: bytes, nonce: bytes) -> bytes:
     """
     Derive a key of 32 bytes from a key and 16 bytes of a nonce (draft-irtf-cfrg-xchacha-03 2.2).
 
-    HChaCha20 is ChaCha20's block without the last step, which adds the initial state: that is taken off again, from
-    the words 0 to 3 (the constants) and 12 to 15 (the nonce), which are its answer.
+    HChaCha20 is the block function of ChaCha20 without its last step, which adds the initial state.  `cryptography` has
+    only the whole block function, so this subtracts the initial state again.  The result consists of the words 0 to 3,
+    where the initial state has the constants, and 12 to 15, where it has the nonce.
     """
     words = struct.unpack("<16I", primitives.chacha20_block(key, nonce))
     answer = zip(words[:4] + words[12:], CHACHA_CONSTANTS + struct.unpack("<4I", nonce), strict=True)

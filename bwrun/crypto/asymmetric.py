@@ -1,5 +1,5 @@
 """
-The account's RSA key pair: it opens the keys of organizations.
+The account's RSA key pair, whose private key decrypts the keys of organizations.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/enc_string/asymmetric.rs; protocol notes 2.2 and 2.4.
 """
@@ -26,28 +26,28 @@ class PrivateKey:
     @classmethod
     def unwrap(cls, wrapped: str, user_key: SymmetricKey) -> PrivateKey:
         """
-        Open the account's private key with the user key.
+        Decrypt the account's private key with the user key.
 
-        Raises CryptoError: it does not open, or is no RSA key.
+        Raises CryptoError: it cannot be decrypted, or is not an RSA key.
         """
         der = EncString.parse(wrapped).decrypt(user_key)
         return cls(primitives.load_rsa_private_key(der), der)
 
     @classmethod
     def make(cls) -> PrivateKey:
-        """Make a new one (about 0.1 s)."""
+        """Make a new key, which takes about 0.1 s."""
         der = primitives.make_rsa_private_key(MAKE_BITS)
         return cls(primitives.load_rsa_private_key(der), der)
 
     def wrap(self, user_key: SymmetricKey) -> str:
-        """Return the key as the server would keep it: an EncString under the user key."""
+        """Encrypt the key with the user key, as clients do before they send it to a server."""
         return encrypt_to_text(self._der, user_key)
 
     def unwrap_organization_key(self, wrapped: str) -> SymmetricKey:
         """
-        Open an organization's key (types 3 to 6; the MAC of 5 and 6 is of no use and ignored, as in the SDK).
+        Decrypt an organization's key, of type 3 to 6. As in the SDK, the MAC of types 5 and 6 is ignored.
 
-        Raises CryptoError: another type, or it does not open.
+        Raises CryptoError: it has another type, or cannot be decrypted.
         """
         kind = kind_of(wrapped)
         if kind not in (*RSA_OAEP_SHA1, *RSA_OAEP_SHA256):
@@ -56,7 +56,7 @@ class PrivateKey:
         return SymmetricKey.from_bytes(primitives.rsa_oaep_decrypt(self._key, data, sha256=kind in RSA_OAEP_SHA256))
 
     def opens(self, wrapped: object) -> bool:
-        """Return whether `wrapped` is an organization's key that this key opens."""
+        """Return whether `wrapped` is an organization's key that this key decrypts."""
         try:
             return isinstance(wrapped, str) and bool(self.unwrap_organization_key(wrapped).enc_key)
         except CryptoError:
@@ -64,7 +64,7 @@ class PrivateKey:
 
 
 def find_private_key(wrapped: str | None, user_key: SymmetricKey) -> PrivateKey | None:
-    """Return the account's private key, None if it has none that opens: V1 accounts do without."""
+    """Return a V1 account's private key, None if it is missing or cannot be decrypted: the account works without."""
     try:
         return None if wrapped is None else PrivateKey.unwrap(wrapped, user_key)
     except CryptoError:

@@ -1,5 +1,5 @@
 """
-Blob items: a whole item in one encrypted envelope, in place of one EncString per field.
+Blob items, whose content is one encrypted envelope, instead of one EncString for each field.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-vault/src/cipher/blob/{mod,sealed,v1}.rs,
 crates/bitwarden-crypto/src/safe/{data_envelope,data_envelope_namespace}.rs; protocol notes 2.7.
@@ -23,16 +23,17 @@ VAULT_ITEM = 1  # what it is an envelope of
 
 
 class Blob(Struct):
-    """An item as its `data` has it: the envelope, and the key of this envelope alone."""
+    """What `data` of a blob item contains: the envelope, and the key that encrypts this envelope."""
 
     wrapped_key: str
     envelope: str
 
     def open(self, cipher_key: VaultKey) -> dict[str, cbor.Value]:
         """
-        Return the item's content: `name`, `notes`, `typeData`, `fields`, `passwordHistory`, in clear.
+        Decrypt the item's content: `name`, `notes`, `typeData`, `fields` and `passwordHistory`.
 
-        Raises MalformedEncStringError, IntegrityError; UnsupportedEncStringError: newer than this program.
+        Raises MalformedEncStringError, IntegrityError; UnsupportedEncStringError: its format is newer than this
+        program.
         """
         key = cipher_key.unwrap_key(self.wrapped_key)
         if not isinstance(key, AeadKey):
@@ -51,9 +52,10 @@ class Blob(Struct):
 
 def find_blob(data: object) -> Blob | None:
     """
-    Return the blob that a cipher's `data` is; None if it is anything else, such as the fields of old, in JSON.
+    Return the blob in `data` of an item, None if there is none: in other items, `data` contains the fields as JSON.
 
-    Raises MalformedEncStringError: a blob that lacks its parts; UnsupportedEncStringError: a newer one.
+    Raises MalformedEncStringError: the blob lacks a part; UnsupportedEncStringError: its format is newer than this
+    program.
     """
     if not isinstance(data, str) or "format_version" not in data:
         return None

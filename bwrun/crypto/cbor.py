@@ -1,9 +1,9 @@
 """
-CBOR (RFC 8949), as much as COSE keys, messages and items need; strict and small.
+CBOR (RFC 8949): the part of it that Bitwarden's COSE keys, messages and blob items use.
 
-Integers, byte and text strings, arrays, maps, true, false and null, each in its one shortest form (RFC 8949 4.2.1:
-preferred serialization, definite lengths), which is what the SDK's writer makes.  Tags, floats, indefinite lengths,
-other simple values and a key twice in a map are refused: whoever sends them is not the SDK.
+That is: integers, byte and text strings, arrays, maps, true, false and null, each in its shortest form (RFC 8949 4.2.1:
+preferred serialization, definite lengths), as the SDK writes them.  The decoder refuses tags, floats, indefinite
+lengths, other simple values, and maps in which a key occurs twice, because the SDK writes none of these.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ Encodable = int | bytes | str | Sequence["Encodable"] | Mapping[int | str, "Enco
 
 MAX_SIZE = 16 * 1024 * 1024  # an item has 500 kB at most on the official server
 MAX_DEPTH = 16  # an item has 5 levels
-MAX_VALUES = 100_000  # a value of one byte takes 60 bytes of memory
+MAX_VALUES = 100_000  # because a value of one byte takes 60 bytes of memory
 
-UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, _, SIMPLE = range(8)  # the one between is a tag
+UNSIGNED, NEGATIVE, BYTES, TEXT, ARRAY, MAP, _, SIMPLE = range(8)  # major types; the one without a name is a tag
 SIMPLE_VALUES: dict[int, bool | None] = {20: False, 21: True, 22: None}
 
 
 class CborError(MalformedEncStringError):
-    """Bytes are no CBOR, or not of the kind that is used here. The message never holds the content."""
+    """The data is not CBOR, or contains something that is not supported. The message never contains the data."""
 
 
 def decode(data: bytes, *, max_size: int = MAX_SIZE) -> Value:
     """
-    Read one value that takes all of `data`.
+    Read one value, after which `data` ends.
 
-    Raises CborError.
+    Raises CborError: `data` has another form, or more than `max_size` bytes.
     """
     if len(data) > max_size:
         raise CborError(f"the CBOR data has {len(data)} bytes, more than {max_size}")
@@ -43,7 +43,7 @@ def decode(data: bytes, *, max_size: int = MAX_SIZE) -> Value:
 
 
 def decode_map(data: bytes, *, max_size: int = MAX_SIZE) -> dict[int | str, Value]:
-    """Read one map. Raises CborError: it is something else."""
+    """Read one map. Raises CborError: `data` is something else."""
     value = decode(data, max_size=max_size)
     if not isinstance(value, dict):
         raise CborError("the CBOR data is not a map")
@@ -51,7 +51,7 @@ def decode_map(data: bytes, *, max_size: int = MAX_SIZE) -> dict[int | str, Valu
 
 
 class _Reader:
-    """A place in CBOR bytes."""
+    """Reads CBOR data from front to back."""
 
     def __init__(self, data: bytes) -> None:
         self.data = data
@@ -59,7 +59,7 @@ class _Reader:
         self.values = 0
 
     def take(self, size: int) -> bytes:
-        """Return the next `size` bytes; what is announced must be there, before anything is made of it."""
+        """Return the next `size` bytes; raise CborError if there are fewer."""
         if size > len(self.data) - self.place:
             raise CborError("the CBOR data ends too early")
         self.place += size
@@ -81,7 +81,7 @@ class _Reader:
         return first >> 5, argument
 
     def value(self, depth: int) -> Value:
-        """Return the next value; `depth` is how many levels it may have."""
+        """Return the next value, which may have `depth` levels."""
         self.values += 1
         if depth == 0 or self.values > MAX_VALUES:
             raise CborError("the CBOR data contains too many values or too many levels")
@@ -103,7 +103,7 @@ class _Reader:
         raise CborError("the CBOR data contains a tag, a float or another simple value that is not supported")
 
     def count(self, announced: int) -> int:
-        """Return how many values follow: each takes a byte at least, so no more than there are bytes."""
+        """Check the announced number of values: each has at least one byte, so there are no more than bytes."""
         if announced > len(self.data) - self.place:
             raise CborError("the CBOR data ends too early")
         return announced
@@ -120,7 +120,7 @@ class _Reader:
         found: dict[int | str, Value] = {}
         for _ in range(self.count(announced)):
             key = self.value(depth)
-            if type(key) not in (int, str) or not isinstance(key, (int, str)):  # True is an int, and no key
+            if type(key) not in (int, str) or not isinstance(key, (int, str)):  # True is an int too
                 raise CborError("the CBOR data contains a map key that is neither a number nor text")
             if key in found:
                 raise CborError("the CBOR data contains a map with the same key twice")
@@ -129,7 +129,7 @@ class _Reader:
 
 
 def encode(value: Encodable) -> bytes:
-    """Return `value` in CBOR; a map keeps its order. Only for values made here: integers have 64 bits."""
+    """Return `value` in CBOR; a map keeps its order, and an integer may have 64 bits."""
     if value is None or isinstance(value, bool):
         simple = {known: number for number, known in SIMPLE_VALUES.items()}
         return _head(SIMPLE, simple[value])

@@ -1,9 +1,9 @@
 """
-COSE (RFC 9052) as Bitwarden uses it: keys, COSE_Encrypt0, COSE_Sign1.
+COSE (RFC 9052) as Bitwarden uses it: keys, encrypted messages (COSE_Encrypt0) and signatures (COSE_Sign1).
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/cose/{mod,symmetric}.rs, src/signing/{cose,signed_object,
-signing_key}.rs, src/keys/{symmetric_crypto_key,utils}.rs; protocol notes 2.3, 2.5 and 2.6.  What a header says is
-checked against the key before anything is opened; a header that is not protected decides nothing but the nonce.
+signing_key}.rs, src/keys/{symmetric_crypto_key,utils}.rs; protocol notes 2.3, 2.5 and 2.6.  Before a message is
+decrypted or verified, its protected header must match the key.  Of the unprotected header only the nonce is used.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ Header = dict[int | str, Value]
 
 def unpad(padded: bytes) -> bytes:
     """
-    Take the padding off: the last byte says how many bytes of that value there are, 1 at least.
+    Remove the padding: the value of the last byte is the number of bytes of the padding, which all have this value.
 
-    Raises MalformedEncStringError.
+    Raises MalformedEncStringError: there is no such padding.
     """
     size = padded[-1] if padded else 0
     if not 0 < size <= len(padded) or padded[-size:] != bytes((size,)) * size:
@@ -55,9 +55,9 @@ class CoseKey(Struct):
     @classmethod
     def parse(cls, data: bytes) -> CoseKey:
         """
-        Read a COSE_Key as it is, without padding.
+        Read a COSE_Key without padding.
 
-        Raises MalformedEncStringError, UnsupportedEncStringError: another algorithm.
+        Raises MalformedEncStringError; UnsupportedEncStringError: the algorithm is not supported.
         """
         header = cbor.decode_map(data)
         algorithm, kid, secret = header.get(KEY_ALG), header.get(KEY_KID), header.get(K)
@@ -81,9 +81,9 @@ class SigningKey(Struct):
     @classmethod
     def parse(cls, data: bytes) -> SigningKey:
         """
-        Read a COSE_Key of a signing key.
+        Read the COSE_Key of a signing key.
 
-        Raises MalformedEncStringError, UnsupportedEncStringError: another algorithm.
+        Raises MalformedEncStringError; UnsupportedEncStringError: the algorithm is not supported.
         """
         header = cbor.decode_map(data)
         kind, algorithm = header.get(KTY), header.get(KEY_ALG)
@@ -94,15 +94,15 @@ class SigningKey(Struct):
         raise UnsupportedEncStringError("the signing key is neither an Ed25519 key nor an ML-DSA-44 key")
 
     def verify(self, signature: bytes, message: bytes) -> None:
-        """Verify with the public half. Raises IntegrityError, UnsupportedEncStringError."""
+        """Verify a signature with the public half of the key. Raises IntegrityError, UnsupportedEncStringError."""
         verify = primitives.ed25519_verify if self.algorithm == EDDSA else primitives.ml_dsa_44_verify
         verify(self.seed, signature, message)
 
 
 class Encrypt0(Struct):
-    """A COSE_Encrypt0: one ciphertext for one key."""
+    """A COSE_Encrypt0: a message that one key decrypts."""
 
-    protected: bytes  # as received: it is authenticated as it is
+    protected: bytes  # the protected header as received, because it is authenticated in this form
     header: Header
     nonce: bytes
     ciphertext: bytes
@@ -110,7 +110,7 @@ class Encrypt0(Struct):
     @classmethod
     def parse(cls, data: bytes) -> Encrypt0:
         """
-        Read `[protected, unprotected, ciphertext]`, of any size: a file is one byte string.
+        Read `[protected, unprotected, ciphertext]`. There is no limit for the size, because files have this form too.
 
         Raises MalformedEncStringError.
         """
@@ -132,9 +132,10 @@ class Encrypt0(Struct):
 
     def open(self, key: CoseKey) -> bytes:
         """
-        Open it, as it was padded.
+        Decrypt the message; the result still has its padding.
 
-        Raises UnsupportedEncStringError: another algorithm than the key's; IntegrityError: another key, or changed.
+        Raises UnsupportedEncStringError: the algorithm is not the one of the key; IntegrityError: the message is for
+        another key, or has been changed.
         """
         algorithm = self.header.get(ALG)
         if not _is_int(algorithm) or algorithm != key.algorithm:
@@ -149,9 +150,10 @@ class Encrypt0(Struct):
 
 def verify_sign1(data: bytes, key: SigningKey, namespace: int) -> bytes:
     """
-    Verify a COSE_Sign1 of CBOR and return its payload.
+    Verify a COSE_Sign1 whose payload is CBOR, and return the payload.
 
-    Raises MalformedEncStringError; IntegrityError: another key, another namespace, or changed.
+    Raises MalformedEncStringError; IntegrityError: it was signed with another key or for another namespace, or has been
+    changed.
     """
     parts = cbor.decode(data)
     if not isinstance(parts, list) or len(parts) != 4:
@@ -169,7 +171,7 @@ def verify_sign1(data: bytes, key: SigningKey, namespace: int) -> bytes:
     return payload
 
 
-@lru_cache(maxsize=8)  # all that one key encrypts has the same header: nobody changes it
+@lru_cache(maxsize=8)  # everything that one key encrypts has the same header; callers do not change the result
 def _header(protected: bytes) -> Header:
     header = cbor.decode_map(protected)
     if CRIT in header:

@@ -1,9 +1,9 @@
 """
-EncString: `type.iv|data|mac`, parsed strictly, opened only after its MAC.
+EncStrings, Bitwarden's form of an encrypted value: `type.iv|data|mac`.
 
-Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/enc_string/symmetric.rs.
-A type that is unknown or not authenticated is refused by name; there is no
-"try without".
+The form is checked strictly, and nothing is decrypted before its MAC is verified.  An EncString of a type that is
+unknown or has no MAC is refused; the error names the type.  Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/
+enc_string/symmetric.rs.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ AES_256_CBC = 0  # not authenticated
 AES_256_CBC_HMAC_SHA256 = 2
 COSE_ENCRYPT0 = 7
 
-# What a type 7 says that it holds: CoAP's numbers, and Bitwarden's own names (protocol notes 2.5).
+# Content types of EncStrings of type 7: numbers of CoAP, and Bitwarden's own names (protocol notes 2.5).
 OCTETS, CBOR, COSE_KEY, PKCS8 = 42, 60, 101, 284
 PADDED_UTF8 = "application/x.bitwarden.utf8-padded"
 PADDED_CBOR = "application/x.bitwarden.cbor-padded"
@@ -27,7 +27,7 @@ LEGACY_KEY = "application/x.bitwarden.legacy-key"
 
 IV_SIZE = 16
 MAC_SIZE = 32
-# What the last digit of base64 can be after 1 or 2 bytes more than whole groups: the bits that mean nothing are zero.
+# The possible last digits of base64 if 1 or 2 bytes are left at the end: its unused bits are zero.
 LAST_DIGITS = ("", "AQgw", "AEIMQUYcgkosw048")
 NAMES = {
     0: "AES-256-CBC without a MAC", 1: "AES-128-CBC with HMAC", 2: "AES-256-CBC with HMAC",
@@ -47,9 +47,9 @@ class SymmetricKey(Struct):
     @classmethod
     def from_bytes(cls, key: bytes) -> SymmetricKey:
         """
-        Split 64 bytes.
+        Split a key of 64 bytes into its halves.
 
-        Raises UnsupportedEncStringError: any other size, which names another kind of key.
+        Raises UnsupportedEncStringError: the key has another size, and is therefore of another kind.
         """
         if len(key) != cls.SIZE:
             raise UnsupportedEncStringError(f"a key of AES-256-CBC with HMAC cannot have {len(key)} bytes")
@@ -61,12 +61,12 @@ class SymmetricKey(Struct):
 
 
 class EncString:
-    """An encrypted value: what kind, and its parts."""
+    """An EncString of type 0 or 2, split into its parts."""
 
-    __slots__ = ("data", "iv", "kind", "mac")  # it is made thousands of times in a large vault
+    __slots__ = ("data", "iv", "kind", "mac")  # a large vault makes thousands of these
 
     def __init__(self, kind: int, iv: bytes, data: bytes, mac: bytes) -> None:
-        """Take the parts as they are: `parse()` checks them."""
+        """Take the parts without a check, which `parse()` makes."""
         self.kind = kind
         self.iv = iv
         self.data = data
@@ -75,12 +75,12 @@ class EncString:
     @classmethod
     def parse(cls, text: str) -> EncString:
         """
-        Read `0.iv|data` or `2.iv|data|mac` (standard base64, padded).
+        Read `0.iv|data` or `2.iv|data|mac`, whose parts are padded standard base64.
 
-        Raises MalformedEncStringError, or UnsupportedEncStringError: the type is another one.
+        Raises MalformedEncStringError; UnsupportedEncStringError: it has another type.
         """
         if text[:2] == "2." and text[26:27] == text[-45:-44] == "|":
-            # IV and MAC have one size each: nearly every text is of this form, and 10,000 names want to be read.
+            # Nearly all EncStrings have this form, with an IV and a MAC of a fixed size, and it is faster to read.
             return cls._make(AES_256_CBC_HMAC_SHA256, [text[2:26], text[27:-45], text[-44:]])
         _, dot, rest = text.partition(".")
         if not dot:
@@ -111,7 +111,7 @@ class EncString:
         """
         Verify the MAC, then decrypt.
 
-        Raises UnsupportedEncStringError: there is no MAC (a downgrade); IntegrityError: it does not match.
+        Raises UnsupportedEncStringError: there is no MAC (a downgrade); IntegrityError: the MAC does not match.
         """
         if self.kind != AES_256_CBC_HMAC_SHA256:
             raise UnsupportedEncStringError(f"encryption type {self.kind} has no MAC, which is refused as a downgrade")
@@ -121,7 +121,7 @@ class EncString:
 
 
 def kind_of(text: str) -> int | None:
-    """Return the type that stands in front of an EncString, None if there is none."""
+    """Return the type at the beginning of an EncString, None if there is none."""
     prefix, dot, _ = text.partition(".")
     if not dot or not prefix.isascii() or not prefix.isdigit() or len(prefix) > 3:
         return None
@@ -130,9 +130,9 @@ def kind_of(text: str) -> int | None:
 
 def encrypt_to_buffer(plaintext: bytes, key: SymmetricKey) -> bytes:
     """
-    Return `plaintext` as an EncArrayBuffer of type 2: the type's byte, IV, MAC, data.
+    Encrypt `plaintext` into the binary form of an EncString of type 2: one byte for the type, IV, MAC, data.
 
-    (The binary form, bitwarden/sdk-internal:…/enc_string/symmetric.rs `to_buffer`.)
+    (bitwarden/sdk-internal:…/enc_string/symmetric.rs `to_buffer`.)
     """
     iv = primitives.random_bytes(IV_SIZE)
     data = primitives.aes_256_cbc_encrypt(key.enc_key, iv, plaintext)
@@ -141,7 +141,7 @@ def encrypt_to_buffer(plaintext: bytes, key: SymmetricKey) -> bytes:
 
 
 def encrypt_to_text(plaintext: bytes, key: SymmetricKey) -> str:
-    """Return `plaintext` as an EncString of type 2."""
+    """Encrypt `plaintext` into an EncString of type 2."""
     buffer = encrypt_to_buffer(plaintext, key)
     iv, mac, data = buffer[1:17], buffer[17:49], buffer[49:]
     return "2." + "|".join(base64.b64encode(part).decode("ascii") for part in (iv, data, mac))
@@ -149,7 +149,7 @@ def encrypt_to_text(plaintext: bytes, key: SymmetricKey) -> str:
 
 def from_base64(part: str) -> bytes:
     """
-    Decode one part of an EncString: standard base64, padded.
+    Decode one part of an EncString, which is padded standard base64.
 
     Raises MalformedEncStringError.
     """

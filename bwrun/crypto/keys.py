@@ -1,5 +1,5 @@
 """
-master password → master key → stretched master key.
+From the master password to the master key and the stretched master key.
 
 Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/keys/{kdf,master_key,utils}.rs;
 limits: bitwarden/server:src/Core/KeyManagement/Kdf/KdfConstants.cs and the SDK's own minima.
@@ -13,14 +13,14 @@ from bwrun.crypto import primitives
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import Kdf, Pbkdf2
 
-# What can be: less would make the master password easy to guess, which a server may not decide (a downgrade); more is
-# beyond what the algorithms take.
+# Below these ranges, the master password would be easy to guess; a server must not be able to cause that (a downgrade).
+# Above them, the algorithms do not work.
 PBKDF2_ITERATIONS = range(5_000, 2**31)
 ARGON2_ITERATIONS = range(1, 2**31)
 ARGON2_MEMORY_MIB = range(15, 2**21)
 ARGON2_PARALLELISM = range(1, 2**24)
-# Up to here no permission is needed. More takes minutes on a slow machine, or memory that it may not have, and a
-# hostile server could ask for it. Official servers stay far below; Vaultwarden has no limit for iterations.
+# Above these limits, the KDF takes minutes on a slow machine, or more memory than it may have. A hostile server could
+# ask for that, so the user must allow it. Official servers stay far below. Vaultwarden does not limit iterations.
 MOST_PBKDF2_ITERATIONS = 50_000_000
 MOST_ARGON2_MEMORY_MIB = 1024
 MOST_ARGON2_PASSES = 10 * 1024  # iterations times MiB
@@ -67,7 +67,8 @@ def derive_master_key(master_password: Sensitive, salt: str, kdf: Kdf) -> bytes:
     """
     Return the 32-byte master key.
 
-    The salt is stripped and lower-cased; the password's bytes are taken as they are, without normalisation.
+    The salt is stripped and converted to lower case. The bytes of the password are used as they are: there is no
+    Unicode normalisation.
     """
     salt_bytes = salt.strip().lower().encode()
     if isinstance(kdf, Pbkdf2):
@@ -80,7 +81,7 @@ def derive_master_key(master_password: Sensitive, salt: str, kdf: Kdf) -> bytes:
 
 
 def stretch_master_key(master_key: bytes) -> SymmetricKey:
-    """Return the 64-byte key that wraps the user key."""
+    """Return the 64-byte key that encrypts the user key."""
     return SymmetricKey(
         primitives.hkdf_expand_sha256(master_key, b"enc"), primitives.hkdf_expand_sha256(master_key, b"mac")
     )

@@ -1,7 +1,7 @@
 """
-What the server keeps of an account's keys: how the master key is derived, and what is wrapped. Nothing is opened here.
+What a server keeps of an account's keys: the parameters of the KDF, and the encrypted keys.
 
-Apart from `keys`, which imports `cryptography`: a login's reply is read while that is imported.
+This is a module of its own because the reply to a login is read before `cryptography` is imported, which `keys` needs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class Pbkdf2(Struct):
 
 
 class Argon2id(Struct):
-    """Argon2id; `memory_mib` in MiB."""
+    """Argon2id, with `memory_mib` MiB of memory."""
 
     iterations: int
     memory_mib: int
@@ -27,22 +27,22 @@ Kdf = Pbkdf2 | Argon2id
 
 
 class UnlockData(Struct):
-    """What the server keeps for unlocking: how the master key is derived, and what it wraps."""
+    """How the master key of an account is derived, and the user key that it encrypts."""
 
     kdf: Kdf
-    salt: str  # "typically the user's e-mail address"
+    salt: str  # usually the e-mail address
     master_key_wrapped_user_key: str
 
 
 class KeyConnectorData(Struct):
-    """The same for an account whose master key a Key Connector keeps: nothing is derived."""
+    """The same for an account whose master key is kept by a Key Connector, so that it is not derived."""
 
-    kdf: Kdf  # of the master password that it once had, or the default; the official CLI wants one
-    wrapped_user_key: str | None  # None: the sync's profile alone has it
+    kdf: Kdf  # of the former master password, or the default; not used, but the session of the official CLI needs one
+    wrapped_user_key: str | None  # None: only the profile in the sync has it
 
 
 class WrappedAccountKeys(Struct):
-    """What the server keeps of an account's keys, beside the user key; a V1 account has the first alone."""
+    """The other keys of an account, encrypted with the user key; a V1 account has only the private key."""
 
     private_key: str | None = None  # EncString
     signing_key: str | None = None  # EncString
@@ -51,11 +51,11 @@ class WrappedAccountKeys(Struct):
 
     @property
     def is_v2(self) -> bool:
-        """Whether any part is one that V2 accounts alone have."""
+        """Whether there is a part that only V2 accounts have."""
         has_type_7 = self.private_key is not None and self.private_key.startswith("7.")
         return has_type_7 or any((self.signing_key, self.signed_public_key, self.security_state))
 
     @property
     def is_partial(self) -> bool:
-        """Whether a part is missing that every account of this kind has, but V1 accounts of long ago."""
+        """Whether a part is missing that accounts have, except for very old V1 accounts."""
         return self.private_key is None or (self.is_v2 and None in (self.signing_key, self.security_state))

@@ -1,7 +1,7 @@
 """
-The only caller of `cryptography`. Knows no format of Bitwarden's.
+Cryptographic functions, with the library `cryptography`; no other module imports it.
 
-All sizes are in bytes, memory costs in MiB.
+This module knows none of Bitwarden's formats.  All sizes are in bytes.
 """
 
 from __future__ import annotations
@@ -69,18 +69,18 @@ def hmac_sha256(key: bytes, data: bytes) -> bytes:
 
 @lru_cache(maxsize=4)
 def _keyed_mac(key: bytes) -> hmac.HMAC:
-    """A copy of a context that is kept costs a third of a new one."""
+    """Return a prepared context, because copying one takes a third of the time of making one."""
     return hmac.HMAC(key, hashes.SHA256())
 
 
 def same_bytes(one: bytes, other: bytes) -> bool:
-    """Compare in constant time."""
+    """Compare two values in constant time."""
     return bytes_eq(one, other)
 
 
 def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:
     """
-    Decrypt and remove the PKCS#7 padding. Only for data whose MAC was verified.
+    Decrypt and remove the PKCS#7 padding. The caller has verified the MAC of the data.
 
     Raises IntegrityError: the padding is wrong, or it is not made of whole blocks.
     """
@@ -107,7 +107,7 @@ def _aes_256_cbc(key: bytes, iv: bytes) -> Cipher[modes.CBC]:
 
 
 def import_what_follows() -> None:
-    """Import what is needed after the KDF: ciphers, and what private keys need."""
+    """Import what is needed after the KDF: ciphers and private keys."""
     from cryptography.hazmat.primitives import ciphers, serialization  # noqa: F401, PLC0415
     from cryptography.hazmat.primitives.asymmetric import padding, rsa  # noqa: F401, PLC0415
 
@@ -116,7 +116,7 @@ def load_rsa_private_key(der: bytes) -> RsaPrivateKey:
     """
     Read a private key in PKCS#8.
 
-    Its numbers are not checked for consistency (which takes 30 ms): it comes out of an authenticated EncString.
+    The consistency of its numbers is not checked, which would take 30 ms: the key was in an authenticated EncString.
 
     Raises CryptoError: it is something else.
     """
@@ -183,7 +183,7 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
     """
     Decrypt with RSA-OAEP, SHA-256 or SHA-1 for both the label and MGF1.
 
-    Raises IntegrityError: it does not open.
+    Raises IntegrityError: it cannot be decrypted.
     """
     from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding  # noqa: PLC0415
 

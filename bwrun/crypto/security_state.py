@@ -1,10 +1,10 @@
 """
-A V2 account's keys, which hang together by signatures.
+Verifying the keys of a V2 account.
 
-The security state says, signed by the user, that the account is V2, so that a server cannot take it back.  It is
-verified with the key that the user key opens, not with the one that the server sends.  Facts: bitwarden/sdk-internal:
-crates/bitwarden-core/src/key_management/security_state.rs, crates/bitwarden-crypto/src/keys/signed_public_key.rs;
-protocol notes 2.6.
+The user has signed a statement, the security state, that the account is V2, so that a server cannot turn it into a V1
+account.  The signature is verified with the signing key that the user key decrypts, not with the public key that the
+server sends.  Facts: bitwarden/sdk-internal:crates/bitwarden-core/src/key_management/security_state.rs,
+crates/bitwarden-crypto/src/keys/signed_public_key.rs; protocol notes 2.6.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from bwrun.crypto.encstring import COSE_KEY, PKCS8, from_base64
 from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import AeadKey
 
-SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # what a signature is for
-V2 = 2  # the first security version that is signed
+SIGNED_PUBLIC_KEY, SECURITY_STATE = 1, 2  # namespaces of signatures
+V2 = 2  # the lowest security version of an account with a security state
 TAMPERED = "the account's keys do not belong together: the server's data may have been tampered with"
 HINT = "do not log in to this server; ask its administrator"
 
 
 def open_v2(user_key: AeadKey, wrapped: WrappedAccountKeys, user_id: str | None) -> tuple[PrivateKey, int]:
     """
-    Return the private key and the security version, both verified.
+    Return the private key and the security version, after they are verified.
 
-    Raises CryptoError: a part is missing, does not open, or is not signed, or not by this user.
+    Raises CryptoError: a part is missing, cannot be decrypted, or is not signed by this user.
     """
     try:
         return _open_v2(user_key, wrapped, user_id)
@@ -56,7 +56,7 @@ def _verify_security_state(signed: bytes, key: SigningKey, user_id: str | None) 
     """
     Return the security version that the user signed.
 
-    Whom it is about stands in it for accounts made by the SDK of 2025; the SDK 0.2.0-main.1054 signs the version alone.
+    The SDK of 2025 also signed the id of the user.  The SDK 0.2.0-main.1054 signs only the version.
     """
     payload = _verify(signed, key, SECURITY_STATE)
     entity, version = payload.get("entityId"), payload.get("version")

@@ -1,13 +1,13 @@
 """
-A key of the vault: what it opens, and what it refuses, whatever kind it is.
+The keys of a vault, of both kinds, and what each of them decrypts.
 
-    AesKey    V1: 64 bytes, AES-256-CBC with HMAC. Opens EncStrings of type 2 alone.
-    AeadKey   V2: a COSE key with an id. Opens EncStrings of type 7 alone.
+    AesKey    V1: 64 bytes, for AES-256-CBC with HMAC. It decrypts only EncStrings of type 2.
+    AeadKey   V2: a COSE key with an id. It decrypts only EncStrings of type 7.
 
-A type that the key is not for is refused by name, never tried: that is the downgrade rule.  COSE is imported where a
-key or a text of it is met: it costs 8 ms, and V1 accounts have none.  Facts: bitwarden/sdk-internal:crates/
-bitwarden-crypto/src/keys/symmetric_crypto_key.rs, src/store/context.rs (unwrap_symmetric_key), src/enc_string/
-symmetric.rs; protocol notes 2.2 and 2.3.
+An EncString of another type is refused, and the error names the type: a server must not be able to choose a weaker
+type (a downgrade).  COSE is imported only when the first key or EncString of V2 is read, because the import takes 8 ms
+and V1 accounts do not need it.  Facts: bitwarden/sdk-internal:crates/bitwarden-crypto/src/keys/symmetric_crypto_key.rs,
+src/store/context.rs (unwrap_symmetric_key), src/enc_string/symmetric.rs; protocol notes 2.2 and 2.3.
 """
 
 from __future__ import annotations
@@ -40,35 +40,35 @@ MAX_TEXT = 24 * 1024 * 1024  # characters of one EncString: the official server 
 
 
 class VaultKey(ABC):
-    """A key that opens EncStrings; what it is made of stays in here."""
+    """A key that decrypts EncStrings."""
 
     @property
     @abstractmethod
     def key_id(self) -> bytes:
-        """The 16 bytes that name this key (`userKeyId`, `containedKeyId`)."""
+        """The 16 bytes that identify this key (`userKeyId`, `containedKeyId`)."""
 
     @abstractmethod
     def decrypt_bytes(self, encstring: str, content_type: int | str) -> bytes:
         """
-        Open an EncString that holds `content_type` (of `encstring`); type 2 does not say what it holds.
+        Decrypt an EncString whose content has the type `content_type`, which an EncString of type 2 does not tell.
 
         Raises MalformedEncStringError, UnsupportedEncStringError, IntegrityError.
         """
 
     @abstractmethod
     def unwrap_key(self, encstring: str) -> VaultKey:
-        """Open an EncString that holds a key. Raises as `decrypt_bytes` does."""
+        """Decrypt an EncString that contains a key. Raises the errors of `decrypt_bytes`."""
 
     @abstractmethod
     def decrypt_buffer(self, buffer: bytes) -> bytes:
-        """Open the binary form: an attachment's body. Raises as `decrypt_bytes` does."""
+        """Decrypt the binary form of an EncString, an attachment's body. Raises the errors of `decrypt_bytes`."""
 
     @abstractmethod
     def encode(self) -> bytes:
-        """Return the key as it is wrapped under a key of type 2: what `parse_key` reads."""
+        """Return the key in the form that `parse_key` reads."""
 
     def decrypt_text(self, encstring: str) -> str:
-        """Open an EncString that holds a text. Raises as `decrypt_bytes` does."""
+        """Decrypt an EncString that contains text. Raises the errors of `decrypt_bytes`."""
         try:
             return self.decrypt_bytes(encstring, PADDED_UTF8).decode()
         except UnicodeDecodeError:
@@ -83,28 +83,28 @@ class AesKey(VaultKey):
     """A V1 key."""
 
     def __init__(self, key: SymmetricKey) -> None:
-        """Wrap the two halves."""
+        """Take the two halves of the key."""
         self.symmetric_key = key
 
     @property
     def key_id(self) -> bytes:
-        """The first half of the COSE_Key's thumbprint (RFC 9679)."""
+        """The first half of the thumbprint of the key as a COSE_Key (RFC 9679)."""
         from bwrun.crypto import cbor, cose  # noqa: PLC0415
 
         thumbprint = primitives.sha256(cbor.encode({cose.KTY: cose.SYMMETRIC, cose.K: self.encode()}))
         return thumbprint[: cose.KID_SIZE]
 
     def decrypt_bytes(self, encstring: str, content_type: int | str) -> bytes:  # noqa: ARG002  (type 2 does not say)
-        """Open an EncString of type 2."""
+        """Decrypt an EncString of type 2."""
         _check_kind(encstring, AES_256_CBC_HMAC_SHA256)
         return EncString.parse(encstring).decrypt(self.symmetric_key)
 
     def unwrap_key(self, encstring: str) -> VaultKey:
-        """Open an EncString of type 2 that holds a key: of 64 bytes, or a padded COSE_Key."""
+        """Decrypt an EncString of type 2 that contains a key: 64 bytes, or a padded COSE_Key."""
         return parse_key(self.decrypt_bytes(encstring, LEGACY_KEY))
 
     def decrypt_buffer(self, buffer: bytes) -> bytes:
-        """Open type, IV, MAC, data."""
+        """Decrypt the binary form of type 2: one byte for the type, IV, MAC, data."""
         body = _body(buffer, AES_256_CBC_HMAC_SHA256)
         iv, mac, data = body[:IV_SIZE], body[IV_SIZE : IV_SIZE + MAC_SIZE], body[IV_SIZE + MAC_SIZE :]
         if not data or len(data) % primitives.BLOCK:
@@ -120,34 +120,34 @@ class AeadKey(VaultKey):
     """A V2 key: XAES-256-GCM, XChaCha20-Poly1305 or AES-256-GCM."""
 
     def __init__(self, key: CoseKey, encoded: bytes) -> None:
-        """Wrap the key; `encoded` is the COSE_Key it was read from, without padding."""
+        """Take the key; `encoded` is the COSE_Key from which it was read, without padding."""
         self.cose_key = key
         self._encoded = encoded
 
     @property
     def key_id(self) -> bytes:
-        """The id the key was given when it was made."""
+        """The id that is part of the key."""
         return self.cose_key.kid
 
     def decrypt_bytes(self, encstring: str, content_type: int | str) -> bytes:
-        """Open an EncString of type 7; text comes without its padding."""
+        """Decrypt an EncString of type 7, and remove the padding of text."""
         return self._open(_message(encstring), content_type)
 
     def unwrap_key(self, encstring: str) -> VaultKey:
-        """Open an EncString of type 7 that holds a key: its content type says how that is written."""
+        """Decrypt an EncString of type 7 that contains a key in one of two forms, which the content type names."""
         message = _message(encstring)
         if message.content_type == COSE_KEY:
             return _from_cose(self._open(message, COSE_KEY))
         return parse_key(self._open(message, LEGACY_KEY))
 
     def decrypt_buffer(self, buffer: bytes) -> bytes:
-        """Open type and COSE message."""
+        """Decrypt the binary form of type 7: one byte for the type, and a COSE message."""
         from bwrun.crypto.cose import Encrypt0  # noqa: PLC0415
 
         return self._open(Encrypt0.parse(_body(buffer, COSE_ENCRYPT0)), OCTETS)
 
     def encode(self) -> bytes:
-        """Return the COSE_Key with padding: to 65 bytes, or one byte where it is that long already."""
+        """Return the COSE_Key with padding up to 65 bytes, or with one byte of padding if it is longer."""
         size = max(1, SymmetricKey.SIZE + 1 - len(self._encoded))
         return self._encoded + bytes((size,)) * size
 
@@ -165,9 +165,10 @@ class AeadKey(VaultKey):
 
 def parse_key(encoded: bytes) -> VaultKey:
     """
-    Read a key as it is wrapped under a key of type 2: 64 bytes, or more for a COSE_Key with padding.
+    Read a key as it is in an EncString of type 2: 64 bytes, or a longer COSE_Key with padding.
 
-    Raises UnsupportedEncStringError: 32 bytes, without a MAC, or another size; MalformedEncStringError.
+    Raises UnsupportedEncStringError: it is shorter than 64 bytes, for example an old key for encryption without a MAC;
+    MalformedEncStringError.
     """
     if len(encoded) <= SymmetricKey.SIZE:
         return AesKey(SymmetricKey.from_bytes(encoded))
@@ -190,11 +191,11 @@ def _message(encstring: str) -> Encrypt0:
 
 
 def _check_kind(encstring: str, expected: int) -> None:
-    """Refuse what is too long, no EncString, or of a type this key is not for."""
+    """Raise an error if the text is too long, is not an EncString, or has a type that this key does not decrypt."""
     if len(encstring) > MAX_TEXT:
         raise MalformedEncStringError(f"an encrypted value is too large ({len(encstring)} characters)")
     if expected == AES_256_CBC_HMAC_SHA256 and encstring.startswith("2."):
-        return  # the most common by far
+        return  # nearly all EncStrings
     kind = kind_of(encstring)
     if kind is None:
         raise MalformedEncStringError("an encrypted value does not begin with its type")

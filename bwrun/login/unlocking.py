@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from bwrun.base.console import Console
 from bwrun.base.deadline import Deadline
-from bwrun.base.errors import CredentialError, WrongMasterPasswordError
+from bwrun.base.errors import CredentialError, ServerError, WrongMasterPasswordError
 from bwrun.base.jsontext import import_fast_json
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
@@ -38,6 +38,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MAX_ATTEMPTS = 3  # at typing the master password
 CONFIG_TIMEOUT = 1.0  # seconds to wait for the server's config when everything else is done
+TURNED_AWAY = (
+    "server.redirect",
+    "server.not-json",
+    "server.blocked",
+)  # not by the server, but by what is in front of it
 GRACE = 0.5  # seconds more for a thread to say itself what did not answer
 
 
@@ -88,7 +93,13 @@ def unlock_vault(
     Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
     not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
     """
-    return _Unlocking(config, credentials, context).run(meanwhile, items)
+    unlocking = _Unlocking(config, credentials, context)
+    try:
+        return unlocking.run(meanwhile, items)
+    except ServerError as error:
+        if error.code not in TURNED_AWAY:
+            raise
+        raise unlocking.explain(error) from None
 
 
 class _Unlocking:
@@ -145,6 +156,13 @@ class _Unlocking:
             access=access,
             gateway=self._gateway,
         )
+
+    def explain(self, error: ServerError) -> ServerError:
+        """Return the error of an answer that did not come from the server: perhaps the server says what is in front."""
+        from bwrun.login.login_cookie import find_login_cookie  # noqa: PLC0415  (only after a failure)
+
+        server_config = _result_if_ready(Task(self._client.get_server_config))
+        return find_login_cookie(server_config, self._config.server) or error
 
     def _log_in(self) -> tuple[Login, Task[object] | None]:
         """Log in; if there will be a session, start to fetch the server's config, which it needs."""

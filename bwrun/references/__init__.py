@@ -1,5 +1,5 @@
 """
-The grammar of references: `bw://ITEM/FIELD`, and the fields that an item can have.
+References, `bw://ITEM/FIELD`: their grammar, and the names of the fields that an item can have.
 
-It knows no vault: it turns text into a Reference and back.
+Nothing here reads a vault.
 """

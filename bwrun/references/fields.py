@@ -1,5 +1,5 @@
 """
-The names of what items hold, on the wire and in references: tables, nothing else.
+Tables of the fields of items: their names in the server's JSON and in references.
 
 Facts: bitwarden/server:src/Api/Vault/Models/Response/CipherResponseModel.cs (protocol notes 3), and the official CLI's
 libs/common/src/vault/enums/{cipher-type,linked-id-type}.enum.ts.
@@ -31,7 +31,7 @@ MEMBERS = {
     DRIVERS_LICENSE: "driversLicense",
     PASSPORT: "passport",
 }
-# The encrypted texts of each type's member.
+# The encrypted texts in the JSON object that only items of one type have (MEMBERS).
 TEXTS = {
     LOGIN: ("username", "password", "totp"),
     SECURE_NOTE: (),
@@ -55,7 +55,8 @@ TEXTS = {
     ),
 }  # fmt: skip
 
-# What stands before the dot in a reference.  SSH keys have names of their own; the others those of the wire.
+# The part before the dot of a field's name in a reference. After the dot, the fields of an SSH key have names of their
+# own, and other fields have those of the JSON.
 PREFIXES = {
     "card": CARD,
     "identity": IDENTITY,
@@ -66,11 +67,11 @@ PREFIXES = {
 }
 SSH_NAMES = {"privateKey": "private_key", "publicKey": "public_key", "keyFingerprint": "fingerprint"}
 
-# A built-in field's name in a reference → the type of item that has it, and its name on the wire.
+# The name of a built-in field in a reference → the type of items that have it, and its name in the JSON.
 TYPED = {name: (LOGIN, name) for name in TEXTS[LOGIN]} | {
     f"{prefix}.{SSH_NAMES.get(name, name)}": (kind, name) for prefix, kind in PREFIXES.items() for name in TEXTS[kind]
 }
-# What each passkey has; a record without one of these is none.
+# The parts that each passkey has.
 PASSKEY_NEEDS = ("credentialId", "keyType", "keyAlgorithm", "keyCurve", "keyValue", "rpId", "counter", "discoverable")
 OF_ALL = ("notes", "name", "id", "json")
 BUILT_IN = (*TYPED, "uri", *OF_ALL)
@@ -78,8 +79,8 @@ DEFAULTS = {LOGIN: "password", SECURE_NOTE: "notes", SSH_KEY: "ssh.private_key"}
 
 TEXT, HIDDEN, BOOLEAN, LINKED = range(4)  # types of custom fields
 LINKED_PASSWORD = 101  # the linkedId of a login's password
-FULL_NAME = 418  # of an identity, made of four others
-# linkedId of a custom field of type 3 → the built-in field it shows.
+FULL_NAME = 418  # the linkedId of an identity's name, which consists of four fields
+# The linkedId of a custom field of type 3 → the built-in field that it shows.
 LINKS = {
     100: "username", 101: "password",
     300: "card.cardholderName", 301: "card.expMonth", 302: "card.expYear", 303: "card.code", 304: "card.brand",
@@ -95,7 +96,7 @@ _URI = re.compile(r"uri\.([1-9][0-9]{0,3})")
 
 
 def uri_number(name: str) -> int | None:
-    """Return which address `uri` or `uri.N` means, from 1; None: `name` is neither."""
+    """Return the number, from 1, of the address that `uri` or `uri.N` means; None for any other name."""
     if name == "uri":
         return 1
     found = _URI.fullmatch(name)
@@ -103,10 +104,10 @@ def uri_number(name: str) -> int | None:
 
 
 def is_built_in(name: str) -> bool:
-    """Return whether `name` is a built-in field's."""
+    """Return whether `name` is the name of a built-in field."""
     return name in BUILT_IN or uri_number(name) is not None
 
 
 def is_reserved(name: str) -> bool:
-    """Return whether a custom field of this name is out of reach but by `field/NAME`."""
+    """Return whether a custom field of this name can only be referred to as `field/NAME`."""
     return is_built_in(name) or name in {"field", "attachment"} or name.partition(".")[0] in {*PREFIXES, "uri"}

@@ -1,14 +1,14 @@
 """
-`bw://ITEM[/FIELD][?folder=…&collection=…&organization=…]`: what it means, and that one failure fails them all.
+Reading references, `bw://ITEM[/FIELD][?folder=…&collection=…&organization=…]`, and resolving many of them at once.
 
-- ITEM is an id (a UUID) or else an item's exact name.
-- FIELD is a built-in field (`password`, `uri.2`, `card.number`, `json`), a custom field's name, `field/NAME` (a custom
-  field, whatever its name) or `attachment/FILENAME`.  Built-in names win over custom ones.  Without FIELD: what the
-  type of the item makes plain (`bwrun.references.fields.DEFAULTS`).
-- A parameter narrows the search, by name or id; each at most once, none unknown.
-- Every part is percent-encoded UTF-8 where it holds `/ ? & # %`, or what cannot be seen.
+- ITEM is the id (a UUID) or the exact name of an item.
+- FIELD is a built-in field (`password`, `uri.2`, `card.number`, `json`), the name of a custom field, `field/NAME` (a
+  custom field that may have the name of a built-in one) or `attachment/FILENAME`.  Without FIELD, a reference means the
+  field that `bwrun.references.fields.DEFAULTS` names for the type of the item.
+- The parameters limit the search to a folder, collection or organization, each by its name or id.
+- In each part, the characters `/ ? & # %`, and those that cannot be seen, are written as percent-encoded UTF-8.
 
-This module knows no vault: whoever has values fits `SecretSource`.
+Values come from a `SecretSource`, which the vault is.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ from bwrun.references import fields
 SCHEME = "bw://"
 PARAMETERS = ("folder", "collection", "organization")
 FORM = "write it as `bw://ITEM/FIELD?folder=…&collection=…&organization=…`; only ITEM is required"
-SAFE = "@:+,"  # beside what is never encoded: letters, digits and `_.-~`
+SAFE = "@:+,"  # not encoded, like letters, digits and `_.-~`
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 
 
 class Field(Struct):
-    """What of an item is wanted; `name` is a built-in's, a custom field's or a file's."""
+    """The FIELD of a reference: the name of a built-in field, a custom field or a file."""
 
     kind: Literal["built-in", "custom", "attachment"]
     name: str
 
     def __str__(self) -> str:
-        """Return it as it stands in a reference."""
+        """Return the text of the field in a reference."""
         name = quote(self.name, SAFE)
         if self.kind == "attachment":
             return f"attachment/{name}"
@@ -54,7 +54,7 @@ class Field(Struct):
 
 
 class Reference(Struct):
-    """One value of one item: `str()` gives the one canonical text, and `parse` of that the same reference."""
+    """A reference to one value of one item. `str()` returns its canonical text, which `parse()` reads."""
 
     item: str
     field: Field | None = None
@@ -71,30 +71,30 @@ class Reference(Struct):
 
     @property
     def by_ids(self) -> bool:
-        """Return whether this item alone can be asked for: no name in it has to be looked up in the whole vault."""
+        """Return whether the item can be fetched alone: there is no name that must be looked up in the whole vault."""
         narrowing = (self.folder, self.collection, self.organization)
         return is_id(self.item) and all(value is None for value in narrowing)
 
 
 class SecretSource(Protocol):
-    """Where values come from."""
+    """What returns the values of references."""
 
     def value(self, reference: Reference) -> Sensitive:
         """
-        Return the value.
+        Return the value of a reference.
 
-        Raises BwrunError; SecretNotFoundError if there is no such item or field.
+        Raises BwrunError; SecretNotFoundError: there is no such item or field.
         """
         ...
 
 
 def is_reference(text: str) -> bool:
-    """Return whether `text` must be a reference; in another case than `bw://` it is a wrong one, not a plain value."""
+    """Return whether `text` is meant as a reference. `BW://…` is one too, but `parse()` does not accept it."""
     return text[: len(SCHEME)].lower() == SCHEME
 
 
 def is_id(text: str) -> bool:
-    """Return whether `text` is an id, and so never a name."""
+    """Return whether `text` is an id; no such text is treated as a name."""
     return _ID.fullmatch(text) is not None
 
 
@@ -102,7 +102,7 @@ def parse(text: str) -> Reference:
     """
     Read a reference.
 
-    Raises InvalidReferenceError, which says what to write instead.
+    Raises InvalidReferenceError, whose hints say what to write instead.
     """
     if not text.startswith(SCHEME):
         raise InvalidReferenceError("a reference begins with `bw://`, in lower case", FORM)
@@ -119,9 +119,9 @@ def resolve(
     references: Mapping[str, Reference], source: SecretSource, optional: Collection[str] = ()
 ) -> dict[str, Sensitive]:
     """
-    Return the value of every reference; one in `optional` is left out if there is no such item or field.
+    Return the values of all references, by name, but of those in `optional` whose item or field does not exist.
 
-    Raises UnresolvedReferencesError: with all that failed, and no value.
+    Raises UnresolvedReferencesError: at least one failed; the error contains all failures.
     """
     values: dict[str, Sensitive] = {}
     failures = []
@@ -137,7 +137,7 @@ def resolve(
 
 
 def near_names(wanted: str, names: Collection[str]) -> list[str]:
-    """Return up to three of `names` that `wanted` may be a slip of."""
+    """Return up to three of `names` that `wanted` resembles."""
     folded = {name.casefold(): name for name in names if len(name) <= 2 * len(wanted) + 10}
     return [folded[found] for found in difflib.get_close_matches(wanted.casefold(), folded, 3, 0.7)]
 

@@ -1,5 +1,5 @@
 """
-A synced vault, decrypted item by item and field by field.
+The vault: finding items in a sync's reply, and decrypting the fields that are needed.
 
-It knows neither the network nor variables: it is given a sync's reply and keys.
+Nothing here sends requests or knows variables.
 """

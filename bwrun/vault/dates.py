@@ -1,8 +1,8 @@
 """
-Dates of a vault, read as JavaScript reads them: the official clients pass whatever a server sends to `new Date()`.
+Reading the dates of a vault as JavaScript does, because the official clients pass them to `new Date()`.
 
-Facts: ECMA-262, 21.4.1.32 (the date time string format), and what Node 20 does with dates that are nearly of that form.
-Dates in words ("Jan 1 2025"), which Node reads too, are not read here: no server sends them.
+Facts: ECMA-262, 21.4.1.32 (the format of dates), and experiments with Node 20, which also accepts similar forms.  Dates
+in words ("Jan 1 2025"), which Node accepts too, are not accepted here: servers do not send them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-# What servers send: such a text is a date without a closer look.
+# The form that servers use. It can be checked faster than the others.
 _USUAL = re.compile(
     r"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|1[0-9]|2[0-8])T(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,9})?Z"
 )
@@ -30,9 +30,9 @@ def is_usual_date(value: object) -> bool:
 
 def read_date(value: object) -> datetime | None:
     """
-    Return the moment in UTC that `value` means, None if it is none: a text, or a number of milliseconds since 1970.
+    Return a date in UTC, None if `value` is not one. It is a text, or a number of milliseconds since 1970.
 
-    A time without a zone is local time; a day without a time begins in UTC.
+    A time without a time zone is local time.  A day without a time means midnight in UTC.
     """
     try:
         if isinstance(value, (int, float)):
@@ -44,7 +44,7 @@ def read_date(value: object) -> datetime | None:
 
 
 def write_date(moment: datetime) -> str:
-    """Return a moment in UTC as JavaScript writes it: with milliseconds."""
+    """Return a date in UTC as JavaScript writes it, with milliseconds."""
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 

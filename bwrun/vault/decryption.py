@@ -1,7 +1,7 @@
 """
-The one place where what an item holds is opened: texts, keys, files, and whole items.
+Decrypting the parts of items: texts, keys, files, and whole blobs.
 
-A key is opaque to the callers: they get it from here and hand it back.
+Callers get keys from here and pass them back; they do not use what is in them.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ Key = VaultKey
 
 def decrypt_text(encrypted: str, key: Key) -> str:
     """
-    Open an encrypted text.
+    Decrypt a text.
 
-    Raises CryptoError: it does not open, or is no text.
+    Raises CryptoError: it cannot be decrypted, or is not text.
     """
     return key.decrypt_text(encrypted)
 
 
 def as_text(value: object) -> str | None:
-    """Return `value` if it is a text, None if it is something else: JSON can write half a character, UTF-8 cannot."""
+    """Return `value` if it is a text that UTF-8 can encode, else None: JSON can contain half a character."""
     if not isinstance(value, str):
         return None
     return value if value.isascii() or not any("\ud800" <= char <= "\udfff" for char in value) else None
@@ -31,7 +31,7 @@ def as_text(value: object) -> str | None:
 
 def unwrap_key(wrapped: str, key: Key) -> Key:
     """
-    Open the key of an item or an attachment.
+    Decrypt the key of an item or an attachment.
 
     Raises CryptoError.
     """
@@ -40,7 +40,7 @@ def unwrap_key(wrapped: str, key: Key) -> Key:
 
 def decrypt_file(body: bytes, key: Key) -> bytes:
     """
-    Open an attachment's body (protocol notes 2.2, binary form).
+    Decrypt an attachment's body (protocol notes 2.2, binary form).
 
     Raises CryptoError.
     """
@@ -49,7 +49,7 @@ def decrypt_file(body: bytes, key: Key) -> bytes:
 
 def open_blob(data: object, key: Key) -> Record:
     """
-    Open an item whose contents are one sealed blob (protocol notes 2.7): its `content`, in clear.
+    Decrypt a blob item (protocol notes 2.7), and return its `content`.
 
     Raises CryptoError.
     """

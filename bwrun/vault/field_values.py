@@ -1,8 +1,8 @@
 """
-What a reference's field means in an item: its value, or why there is none.
+The value of a field of an item, or the reason why there is none.
 
-A value that is empty, or white space alone, counts as missing: for the official CLI's `bw get` it is "Not found.", and
-here for every field of every kind, so that nobody gets an empty variable without a word.
+A value that is empty, or is only white space, counts as missing.  The official CLI does the same: `bw get` says "Not
+found.".  Here this applies to every field, so that no variable is empty without a message.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WHITE_SPACE = (
 
 def field_value(item: Item, wanted: Field | None, now: float) -> str:
     """
-    Return the value of a field; None means what the item's type makes plain. `now`: seconds since the epoch.
+    Return the value of a field; None means the default field of the item's type. `now` is in seconds since the epoch.
 
     Raises SecretNotFoundError, AmbiguousReferenceError, InvalidTotpError, CryptoError.
     """
@@ -48,13 +48,13 @@ def field_value(item: Item, wanted: Field | None, now: float) -> str:
 
 
 def is_blank(text: str) -> bool:
-    """Return whether a text is empty or white space alone, as JavaScript knows it (ECMA-262, 22.1.3.32 `trim`)."""
+    """Return whether a text is empty or only white space, as in JavaScript (ECMA-262, 22.1.3.32 `trim`)."""
     return not text.strip(WHITE_SPACE)
 
 
 def is_hidden(item: Item, wanted: Field | None) -> bool:
     """
-    Return whether a field is one that the CLI does not show if the organization hides the password of the item.
+    Return whether the CLI does not show a field if the organization hides the item's password from the user.
 
     (Its apps/cli/src/vault/models/cipher.response.ts.)  Raises SecretNotFoundError, AmbiguousReferenceError,
     CryptoError.
@@ -66,7 +66,7 @@ def is_hidden(item: Item, wanted: Field | None) -> bool:
 
 
 def is_hidden_custom(custom: CustomField) -> bool:
-    """Return the same for a custom field: it is hidden, or shows the password."""
+    """Return the same for a custom field: whether it is a hidden one, or linked to the password."""
     return custom.kind == fields.HIDDEN or (custom.kind == fields.LINKED and custom.linked_id == fields.LINKED_PASSWORD)
 
 
@@ -93,7 +93,7 @@ def built_in_value(item: Item, name: str, now: float) -> str | None:
 
 
 def custom_value(item: Item, custom: CustomField) -> str | None:
-    """Return the value of a custom field, or of the field that it is linked to; None: none. Raises CryptoError."""
+    """Return the value of a custom field or of the field to which it is linked, None if none. Raises CryptoError."""
     if custom.kind == fields.BOOLEAN:
         return item.text(custom.value, f"the custom field `{custom.name}`") or "false"  # so the clients show none
     if custom.kind != fields.LINKED:
@@ -108,7 +108,7 @@ def custom_value(item: Item, custom: CustomField) -> str | None:
 
 
 def field_names(item: Item) -> list[str]:
-    """Return the names of the fields that hold something, for a hint: nothing is raised."""
+    """Return the names of the fields that are not empty, for a hint. This raises no error."""
     built_in = [name for name, (kind, _) in fields.TYPED.items() if kind == item.kind] + ["uri", "notes"]
     names = [name for name in built_in if _holds_something(partial(built_in_value, item, name, 0))]
     try:
@@ -146,14 +146,14 @@ def find_attachment(item: Item, file_name: str) -> Attachment:
 
 
 def no_field(item: Item, name: str) -> SecretNotFoundError:
-    """Return the error of a field that is missing, with the names of the fields that there are."""
+    """Return the error for a field that is missing, with the names of the fields that there are."""
     return SecretNotFoundError(
         "no-field", f"item {item.called} ({item.kind_name}) has no field `{name}`", *_hints(item, name)
     )
 
 
 def _empty(item: Item, name: str, custom: CustomField | None) -> SecretNotFoundError:
-    """Return the error of a field that is there and holds nothing."""
+    """Return the error for a field that is empty."""
     linked = custom is not None and custom.kind == fields.LINKED
     what = f"field `{name}`" if custom is None else f"the custom field `{name}`"
     return SecretNotFoundError(
@@ -180,7 +180,7 @@ def _find_custom(item: Item, name: str) -> CustomField:
 
 
 def _full_name(item: Item) -> str | None:
-    """Return an identity's name as the clients put it together (libs/common/…/view/identity.view.ts `fullName`)."""
+    """Return an identity's full name as the clients do (libs/common/…/view/identity.view.ts `fullName`)."""
     if item.kind != fields.IDENTITY:
         return None
     parts = [item.own_text(name) for name in ("title", "firstName", "middleName", "lastName")]

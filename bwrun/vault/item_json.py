@@ -2,8 +2,8 @@
 A whole item as `bw get item ID` of the official CLI prints it.
 
 Facts: the CLI's apps/cli/src/vault/models/{cipher,attachment,password-history}.response.ts and login.response.ts over
-libs/common/src/models/export/*.export.ts; compared with @bitwarden/cli 2026.9.0.  What has no value is left out there,
-not null, but for passwordRevisionDate and what the user may not see.  Dates have milliseconds.
+libs/common/src/models/export/*.export.ts; compared with @bitwarden/cli 2026.9.0.  The CLI leaves out what has no value;
+only passwordRevisionDate, and what the organization hides from the user, are null.  Dates have milliseconds.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DAYS = ("dateOfBirth", "issueDate", "expirationDate")
 
 
 def item_json(item: Item) -> str:
-    """Return the item in one line of JSON. Raises CryptoError: a part of it does not open."""
+    """Return the item in one line of JSON. Raises CryptoError: a part of it cannot be decrypted."""
     return json.dumps(whole_item(item), ensure_ascii=False, separators=(",", ":"))
 
 
@@ -33,8 +33,10 @@ def whole_item(item: Item) -> Record:
     """
     Return the item as the CLI prints it.
 
-    With `viewPassword` false the password, the authenticator key, hidden fields and former passwords are hidden, as
-    there.  Raises CryptoError.
+    If the organization hides the password from the user, so are the authenticator key, hidden custom fields and former
+    passwords, as in the CLI.
+
+    Raises CryptoError.
     """
     record = item.record
     hidden = item.hides_password
@@ -63,7 +65,7 @@ def whole_item(item: Item) -> Record:
 
 
 def _own(item: Item, *, hidden: bool) -> Record:
-    """Return what only this type has."""
+    """Return the object that only items of this type have."""
     if item.kind == fields.LOGIN:
         return _login(item, hidden=hidden)
     if item.kind == fields.SECURE_NOTE:
@@ -130,7 +132,7 @@ def _attachment(item: Item, entry: Record) -> Record:
 
 
 def _present(record: Mapping[str, object]) -> Record:
-    """Return what has a value: JSON.stringify leaves out what is undefined."""
+    """Return the members that have a value, because JSON.stringify leaves out the others."""
     return {name: value for name, value in record.items() if value is not None}
 
 

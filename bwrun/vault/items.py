@@ -1,8 +1,8 @@
 """
-One item of a vault, opened part by part: nothing is decrypted that is not asked for.
+One item of a vault, whose parts are decrypted when they are needed.
 
-What the server sent may be anything: each part is checked where it is read, and what is wrong with it is said with the
-item's and the part's name.  Facts: protocol notes 2.4, 2.7, 2.8 and 3.
+The server's data may be wrong in any place.  So each part is checked when it is read, and errors name the item and the
+part.  Facts: protocol notes 2.4, 2.7, 2.8 and 3.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bwrun.vault.typed_fields import has_blob
 
 T = TypeVar("T")
 
-ABSENT = (None, "")  # what stands for an encrypted text that is not there
+ABSENT = (None, "")  # in place of an encrypted text: there is none
 TAMPERED = "the vault data may have been tampered with; do not use it. Compare with the web vault"
 
 
@@ -39,7 +39,7 @@ class CustomField(Struct):
 
 
 class Attachment(Struct):
-    """What it takes to download a file (`item_id`, `id`, or an old server's `url`) and to open it."""
+    """What is needed to download a file (`item_id`, `id`, or the `url` of an old server) and to decrypt it."""
 
     item_id: str
     id: str
@@ -50,7 +50,7 @@ class Attachment(Struct):
 
     def decrypt(self, body: bytes) -> Sensitive:
         """
-        Open the downloaded body.
+        Decrypt the downloaded body.
 
         Raises IntegrityError, CryptoError.
         """
@@ -61,11 +61,11 @@ class Attachment(Struct):
 
 
 class Item:
-    """A cipher and the key that opens it."""
+    """An item and the key that decrypts it."""
 
     def __init__(self, record: Record, base_key: Key, called: str) -> None:
         """
-        Open the item's own key, if it has one; `called` is what messages call the item.
+        Decrypt the item's own key, if it has one; `called` is the name of the item in messages.
 
         Raises CryptoError.
         """
@@ -87,25 +87,27 @@ class Item:
 
     @property
     def kind(self) -> int:
-        """Return the type's number, 0 if it is none that is known."""
+        """Return the number of the type, 0 if it is not a known one."""
         kind = self.record.get("type")
         return kind if type(kind) is int and kind in fields.MEMBERS else 0
 
     @property
     def kind_name(self) -> str:
-        """Return the type's name, for people."""
+        """Return the name of the type, for messages."""
         return fields.TYPE_NAMES.get(self.kind, "item of an unknown type")
 
     @property
     def hides_password(self) -> bool:
-        """Return whether the organization hides the password from this user; only clients keep to that."""
+        """Return whether the organization hides the password from this user, which clients obey and servers do not."""
         return self.record.get("viewPassword") not in (True, None)
 
     def text(self, value: object, what: str) -> str | None:
         """
-        Return one of the item's texts in clear, None if there is none; `what` names it.
+        Decrypt one of the item's texts, which messages call `what`; return None if there is none.
 
-        An empty text is none where an encrypted one belongs; what was encrypted may be empty.  Raises CryptoError.
+        An empty text in place of an encrypted one means that there is none.  A decrypted text may be empty.
+
+        Raises CryptoError.
         """
         if value is None:
             return None
@@ -124,21 +126,21 @@ class Item:
         return self.text(self._contents.get("notes"), "the notes")
 
     def own_text(self, wire_name: str) -> str | None:
-        """Return one of the texts that only this type has. Raises CryptoError."""
+        """Return one of the texts that only items of this type have. Raises CryptoError."""
         return self.text(self.member().get(wire_name), f"`{wire_name}`")
 
     def member(self) -> Record:
-        """Return what only this type has, empty if there is nothing. Raises CryptoError: it is no object."""
+        """Return the object that only items of this type have, empty if there is none. Raises CryptoError."""
         name = fields.MEMBERS.get(self.kind, "")
         value = self._contents.get(name)
         return {} if value is None else self._object(value, f"`{name}`")
 
     def uris(self) -> list[tuple[str, int | None]]:
         """
-        Return a login's addresses and how each is matched.
+        Return the addresses of a login, each with the number of its match detection.
 
-        As in the clients an empty one does not count, and in an item with a key of its own one whose checksum is
-        missing or wrong (it could have been changed on the way).  Raises CryptoError.
+        As in the official clients, empty addresses are left out.  If the item has a key of its own, so are addresses
+        whose checksum is missing or wrong, because the server may have changed them.  Raises CryptoError.
         """
         found = []
         for number, entry in enumerate(self.objects(self.member().get("uris"), "an address"), 1):
@@ -153,7 +155,7 @@ class Item:
         return checksum == base64.b64encode(hashlib.sha256(uri.encode()).digest()).decode("ascii")
 
     def custom_fields(self) -> list[CustomField]:
-        """Return the custom fields, with their names in clear. Raises CryptoError."""
+        """Return the custom fields, whose names are decrypted. Raises CryptoError."""
         found = []
         for entry in self.objects(self._contents.get("fields"), "a custom field"):
             kind, linked = entry.get("type"), entry.get("linkedId")
@@ -168,33 +170,33 @@ class Item:
         return found
 
     def password_history(self) -> list[Record]:
-        """Return the former passwords as they are stored. Raises CryptoError: they are no list."""
+        """Return the former passwords, still encrypted. Raises CryptoError: they are not a list."""
         entries = self.objects(self._contents.get("passwordHistory"), "a former password")
         return [entry for entry in entries if entry.get("password") not in ABSENT]
 
     def passkeys(self) -> list[Record]:
-        """Return the passkeys as they are stored, but those that lack a part. Raises CryptoError: they are no list."""
+        """Return the passkeys that have all their parts, still encrypted. Raises CryptoError: they are not a list."""
         entries = self.objects(self.member().get("fido2Credentials"), "a passkey")
         return [entry for entry in entries if all(entry.get(name) not in ABSENT for name in fields.PASSKEY_NEEDS)]
 
     def attachments(self) -> list[Record]:
-        """Return the attachments as they are stored. Raises CryptoError: they are no list."""
+        """Return the attachments, still encrypted. Raises CryptoError: they are not a list."""
         return self.objects(self.record.get("attachments"), "an attachment")
 
     def file_name(self, attachment: Record) -> str | None:
-        """Return an attachment's name; it is under the item's key in items of any form. Raises CryptoError."""
+        """Return an attachment's name, which is encrypted with the item's key in blob items too. Raises CryptoError."""
         value = attachment.get("fileName")
         if value in ABSENT:
             return None
         return self.opened(lambda: decrypt_text(need_text(value), self.key), "a file's name")
 
     def open_attachment(self, attachment: Record, file_name: str) -> Attachment:
-        """Return what it takes to download and open an attachment. Raises CryptoError."""
+        """Return what is needed to download and decrypt an attachment. Raises CryptoError."""
         what = f"the file `{file_name}`"
         wrapped, identity, url = attachment.get("key") or None, attachment.get("id"), attachment.get("url")
         if not isinstance(identity, str) or not identity:
             raise in_place(MalformedEncStringError("it has no id"), f"{what} of item {self.called}")
-        # Without a key of its own it is from before there were any, and under the account's or organization's key.
+        # An old attachment has no key of its own. It is encrypted with the key of the account or of the organization.
         key = self.base_key if wrapped is None else self.opened(lambda: unwrap_key(need_text(wrapped), self.key), what)
         size = str(attachment.get("size"))
         return Attachment(
@@ -204,9 +206,9 @@ class Item:
 
     def objects(self, value: object, what: str) -> list[Record]:
         """
-        Return a list of objects, empty if there is none; as for the CLI, what is no object in it is an empty one.
+        Return a list of objects, empty if there is none. As in the official CLI, other entries are empty objects.
 
-        Raises CryptoError: it is no list.
+        Raises CryptoError: it is not a list.
         """
         if value is None:
             return []
@@ -215,7 +217,7 @@ class Item:
         return [entry if isinstance(entry, dict) else {} for entry in value]
 
     def opened(self, open_it: Callable[[], T], what: str) -> T:
-        """Return what `open_it` does; its failure is one of `what` of this item."""
+        """Return what `open_it()` returns. If it fails, the error names `what` and this item."""
         try:
             return open_it()
         except CryptoError as error:
@@ -242,19 +244,19 @@ class Item:
 
 
 def name_of(record: Record, base_key: Key, called: str) -> str:
-    """Return an item's name, as `Item` does, in a third of the time where nothing is odd. Raises CryptoError."""
+    """Return an item's name. For most items, this takes a third of the time of `Item.name()`. Raises CryptoError."""
     name, wrapped = record.get("name"), record.get("key") or None
     if isinstance(name, str) and not has_blob(record):
         try:
             return decrypt_text(name, base_key if wrapped is None else unwrap_key(need_text(wrapped), base_key))
         except CryptoError:
-            pass  # Item has the words for it
+            pass  # Item makes the error message
     return Item(record, base_key, called).name()
 
 
 def need_text(value: object) -> str:
     """
-    Return `value`, which is to be a text.
+    Return `value` if it is a text.
 
     Raises MalformedEncStringError: it is something else.
     """
@@ -264,7 +266,7 @@ def need_text(value: object) -> str:
 
 
 def in_place(error: CryptoError, place: str) -> CryptoError:
-    """Return `error` as one of `place`."""
+    """Return `error` with a message that names `place`."""
     if isinstance(error, IntegrityError):
         return IntegrityError(f"{place} fails its integrity check", TAMPERED)
     return CryptoError(error.code.partition(".")[2], f"cannot decrypt {place}: {error.message}", *error.hints)

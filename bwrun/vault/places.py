@@ -1,7 +1,7 @@
 """
-Where a vault's items are: folders, collections and organizations, with the organizations' keys.
+The folders, collections and organizations of a vault, and the keys of the organizations.
 
-Each is opened when it is first asked for, and once.
+Names and keys are decrypted when they are needed for the first time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
 
 
 class Narrowing(NamedTuple):
-    """What a reference narrows the search to: ids of each kind in lower case, None for any."""
+    """The places to which a reference limits the search: ids in lower case, or None for any place."""
 
     folders: frozenset[str] | None
     collections: frozenset[str] | None
@@ -27,7 +27,7 @@ class Narrowing(NamedTuple):
     words: str  # for messages: empty, or e.g. " in folder `Prod`"
 
     def has(self, item: Record) -> bool:
-        """Return whether an item is there."""
+        """Return whether an item is in one of these places."""
         return (
             (self.folders is None or _id(item.get("folderId")) in self.folders)
             and (self.organizations is None or _id(item.get("organizationId")) in self.organizations)
@@ -41,7 +41,7 @@ class Places:
     """The folders, collections and organizations of a sync."""
 
     def __init__(self, sync: Mapping[str, object], keys: AccountKeys) -> None:
-        """Take a sync's reply with its names in camelCase; whatever is no object in it is passed over."""
+        """Take the reply to a sync with names in camelCase. Entries of lists that are not objects are ignored."""
         self._account_keys = keys
         self._user_key = keys.user_key
         self._folders = records(sync.get("folders"))
@@ -53,7 +53,7 @@ class Places:
 
     def key_of(self, item: Record) -> Key:
         """
-        Return the key that an item, or its own key, is under.
+        Return the key with which an item, or its own key, is encrypted.
 
         Raises UnavailableItemError: its organization's key is missing or does not open.
         """
@@ -85,7 +85,7 @@ class Places:
 
     def narrow(self, reference: Reference) -> Narrowing:
         """
-        Return what a reference narrows the search to.
+        Return the places to which a reference limits the search.
 
         Raises SecretNotFoundError: there is no such folder, collection or organization.
         """
@@ -134,7 +134,7 @@ class Places:
 
 
 def records(value: object) -> dict[str, Record]:
-    """Return the objects of a list by their ids, in lower case; what is something else is passed over."""
+    """Return the objects in a list by their ids in lower case. Entries that are no objects with an id are ignored."""
     found = [one for one in _list(value) if isinstance(one, dict)]
     ids = [one.get("id") for one in found]
     if are_lower_ids(ids):
@@ -143,7 +143,7 @@ def records(value: object) -> dict[str, Record]:
 
 
 def are_lower_ids(values: Sequence[object]) -> TypeGuard[Sequence[str]]:
-    """Return whether all are ids in lower case: looked at together, in a tenth of the time."""
+    """Return whether all values are ids in lower case. To check them together takes a tenth of the time."""
     if not all(isinstance(value, str) and len(value) == ID_SIZE for value in values):
         return False
     joined = "".join(map(str, values)).encode("ascii", "replace")
@@ -154,7 +154,7 @@ def are_lower_ids(values: Sequence[object]) -> TypeGuard[Sequence[str]]:
 
 
 def _open_names(places: Mapping[str, Record], key_of: Callable[[Record], Key]) -> dict[str, str]:
-    """Return the names by id; a name that does not open cannot be asked for, and is left out."""
+    """Return the names by id. A name that cannot be decrypted is left out, because nobody can refer to it."""
     names = {}
     for identity, place in places.items():
         name = place.get("name")

@@ -1,4 +1,4 @@
-"""A sync's reply as bwrun reads it: one object, its names in camelCase."""
+"""The reply to a sync, in the form that the other modules expect: one JSON object whose names are in camelCase."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ Record = dict[str, object]
 
 def sync_of(reply: Record) -> Record:
     """
-    Return a sync's reply with its names in camelCase.
+    Return the reply to a sync with its names in camelCase.
 
-    Raises ServerError: it is nested too deeply.
+    Raises ServerError: the reply is nested too deeply.
     """
     try:
         sync = reply if "profile" in reply else camel_case(reply)
@@ -23,7 +23,7 @@ def sync_of(reply: Record) -> Record:
 
 
 def camel_case(value: object) -> object:
-    """Return `value` with every name in camelCase: old servers answer in PascalCase."""
+    """Return `value` with every name in camelCase. Old servers use PascalCase."""
     if isinstance(value, dict):
         return {_camel(str(name)): camel_case(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -39,8 +39,9 @@ def organizations_of(sync: Mapping[str, object]) -> object:
     """
     Return the organizations in a sync, as the server sent them.
 
-    `organizationsNew` wins over `organizations`: it also has those that nobody has confirmed the user for yet, which
-    have no key.  (The official CLI's libs/common/src/platform/sync/default-sync.service.ts.)
+    If there is `organizationsNew`, it is used instead of `organizations`, as in the official CLI (libs/common/src/
+    platform/sync/default-sync.service.ts).  It also contains the organizations in which the user is not confirmed yet;
+    they have no key.
     """
     profile = sync.get("profile")
     if not isinstance(profile, dict):

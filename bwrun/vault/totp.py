@@ -1,9 +1,9 @@
 """
-The code of now of an authenticator key: RFC 6238, and Steam's own form.
+One-time codes from authenticator keys: RFC 6238, and the form that Steam uses.
 
-Facts: bitwarden/sdk-internal:crates/bitwarden-vault/src/totp.rs (protocol notes 2.8).  As there, what is odd in a key
-is skipped and not refused: characters outside base32, an algorithm or a number that is none.  A secret of which nothing
-is left has codes too; an address without a secret has none.
+Facts: bitwarden/sdk-internal:crates/bitwarden-vault/src/totp.rs (protocol notes 2.8).  Like the SDK, this ignores
+characters that are not base32, an unknown algorithm, and parameters that are not numbers.  If nothing is left of a
+secret, it still leads to codes.  Only a URL without a secret is an error.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NUMBER = re.compile(r"\+?0{0,20}[0-9]{1,10}")
 
 
 class Totp(Struct):
-    """An authenticator key, read."""
+    """An authenticator key: its secret, and how codes are made from it."""
 
     secret: bytes
     algorithm: str = "sha1"
@@ -39,7 +39,7 @@ class Totp(Struct):
     @classmethod
     def parse(cls, key: str) -> Totp:
         """
-        Read a base32 secret, an `otpauth://` or a `steam://` address.
+        Read a base32 secret, or an `otpauth://` or `steam://` URL.
 
         Raises InvalidTotpError.
         """
@@ -67,7 +67,7 @@ class Totp(Struct):
         )
 
     def code(self, seconds: float) -> str:
-        """Return the code at a moment, in seconds since the epoch."""
+        """Return the code for a time in seconds since the epoch."""
         counter = int(seconds) // self.period
         digest = hmac.digest(self.secret, counter.to_bytes(8, "big", signed=True), self.algorithm)
         offset = digest[-1] & 15
@@ -82,14 +82,14 @@ class Totp(Struct):
 
 
 def decode_base32(text: str) -> bytes:
-    """Decode leniently, as the SDK does: what is no base32 is dropped, and the bits that fill no byte."""
+    """Decode base32 as the SDK does: other characters are ignored, and so are the bits after the last whole byte."""
     bits = "".join(f"{BASE32.index(char):05b}" for char in text.upper() if char in BASE32)
     size = len(bits) // 8
     return int(bits[: size * 8], 2).to_bytes(size, "big") if size else b""
 
 
 def _number(text: str | None, default: int) -> int:
-    """Read a number of 32 bits; anything else counts as none."""
+    """Return a number of at most 32 bits; `default` if `text` is something else."""
     if text is None or _NUMBER.fullmatch(text) is None:
         return default
     number = int(text)

@@ -1,10 +1,10 @@
 """
-An item's fields under their own names, wherever the server put them.
+The typed fields of an item (`name`, `login` and so on), wherever the server sends them.
 
-The official server calls `name`, `login` and the other typed fields obsolete: the same stands in `data`, as JSON in one
-text (bitwarden/server:src/Api/Vault/Models/Response/CipherResponseModel.cs).  Of a leased item it sends neither, only
-the name and the addresses in `partialData` (…/src/Core/Vault/Models/Data/PartialCipherData.cs): who has a lease gets
-the rest by asking for that item alone.
+The official server will stop sending typed fields.  Their content is also in `data`, as JSON in a text
+(bitwarden/server:src/Api/Vault/Models/Response/CipherResponseModel.cs).  Of a leased item, it sends only the name and
+the addresses, in `partialData` (…/src/Core/Vault/Models/Data/PartialCipherData.cs).  With a lease, the reply to a
+request for that item alone contains the rest.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bwrun.vault.decryption import Record
 from bwrun.vault.sync import camel_case
 
 OF_ALL_TYPES = ("name", "notes", "fields", "passwordHistory")
-BLOB_MARK = '"format_version"'  # stands in the `data` of an item whose contents are one sealed blob
+BLOB_MARK = '"format_version"'  # is part of `data` in blob items only
 
 
 def with_typed_fields(record: Record) -> Record:
     """
-    Return an item with its typed fields: itself if it has them, or a copy with those of `data` or `partialData`.
+    Return an item with its typed fields. If it lacks them, they are taken from `data` or `partialData`.
 
-    An item without a type is a login: so the official CLI reads it.
+    An item without a type becomes a login, as in the official CLI.
     """
     if "type" not in record:
         record = {**record, "type": fields.LOGIN}
@@ -43,12 +43,12 @@ def with_typed_fields(record: Record) -> Record:
 
 
 def is_leased(record: Record) -> bool:
-    """Return whether the server sent an item without its secrets, because reading them needs a lease."""
+    """Return whether the server sent an item without its secrets, because they can only be read with a lease."""
     return record.get("partialData") is not None
 
 
 def has_blob(record: Record) -> bool:
-    """Return whether an item's contents are one sealed blob."""
+    """Return whether an item is a blob item, whose content is encrypted as a whole."""
     data = record.get("data")
     if not isinstance(data, str) or BLOB_MARK not in data:
         return False
@@ -57,7 +57,7 @@ def has_blob(record: Record) -> bool:
 
 
 def _read(data: object) -> Record | None:
-    """Return the typed fields in `data`, None if there are none; old servers send an object, not a text."""
+    """Return the typed fields in `data`, None if there are none. Old servers send an object instead of a text."""
     if isinstance(data, str):
         data = None if BLOB_MARK in data else _parse(data)
     if not isinstance(data, dict):

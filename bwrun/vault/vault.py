@@ -1,9 +1,9 @@
 """
-The vault: references in, values out, and nothing opened that was not asked for.
+The vault: it returns the values of references, and decrypts nothing else.
 
-An item is found by its id or by its exact name, narrowed by folder, collection and organization.  What lies in the
-trash or belongs to a disabled organization is refused by name when nothing else fits; an archived item gives way to
-one that is not.
+An item is found by its id or by its exact name, in a folder, collection or organization if the reference limits the
+search.  If several items have the name, items that can be used are preferred to archived ones, and these to items in
+the trash and items of a disabled organization, which lead to an error.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Requests(Struct):
 
 
 class ListedItem(Struct):
-    """An item for a list: `reference` is what to paste; `name` is None if it cannot be opened, for `problem`."""
+    """An item for a list. If its name cannot be decrypted, `name` is None, and `problem` is the reason."""
 
     id: str
     name: str | None
@@ -77,7 +77,7 @@ class Vault:
         now: Callable[[], float] = time.time,
     ) -> None:
         """
-        Take a sync's reply with its names in camelCase, of which nothing is believed.
+        Take the reply to a sync with names in camelCase. Any part of it may be wrong.
 
         `now` says the time for authenticator codes, in seconds since the epoch.
         """
@@ -91,7 +91,7 @@ class Vault:
 
     def value(self, reference: Reference) -> Sensitive:
         """
-        Return the value that a reference means.
+        Return the value of a reference.
 
         Raises SecretError, CryptoError; what `requests` raise.
         """
@@ -111,7 +111,7 @@ class Vault:
 
     def attachment(self, reference: Reference) -> Attachment:
         """
-        Return what it takes to download and open the file that a reference means.
+        Return what is needed to download and decrypt the file to which a reference refers.
 
         Raises SecretError, CryptoError.
         """
@@ -123,9 +123,7 @@ class Vault:
 
     def custom_fields(self, reference: Reference) -> dict[str, Sensitive | None]:
         """
-        Return all custom fields of an item (one without a name under an empty one), whatever field is referred to.
-
-        None: the field is empty.
+        Return the values of all custom fields of an item, by name (which may be empty); None: the field is empty.
 
         Raises AmbiguousReferenceError: two have the same name; SecretError, CryptoError.
         """
@@ -145,7 +143,7 @@ class Vault:
 
     def identify(self, reference: Reference) -> tuple[str, str, str]:
         """
-        Return an item's id, its name, and the field that is meant where the reference names none.
+        Return the id and the name of an item, and the field of the reference or the default field.
 
         Raises SecretError, CryptoError.
         """
@@ -153,7 +151,7 @@ class Vault:
         return item.id, item.name(), str(reference.field or fields.DEFAULTS.get(item.kind, ""))
 
     def list_items(self) -> list[ListedItem]:
-        """Return all items but those in the trash, by name; one that cannot be opened has a `problem`."""
+        """Return all items except those in the trash, sorted by name."""
         names = self._names.ids
         called = {identity: name for name, found in names.items() for identity in found}
         alive = [identity for identity, record in self._records.items() if record.get("deletedDate") is None]
@@ -181,7 +179,7 @@ class Vault:
         )
 
     def _open(self, reference: Reference, *, protected: bool = True) -> Item:
-        """Return the item; with `protected` only if what it protects may be used."""
+        """Return the item of a reference; if `protected`, check that its secrets may be used, and fetch leased ones."""
         identity = self._find(reference)
         record = self._records[identity]
         called = f"`{reference.item}`"
@@ -228,7 +226,7 @@ class Vault:
         return self._opened_names
 
     def _find(self, reference: Reference) -> str:
-        """Return the id of the one item that a reference means."""
+        """Return the id of the item to which a reference refers."""
         narrowing = self._places.narrow(reference)
         if is_id(reference.item):
             record = self._records.get(reference.item.lower())
@@ -249,7 +247,7 @@ class Vault:
         return found[0]
 
     def _rank(self, identity: str) -> int:
-        """Order those of one name: 0 can be used, 1 is archived, 2 cannot be used."""
+        """Return which items of one name are preferred: 0 can be used, 1 is archived, 2 cannot be used."""
         record = self._records[identity]
         if record.get("deletedDate") is not None or self._places.is_disabled(record):
             return 2
@@ -277,5 +275,5 @@ class Vault:
 
 
 def _asks_again(record: Record) -> bool:
-    """Return whether an item asks for the master password again: clients keep to that, servers do not."""
+    """Return whether an item asks for the master password again, which clients obey and servers do not."""
     return record.get("reprompt") not in (0, None, False)
