@@ -26,9 +26,6 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
-	@$(MAKE) test-pythons
-	@$(MAKE) test-old-cli
-	@$(MAKE) test-long
 	@$(MAKE) test
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
