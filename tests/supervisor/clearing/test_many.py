@@ -140,6 +140,8 @@ class Crowd:
             dead = {victim.run for victim in victims if victim.how != "janitor"}
             survivors = [number for number, run in enumerate(runs) if run not in dead]
             wait_until(lambda: all(self._answered(number, runs[number]) for number in survivors), PATIENCE)
+            # bwrun forwards a signal up to two seconds late on a busy machine: the barrier must not open before that.
+            wait_until(lambda: all(run.process.poll() is not None for run in dead), PATIENCE)
             writer = os.open(barrier, os.O_RDWR)
             os.write(writer, b"\n" * self.count)  # a line for each reader
             for number in survivors:
