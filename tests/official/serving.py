@@ -53,8 +53,10 @@ class Served:
         method, path = ROUTES[verb]
         flags = {word.removeprefix("--"): "true" for word in rest if word.startswith("--")}
         places = [quote(word, safe="") for word in rest if not word.startswith("--")]
-        answer = self._http.request(method, "/".join((path, *places)), params=flags, json=send)
-        return as_printed(answer.json())
+        answer = self._http.request(method, "/".join((path, *places)), params=flags, json=send).json()
+        if verb == "create" and answer["success"]:
+            self._wait_for(rest[0], answer["data"]["id"])
+        return as_printed(answer)
 
     def all(self, calls: Mapping[str, Sequence[str]]) -> Json:
         """Ask several things: what each came to, by its name."""
@@ -69,16 +71,28 @@ class Served:
 
     def file(self, name: str, item_id: str) -> bytes:
         """Return the content of an attachment, as `bw get attachment` writes it."""
+        self._wait_for("item", item_id, attachment=name)
         answer = self._http.get(f"/object/attachment/{quote(name, safe='')}", params={"itemid": item_id})
 
-        assert answer.status_code == 200, answer.text
+        assert answer.status_code == httpx.codes.OK, answer.text
         return answer.content
 
     def attach(self, path: Path, item_id: str) -> Json:
         """Upload a file, as `bw create attachment` does."""
         with path.open("rb") as file:
-            answer = self._http.post("/attachment", params={"itemid": item_id}, files={"file": file})
-        return as_printed(answer.json())
+            answer = self._http.post("/attachment", params={"itemid": item_id}, files={"file": file}).json()
+        if answer["success"]:
+            self._wait_for("item", item_id, attachment=path.name)
+        return as_printed(answer)
+
+    def _wait_for(self, kind: str, identity: str, *, attachment: str = "") -> None:
+        """Wait until an object can be used: `bw serve` answers before it has noted what it made or synced."""
+
+        def known() -> bool:
+            found = self("get", kind, identity)
+            return found["status"] == 0 and (not attachment or attachment in found["stdout"])
+
+        wait_until(known, 60)
 
 
 def as_printed(answer: Json) -> Json:
