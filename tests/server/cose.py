@@ -24,7 +24,9 @@ SIZES = ((24, 0), (1 << 8, 1), (1 << 16, 2), (1 << 32, 4), (1 << 64, 8))
 
 
 def _head(major: int, number: int) -> bytes:
-    size = next(size for limit, size in SIZES if number < limit)
+    size = next((size for limit, size in SIZES if number < limit), None)
+    if size is None:
+        raise OverflowError("CBOR has no integer of more than 64 bits")
     if size == 0:
         return bytes([major * 32 + number])
     return bytes([major * 32 + 24 + (1, 2, 4, 8).index(size)]) + number.to_bytes(size, "big")

@@ -491,6 +491,10 @@ while True:
         os.mkdir(f"{sys.argv[1]}/{os.getpid()}-{number}")
     except OSError:
         time.sleep(0.001)
+    try:
+        os.rmdir(f"{sys.argv[1]}/{os.getpid()}-{number - 500}")
+    except OSError:
+        pass
 """
     writers = [start(write, made) for _ in range(4)]
     try:
