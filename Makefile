@@ -26,6 +26,9 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
+	@$(MAKE) test-pythons
+	@$(MAKE) test-old-cli
+	@$(MAKE) test-long
 	@$(MAKE) test
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
@@ -42,8 +45,8 @@ types: $(VENV)/.ready  ## Check the types, of the tests too
 docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py
 
-test: $(VENV)/.ready $(CLI) tools  ## Run all tests but test-old-cli; ARGS="-k name" chooses
-	$(PYTEST) -n 3 --dist worksteal -m "not old_cli" $(ARGS)
+test: $(VENV)/.ready $(CLI) tools  ## Run all tests but those of test-long and test-old-cli; ARGS="-k name" chooses
+	$(PYTEST) -n 4 --dist worksteal -m "not (old_cli or slow)" $(ARGS)
 
 test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
@@ -51,11 +54,11 @@ test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on
 test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm
 	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
 
-test-long: $(VENV)/.ready tools  ## Run again, with larger counts, the tests that have counts: random kills, properties
-	$(PYTEST) -n 3 --dist worksteal -m long --thorough --fuzz 40 $(ARGS)
+test-long: $(VENV)/.ready $(CLI) tools  ## Run the slow tests, and with larger counts the tests that have counts
+	$(PYTEST) -n 4 --dist worksteal -m "(long or slow) and not old_cli" --thorough --fuzz 40 $(ARGS)
 
 test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
-	$(PYTEST) -n 3 --dist worksteal -m "not official_cli" $(ARGS)
+	$(PYTEST) -n 4 --dist worksteal -m "not official_cli" $(ARGS)
 
 bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)

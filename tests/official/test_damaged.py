@@ -275,6 +275,7 @@ def read_damaged(
         server.clear_faults()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGES, ids=lambda damage: damage.__name__)
 def test_healthy_items_are_listed(server: BitwardenServer, official_bw: Path, tmp_path: Path, damage: Damage) -> None:
     """One damage in the vault does not keep the healthy items from `bw list items`, nor makes it print more errors."""

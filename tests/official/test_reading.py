@@ -311,6 +311,7 @@ def list_items(bw: Bw) -> Json:
     return {"items": bw("list", "items"), "version": bw("--version")}
 
 
+@pytest.mark.slow
 def test_argon2id(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """An Argon2id account on Vaultwarden reads as after an official login, too."""
     spec = AccountSpec("bo@example.com", "pässwörd", Argon2id(3, 64, 4), reply_style="vaultwarden", items=ITEMS[:2])

@@ -140,6 +140,7 @@ def use_all(bw: Bw) -> Json:
     return {"calls": calls, "values": values, "same file": same}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALGORITHMS)
 def test_both_clients_read_and_write_it(
     server: BitwardenServer, official_bw: Path, tmp_path: Path, kind: sdk.Kind

@@ -89,7 +89,7 @@ def steps(
         (Reset(), (), {"network.interrupted"}),
         (Status(500, "oops"), (), {"server.unavailable"}),
         (NotJson(), (), {"server.not-json"}),
-        (Hang(), ("--timeout", "8"), {"network.timeout"}),
+        pytest.param(Hang(), ("--timeout", "8"), {"network.timeout"}, marks=pytest.mark.slow),
     ],
     ids=["reset", "500", "HTML", "hang"],
 )

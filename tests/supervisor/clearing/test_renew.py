@@ -312,6 +312,7 @@ def test_takes_over_a_stale_lock(renewing: Renewing) -> None:
         assert run.stderr == ""
 
 
+@pytest.mark.slow
 def test_failures_are_told_once_and_tried_again(renewing: Renewing, tmp_path: Path) -> None:
     """A renewal that fails is told once, the command goes on, and a minute later the next try may succeed."""
     (tmp_path / "other").mkdir()
@@ -485,6 +486,7 @@ def create_late(bw: Bw) -> Json:
 
 
 @pytest.mark.official_cli
+@pytest.mark.slow
 @pytest.mark.parametrize("renew", [True, False])
 def test_creates_after_the_first_token(renewing: Renewing, official_bw: Path, *, renew: bool) -> None:
     """`bw create item` works after the first token would have ended, and (to be sure of the test) only with --renew."""
