@@ -55,6 +55,7 @@ TEXTS = {
     ),
 }  # fmt: skip
 
+
 # The part before the dot of a field's name in a reference. After the dot, the fields of an SSH key have names of their
 # own, and other fields have those of the JSON.
 PREFIXES = {
@@ -103,6 +104,30 @@ def uri_number(name: str) -> int | None:
     return None if found is None else int(found[1])
 
 
+def usual_prefix(prefix: str) -> str:
+    """Return the documented spelling of the part before the dot: `bankAccount` for `bank_account`."""
+    return next((one for one in PREFIXES if _snake_case(one) == prefix), prefix)
+
+
+def usual_spelling(name: str) -> str:
+    """
+    Return the documented spelling of a built-in field's name; any other name is returned as it is.
+
+    Snake case, camel case and the name of the JSON are accepted: `card.exp_month`, `ssh.privateKey`.
+    """
+    before, dot, after = name.partition(".")
+    prefix = usual_prefix(before)
+    for wire_name in TEXTS[PREFIXES[prefix]] if dot and prefix in PREFIXES else ():
+        documented = SSH_NAMES.get(wire_name, wire_name)
+        if after in (documented, wire_name, _snake_case(wire_name)):
+            return f"{prefix}.{documented}"
+    return name
+
+
+def _snake_case(name: str) -> str:
+    return re.sub("(?<=[a-z])(?=[A-Z0-9])", "_", name).lower()
+
+
 def is_built_in(name: str) -> bool:
     """Return whether `name` is the name of a built-in field."""
     return name in BUILT_IN or uri_number(name) is not None
@@ -110,4 +135,6 @@ def is_built_in(name: str) -> bool:
 
 def is_reserved(name: str) -> bool:
     """Return whether a custom field of this name can only be referred to as `field/NAME`."""
-    return is_built_in(name) or name in {"field", "attachment"} or name.partition(".")[0] in {*PREFIXES, "uri"}
+    before, dot, _ = name.partition(".")
+    prefix = usual_prefix(before) if dot else before
+    return is_built_in(name) or name in {"field", "attachment"} or prefix in {*PREFIXES, "uri"}

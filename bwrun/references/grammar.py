@@ -6,7 +6,8 @@ Reading references, `bw://ITEM[/FIELD][?folder=…&collection=…&organization=�
   custom field that may have the name of a built-in one) or `attachment/FILENAME`.  Without FIELD, a reference means the
   field that `bwrun.references.fields.DEFAULTS` names for the type of the item.
 - The parameters limit the search to a folder, collection or organization, each by its name or id.
-- In each part, the characters `/ ? & # %`, and those that cannot be seen, are written as percent-encoded UTF-8.
+- In each part, the characters `? & # %`, and those that cannot be seen, are written as percent-encoded UTF-8; so is a
+  `/` in the name of an item or field.
 
 Values come from a `SecretSource`, which the vault is.
 """
@@ -33,7 +34,6 @@ from bwrun.references import fields
 SCHEME = "bw://"
 PARAMETERS = ("folder", "collection", "organization")
 FORM = "write it as `bw://ITEM/FIELD?folder=…&collection=…&organization=…`; only ITEM is required"
-SAFE = "@:+,"  # not encoded, like letters, digits and `_.-~`
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -47,7 +47,7 @@ class Field(Struct):
 
     def __str__(self) -> str:
         """Return the text of the field in a reference."""
-        name = quote(self.name, SAFE)
+        name = _encode(self.name)
         if self.kind == "attachment":
             return f"attachment/{name}"
         return f"field/{name}" if self.kind == "custom" and fields.is_reserved(self.name) else name
@@ -65,8 +65,8 @@ class Reference(Struct):
     def __str__(self) -> str:
         """Return the canonical text."""
         narrowing = ((name, getattr(self, name)) for name in PARAMETERS)
-        query = "&".join(f"{name}={quote(value, SAFE)}" for name, value in narrowing if value is not None)
-        path = quote(self.item, SAFE) + ("" if self.field is None else f"/{self.field}")
+        query = "&".join(f"{name}={_encode(value, '?&#%')}" for name, value in narrowing if value is not None)
+        path = _encode(self.item) + ("" if self.field is None else f"/{self.field}")
         return f"{SCHEME}{path}{'?' if query else ''}{query}"
 
     @property
@@ -149,11 +149,11 @@ def _parse_field(text: str) -> Field:
             raise InvalidReferenceError(f"`{head}` is not followed by a name", f"write `{head}/NAME`")
         what = "the custom field" if head == "field" else "the file"
         return Field("custom" if head == "field" else "attachment", _decode(rest, what))
-    name = _decode(text, "the field")
+    name = fields.usual_spelling(_decode(text, "the field"))
     if fields.is_built_in(name):
         return Field("built-in", name)
     if fields.is_reserved(name):
-        prefix = name.partition(".")[0]
+        prefix = fields.usual_prefix(name.partition(".")[0])
         known = [one for one in fields.BUILT_IN if one.startswith(f"{prefix}.")] or ["uri", "uri.1", "uri.2"]
         raise InvalidReferenceError(
             f"`{_short(name)}` is not a built-in field", f"use one of {_list(known)}",
@@ -183,15 +183,28 @@ def _parse_parameters(query: str) -> dict[str, str]:
             )
         if name in parameters:
             raise InvalidReferenceError(f"the parameter `{name}` is given twice", "remove one of them")
-        parameters[name] = _decode(value, f"`{name}`")
+        parameters[name] = _decode(value, f"`{name}`", slash=True)
     return parameters
 
 
-def _decode(part: str, what: str) -> str:
-    """Decode one part; `what` names it."""
+def _encode(part: str, marks: str = "/?&#%") -> str:
+    """
+    Return the text of one part, as `_decode` reads it: all that can be seen stays as it is, except `marks`.
+
+    So a name keeps its spaces and letters of all languages, and has no `%`, which cron and systemd give a meaning.
+    """
+    inner = len(part) - len(part.lstrip(" ")), len(part.rstrip(" "))
+    return "".join(
+        char if char.isprintable() and char not in marks and inner[0] <= place < inner[1] else quote(char, "")
+        for place, char in enumerate(part)
+    )
+
+
+def _decode(part: str, what: str, *, slash: bool = False) -> str:
+    """Decode one part; `what` names it. With `slash`, a `/` in it may stand as it is."""
     if not part:
         raise InvalidReferenceError(f"{what} in the reference is empty", FORM)
-    if "/" in part:
+    if "/" in part and not slash:
         raise InvalidReferenceError(f"{what} in the reference contains a `/`", "write a `/` in a name as `%2F`")
     if part != part.strip(" "):
         raise InvalidReferenceError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ from bwrun.settings.config import Config
 if TYPE_CHECKING:
     from bwrun.vault.vault import ListedItem
 
+ID_DIGITS = 8  # characters of an id that a word of the search must have to match it
+PLAIN = re.compile(r"[\w@+=:,./-]+")  # what needs no quotes in a shell
 HEAD = ("NAME", "TYPE", "FOLDER", "ORGANIZATION", "REFERENCE")
 
 
@@ -23,14 +26,21 @@ def print_items(items: Iterable[ListedItem], config: Config) -> int:
 
 
 def matches(item: ListedItem, words: Sequence[str]) -> bool:
-    """Return whether each word is part of the item's name, type, folder, organization or id, in any case."""
-    text = "\n".join(filter(None, (item.name, item.type, item.folder, item.organization, item.id))).casefold()
-    return all(word.casefold() in text for word in words)
+    """
+    Return whether each word is part of the item's name, type, folder or organization, in any case.
+
+    A part of the id counts from ID_DIGITS characters on, because every short word is a part of some random id.
+    """
+    text = "\n".join(filter(None, (item.name, item.type, item.folder, item.organization))).casefold()
+    folded = [word.casefold() for word in words]
+    return all(word in text or (len(word) >= ID_DIGITS and word in item.id) for word in folded)
 
 
 def _row(item: ListedItem) -> tuple[str, ...]:
     name = "(cannot be decrypted)" if item.name is None else item.name
     notes = [item.problem] if item.problem else []
     notes += ["protected: needs --allow-protected"] if item.protected else []
-    reference = f"{item.reference}  ({'; '.join(notes)})" if notes else item.reference
-    return name, item.type, item.folder or "", item.organization or "", reference
+    shown = [f"({'; '.join(notes)})"] if notes else []
+    # In quotes, a name with spaces can be pasted into a shell and into an env file.
+    reference = item.reference if PLAIN.fullmatch(item.reference) else f"'{item.reference}'"
+    return name, item.type, item.folder or "", item.organization or "", "  ".join([reference, *shown])

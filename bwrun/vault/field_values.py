@@ -15,6 +15,7 @@ from bwrun.references import fields
 from bwrun.references.grammar import Field, near_names
 from bwrun.vault.item_json import item_json
 from bwrun.vault.items import Attachment, CustomField, Item
+from bwrun.vault.same_names import same_names
 from bwrun.vault.totp import Totp
 
 SHOWN = 12  # of an item's fields, in a hint
@@ -135,7 +136,9 @@ def find_attachment(item: Item, file_name: str) -> Attachment:
 
     Raises SecretNotFoundError, AmbiguousReferenceError, CryptoError.
     """
-    found = [entry for entry in item.attachments() if item.file_name(entry) == file_name]
+    named = [(item.file_name(entry) or "", entry) for entry in item.attachments()]
+    same = same_names(file_name, {name for name, _ in named})
+    found = [entry for name, entry in named if name in same]
     if not found:
         raise no_field(item, f"attachment/{file_name}")
     if len(found) > 1:
@@ -169,7 +172,9 @@ def _code(item: Item, key: str, now: float) -> str:
 
 
 def _find_custom(item: Item, name: str) -> CustomField:
-    found = [one for one in item.custom_fields() if one.name == name]
+    custom_fields = item.custom_fields()
+    same = same_names(name, {one.name for one in custom_fields if one.name is not None})
+    found = [one for one in custom_fields if one.name in same]
     if not found:
         raise no_field(item, name)
     if len(found) > 1:

@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeGuard
 
 from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
 from bwrun.crypto.account_keys import AccountKeys
-from bwrun.references.grammar import Reference, is_id, near_names
+from bwrun.references.grammar import SCHEME, Reference, is_id, near_names
 from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
+from bwrun.vault.same_names import same_names
 from bwrun.vault.sync import organizations_of
 
 ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
@@ -82,6 +83,34 @@ class Places:
         """Return the name of an item's folder (its id if the name does not open), None if it is in none."""
         identity = _id(item.get("folderId"))
         return self._names_of_folders().get(identity, identity) or None
+
+    def collection_names(self, item: Record) -> list[str]:
+        """Return the names of an item's collections, without those whose name does not open."""
+        names = self._names_of_collections()
+        return [names[identity] for identity in map(_id, _list(item.get("collectionIds"))) if identity in names]
+
+    def describe(self, item: Record) -> str:
+        """Return in words where an item is, for messages: its organization and collections, or its folder."""
+        parts = [f"organization {self.organization_name(item)}"] if self.organization_name(item) else []
+        parts += [f"collection {name}" for name in self.collection_names(item)]
+        folder = self.folder_name(item)
+        return ", ".join([*parts, f"folder {folder}"] if folder else parts) or "no folder"
+
+    def distinguishing(self, items: Sequence[Record]) -> list[str]:
+        """
+        Return for each item that has one a parameter, `?organization=Acme`, that it has alone among `items`.
+
+        A place that an item shares with others is left out, because it would not choose one of them.
+        """
+        having: dict[str, list[int]] = {}
+        for number, item in enumerate(items):
+            places = [Reference("", organization=self.organization_name(item))]
+            places += [Reference("", collection=name) for name in self.collection_names(item)]
+            places += [Reference("", folder=self.folder_name(item))]
+            for place in dict.fromkeys(str(one).removeprefix(SCHEME) for one in places):
+                having.setdefault(place, []).append(number)
+        chosen = {numbers[0]: place for place, numbers in reversed(having.items()) if place and len(numbers) == 1}
+        return [chosen[number] for number in sorted(chosen)]
 
     def narrow(self, reference: Reference) -> Narrowing:
         """
@@ -172,9 +201,11 @@ def _matching(kind: str, wanted: str | None, names_of: Callable[[], dict[str, st
     if is_id(wanted):
         return frozenset((wanted.lower(),))
     names = names_of()
-    found = frozenset(identity for identity, name in names.items() if name == wanted)
+    same = same_names(wanted, set(names.values()))
+    found = frozenset(identity for identity, name in names.items() if name in same)
     if not found:
-        near = near_names(wanted, set(names.values()))
+        inner = [name for name in names.values() if name.endswith(f"/{wanted}")]
+        near = inner or near_names(wanted, set(names.values()))
         raise SecretNotFoundError(
             "not-found", f"no {kind} is called `{wanted}`", *(f"did you mean `{name}`?" for name in near[:1])
         )

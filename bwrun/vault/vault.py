@@ -34,9 +34,13 @@ from bwrun.vault.field_values import (
 from bwrun.vault.items import Attachment, Item
 from bwrun.vault.names import Names
 from bwrun.vault.places import Narrowing, Places, records
+from bwrun.vault.same_names import form_of, same_names
 from bwrun.vault.sync import camel_case
 from bwrun.vault.typed_fields import is_leased, with_typed_fields
 
+# With one of these in its name, an item is listed by its id: shells, env files, templates, make, cron or systemd give
+# them a meaning, even in single quotes.
+UNSAFE = frozenset("'\"\\`$%{}!")
 SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
 PROTECTED_HINT = "add `--allow-protected` to use it anyway"
 ASKS_AGAIN = "asks for the master password each time it is used (reprompt)"
@@ -154,13 +158,14 @@ class Vault:
         """Return all items except those in the trash, sorted by name."""
         names = self._names.ids
         called = {identity: name for name, found in names.items() for identity in found}
-        alive = [identity for identity, record in self._records.items() if record.get("deletedDate") is None]
+        alive = [identity for identity in self._records if not self._is_trashed(identity)]
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
         return sorted(listed, key=lambda one: (one.name is None, (one.name or "").casefold(), one.id))
 
     def _list_one(self, identity: str, name: str | None) -> ListedItem:
         record = self._records[identity]
         alone = bool(name) and len(self._names.ids.get(name or "", ())) == 1 and not is_id(name or "")
+        by_name = str(Reference(name or ""))
         kind = record.get("type")
         problem = self._names.unreadable.get(identity)
         if self._places.is_disabled(record):
@@ -173,7 +178,7 @@ class Vault:
             type=fields.TYPE_NAMES.get(kind, "unknown") if isinstance(kind, int) else "unknown",
             folder=self._places.folder_name(record),
             organization=self._places.organization_name(record),
-            reference=str(Reference(name if alone and name else identity)),
+            reference=by_name if alone and not UNSAFE.intersection(by_name) else str(Reference(identity)),
             protected=_asks_again(record) or (kind == fields.LOGIN and record.get("viewPassword") not in (True, None)),
             problem=problem,
         )
@@ -233,17 +238,15 @@ class Vault:
             if record is None or not narrowing.has(record):
                 raise SecretNotFoundError("not-found", f"no item has the id {reference.item}{narrowing.words}")
             return reference.item.lower()
-        named = self._names.ids.get(reference.item, [])
+        same = same_names(reference.item, self._names.ids)
+        named = [identity for name in same for identity in self._names.ids[name]]
         fitting = [identity for identity in named if narrowing.has(self._records[identity])]
         if not fitting:
             raise self._not_found(reference, narrowing, named)
         best = min(self._rank(identity) for identity in fitting)
         found = [identity for identity in fitting if self._rank(identity) == best]
         if len(found) > 1:
-            raise AmbiguousReferenceError(
-                f"{len(found)} items are called `{reference.item}`{narrowing.words}",
-                "use the id: " + ", ".join(map(self._described, found[:SHOWN])) + (", …" if found[SHOWN:] else ""),
-            )
+            raise self._ambiguous(reference, narrowing, found)
         return found[0]
 
     def _rank(self, identity: str) -> int:
@@ -253,25 +256,38 @@ class Vault:
             return 2
         return 0 if record.get("archivedDate") is None else 1
 
+    def _ambiguous(self, reference: Reference, narrowing: Narrowing, found: list[str]) -> AmbiguousReferenceError:
+        hints = [f"use the id: {self._described_all(found)}"]
+        records = [self._records[identity] for identity in found]
+        places = self._places.distinguishing(records)
+        if places:
+            hints.append(f"or add the place to the reference: {', '.join(f'`{one}`' for one in places[:SHOWN])}")
+        names = {name: form_of(name) for name, ids in self._names.ids.items() if not set(ids).isdisjoint(found)}
+        if len(names) > 1:
+            forms = " and ".join(sorted(set(names.values())))
+            hints.append(f"the names look the same, but their accents are stored in different Unicode forms: {forms}")
+        return AmbiguousReferenceError(f"{len(found)} items are called `{reference.item}`{narrowing.words}", *hints)
+
     def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
-        hints = (
-            [f"there are items of this name elsewhere: {', '.join(map(self._described, named[:SHOWN]))}"]
-            if named
-            else []
-        )
-        near = near_names(reference.item, self._names.ids) if not named else []
+        named = [identity for identity in named if not self._is_trashed(identity)]
+        hints = [f"there are items of this name elsewhere: {self._described_all(named)}"] if named else []
+        alive = [name for name, ids in self._names.ids.items() if not all(map(self._is_trashed, ids))]
+        near = near_names(reference.item, alive) if not named else []
         hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
-        unreadable = [
-            identity for identity in self._names.unreadable if self._records[identity].get("deletedDate") is None
-        ]
+        unreadable = [identity for identity in self._names.unreadable if not self._is_trashed(identity)]
         if unreadable:
             some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
             hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
         return SecretNotFoundError("not-found", f"no item is called `{reference.item}`{narrowing.words}", *hints)
 
+    def _described_all(self, found: list[str]) -> str:
+        return ", ".join(map(self._described, found[:SHOWN])) + (", …" if found[SHOWN:] else "")
+
     def _described(self, identity: str) -> str:
-        folder = self._places.folder_name(self._records[identity])
-        return f"bw://{identity} ({f'folder {folder}' if folder else 'no folder'})"
+        return f"bw://{identity} ({self._places.describe(self._records[identity])})"
+
+    def _is_trashed(self, identity: str) -> bool:
+        return self._records[identity].get("deletedDate") is not None
 
 
 def _asks_again(record: Record) -> bool:

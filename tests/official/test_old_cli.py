@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -100,18 +99,12 @@ ORGANIZED = AccountSpec(
 SPECS = {
     "alone": ALONE,
     "organizations": ORGANIZED,
-    "v2": replace(ORGANIZED, email="cy@example.com", v2=True, xchacha20=True),
 }
 FILES = {"old.txt": b"very old", "kube.conf": b"\x00file\xff" * 1_000, "team.bin": b"team file"}
 UPLOAD = b"\x00up\xff" * 2_000
 
 
-def can_read(version: str, kind: str) -> bool:
-    """Return whether that CLI knows accounts of that kind."""
-    return kind != "v2" or tuple(map(int, version.split("."))) >= READS_V2_SINCE
-
-
-CASES = [f"{version} {kind}" for version in (*OLD, VERSION) for kind in SPECS if can_read(version, kind)]
+CASES = [f"{version} {kind}" for version in (*OLD, VERSION) for kind in SPECS]
 
 
 def questions(account: Account) -> list[list[Any]]:

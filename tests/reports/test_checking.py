@@ -77,7 +77,7 @@ WORDS = [
     "--template", "t:T", "--optional", "E", "--pass", "BW_CLIENTID",
 ]  # fmt: skip
 ENVIRONMENT = {"A": "1", "B": "bw://nix", "C": "2", "E": "bw://nix/x", "F": f"plain {SECRET}"}
-BY_ITEM = {"item": "prod env", "item_id": ENV_ID, "reference": "bw://prod%20env"}
+BY_ITEM = {"item": "prod env", "item_id": ENV_ID, "reference": "bw://prod env"}
 EXPECTED = [
     row("A", "plain", "-e", "--item prod env", "the environment"),
     row("B", "value", "--item prod env", "the environment", "`.env` line 2", **BY_ITEM, field="B"),

@@ -21,7 +21,10 @@ from tests.server.specs import (
 from tests.support.program import BWRUN, Surroundings
 
 SECRET = "s3cret-0e51"
-NAMES = ("prod-db", "Ödön / 50%?&#", " spaced ", "two\nlines", "\x1b[2Jred", "0c0c0c0c-0000-4000-8000-00000000aaaa")
+NAMES = (
+    "prod-db", "CI tokens", "Größe", "a&b", "it's", "$HOME", "Ödön / 50%?&#", " spaced ", "two\nlines", "\x1b[2Jred",
+    "0c0c0c0c-0000-4000-8000-00000000aaaa",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +81,7 @@ def test_for_machines(run_in: Surroundings, vault: Account) -> None:
     keys = {"id", "name", "type", "folder", "organization", "reference", "protected", "problem"}
     assert all(set(one) == keys for one in listed)
     assert "gone" not in by_name
-    assert len(listed) == 18
+    assert len(listed) == 23
     assert by_name["memo"] == {
         "id": vault.item_ids["memo"], "name": "memo", "type": "secure note", "folder": "Prod", "organization": None,
         "reference": "bw://memo", "protected": False, "problem": None,
@@ -106,12 +109,32 @@ def test_references_are_what_to_paste(run_in: Surroundings) -> None:
     assert done.stdout.split() == [one["id"] for one in listed]
 
 
+def test_references_survive(run_in: Surroundings, vault: Account) -> None:
+    """
+    A reference has no character that cron, systemd, make, shells or env files treat specially.
+
+    A name that has one is given by its id; a name with a space or other letters stays readable.
+    """
+    listed = {one["name"]: one["reference"] for one in json.loads(run_in.run("--list", "--json", "login").stdout)}
+    table = run_in.run("--list", "login").stdout
+
+    assert (listed["CI tokens"], listed["Größe"]) == ("bw://CI tokens", "bw://Größe")
+    for name in ("a&b", "it's", "$HOME", "Ödön / 50%?&#", " spaced "):
+        assert listed[name] == f"bw://{vault.item_ids[name]}"
+    assert not any(set(reference) & set("%$'\"`\\") for reference in listed.values())
+    assert " 'bw://CI tokens'\n" in table
+    assert " bw://Größe\n" in table
+    (run_in.work / "file").write_text("A='bw://CI tokens'\nB=bw://CI tokens/id\nC=bw://Größe/id\n")
+    done = run_in.run("--env-file", "file", "--", "sh", "-c", 'echo "$A|$B|$C"')
+    assert done.stdout == f"{SECRET}-1|{vault.item_ids['CI tokens']}|{vault.item_ids['Größe']}\n"
+
+
 def test_for_people(run_in: Surroundings) -> None:
     """The table has a line for each item, whatever is in its name, with what has to be known before it is used."""
     done = run_in.run("--list")
 
     lines = done.stdout.splitlines()
-    assert (done.status, done.stderr, len(lines)) == (0, "", 19)
+    assert (done.status, done.stderr, len(lines)) == (0, "", 24)
     assert lines[0].split() == ["NAME", "TYPE", "FOLDER", "ORGANIZATION", "REFERENCE"]
     assert done.stdout.replace("\n", "").isprintable()
     assert [" ".join(line.split()) for line in lines if line.startswith("guarded")] == [
@@ -131,11 +154,13 @@ def test_for_people(run_in: Surroundings) -> None:
         (["ssh key"], ["key"]),
         (["0C0C0C0C-0000-4000-8000-000000000001"], [None]),
         (["--", "prod", "note"], ["memo"]),
-        (["ÖDÖN"], [NAMES[1]]),
+        (["ÖDÖN"], ["Ödön / 50%?&#"]),
+        (["0c0c0c0c"], [NAMES[-1], None]),
+        (["0c0c0c0"], [NAMES[-1]]),  # by its name; as a part of an id this is too short
     ],
 )
 def test_words(run_in: Surroundings, words: list[str], found: list[str | None]) -> None:
-    """Each word stands in the name, type, folder, organization or id, in any case."""
+    """Each word is a part of the name, type, folder or organization, in any case, or at least 8 digits of the id."""
     assert names(run_in, *words) == found
 
 

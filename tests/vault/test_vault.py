@@ -272,17 +272,95 @@ def test_hints_what_is_near() -> None:
 
 
 def test_hints_where_a_name_is() -> None:
-    """Of an ambiguous name each item is listed with its folder; of one elsewhere, where it is."""
-    (hint,) = failure("double", AmbiguousReferenceError).hints
+    """Of an ambiguous name each item is listed with its place; so is an item of the name that is elsewhere."""
+    hint, places = failure("double", AmbiguousReferenceError).hints
     elsewhere = failure("prod-db?folder=Test", SecretNotFoundError).hints[0]
 
-    assert hint.startswith("use the id: bw://")
-    assert sorted(part.partition(" (")[2] for part in hint.split(", ")) == [
-        "folder Prod)",
-        "folder Test)",
-        "no folder)",
-    ]
+    assert re.sub("bw://[-0-9a-f]{36}", "ID", hint) == (
+        "use the id: ID (folder Prod), ID (folder Test), ID (organization Acme, collection Ops)"
+    )
+    assert places == "or add the place to the reference: `?folder=Prod`, `?folder=Test`, `?organization=Acme`"
     assert elsewhere == f"there are items of this name elsewhere: bw://{ACCOUNT.item_ids['prod-db']} (folder Prod)"
+
+
+def test_each_offered_place_finds_its_item() -> None:
+    """Each place that a hint offers chooses one of the items; a place that two of them share is not offered."""
+    places = failure("double", AmbiguousReferenceError).hints[1].partition(": ")[2]
+    assert {get(f"double{place.strip('`')}") for place in places.split(", ")} == {"in Prod", "in Test", "of Acme"}
+
+    twins = (
+        ItemSpec("twin", Login("a", "1"), organization="Acme", collections=("Ops", "Deploy")),
+        ItemSpec("twin", Login("a", "2"), organization="Acme", collections=("Ops",)),
+        ItemSpec("twin", Login("a", "3")),
+    )
+    hints = failure_in(twins, "twin", AmbiguousReferenceError).hints
+    assert hints[1:] == ("or add the place to the reference: `?collection=Deploy`",)
+
+
+def failure_in(items: tuple[ItemSpec, ...], reference: str, kind: type[BwrunError]) -> BwrunError:
+    """Return what a reference to one of these items fails with."""
+    with pytest.raises(kind) as caught:
+        vault_of(items).value(parse(f"bw://{reference}"))
+    return caught.value
+
+
+def vault_of(items: tuple[ItemSpec, ...]) -> Vault:
+    """Open the vault of an account of its own."""
+    account = make_account(dataclasses.replace(SPEC, items=items))
+    return vault(sync_reply(account, "https://localhost", (2026, 9, 0)), keys=keys_of(account))
+
+
+def test_items_in_the_trash_are_not_proposed() -> None:
+    """Neither a name that resembles the wanted one, nor an item elsewhere, is offered if it is in the trash."""
+    items = (
+        ItemSpec("prod-db-old", Login("a", "b"), trashed=True),
+        ItemSpec("mail", Login("a", "b"), trashed=True),
+        ItemSpec("mail-2", Login("a", "b")),
+        ItemSpec("there", Login("a", "b"), folder="Prod"),
+    )
+
+    assert failure_in(items, "prod-db-ol", SecretNotFoundError).hints == ()
+    assert failure_in(items, "mail?folder=Prod", SecretNotFoundError).hints == ("did you mean `mail-2`?",)
+
+
+NFC, NFD = "B\u00fcro", "Bu\u0308ro"
+
+
+def test_a_name_in_another_unicode_form() -> None:
+    """A name is found in whichever form it is stored; the form that was asked for wins if both are there."""
+    items = (
+        ItemSpec(NFD, Login("u", "p"), fields=(FieldSpec(NFD, "custom"),), folder=f"{NFD}/x"),
+        ItemSpec(f"{NFC} 2", Login("u", "nfc")),
+        ItemSpec(f"{NFD} 2", Login("u", "nfd")),
+    )
+    opened = vault_of(items)
+
+    for reference, value in {
+        f"{NFC}/password": "p", f"{NFD}/password": "p", f"{NFC}/{NFC}": "custom", f"{NFC}?folder={NFC}/x": "p",
+        f"{NFC} 2": "nfc", f"{NFD} 2": "nfd",
+    }.items():  # fmt: skip
+        assert opened.value(parse(f"bw://{reference}")).reveal().decode() == value
+
+
+def test_two_names_in_other_unicode_forms() -> None:
+    """Two items whose names only look the same are ambiguous, and the hint says in which forms they are stored."""
+    mixed = f"{NFD} {NFC}"
+    items = (ItemSpec(f"{NFD} {NFD}", Login("u", "1")), ItemSpec(mixed, Login("u", "2")))
+    hints = failure_in(items, f"{NFC} {NFC}", AmbiguousReferenceError).hints
+
+    assert hints[-1] == (
+        "the names look the same, but their accents are stored in different Unicode forms: NFD and a mixed form"
+    )
+
+
+def test_a_nested_folder() -> None:
+    """A folder inside another is named as the clients show it; its last part alone is answered with the whole."""
+    items = (ItemSpec("db", Login("u", "p"), folder="work/servers"),)
+    opened = vault_of(items)
+
+    for folder in ("work/servers", "work%2Fservers"):
+        assert opened.value(parse(f"bw://db?folder={folder}")).reveal() == b"p"
+    assert failure_in(items, "db?folder=servers", SecretNotFoundError).hints == ("did you mean `work/servers`?",)
 
 
 def test_hints_which_fields_there_are() -> None:
