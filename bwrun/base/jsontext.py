@@ -17,11 +17,6 @@ import sys
 LARGE = 2 * 1024 * 1024  # bytes; from this size on orjson saves more time than its import takes
 
 
-def import_fast_json() -> None:
-    """Import orjson now, because this thread has nothing else to do."""
-    import orjson  # noqa: F401, PLC0415
-
-
 def read_json(data: bytes | bytearray) -> object:
     """
     Return the value of a JSON text in UTF-8.

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TypeVar
 from bwrun.base.console import Console
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError, ServerError, WrongMasterPasswordError
-from bwrun.base.jsontext import import_fast_json
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
@@ -204,8 +203,6 @@ class _Unlocking:
         key = self._derive(unlock, _required_password(self._credentials))
         self._import(import_what_follows)
         self._import(meanwhile)
-        if not sync.is_done():
-            self._import(import_fast_json)  # the vault is large or the network slow: there is time for the import
         user_key = self._try_passwords(unlock, key)
         self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
         return user_key, connector

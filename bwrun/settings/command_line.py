@@ -88,6 +88,9 @@ FLAG_OPTIONS = (
 )
 
 
+FLAG_LETTERS = frozenset("vhV")
+
+
 class Options:
     """The command line, parsed but not interpreted. It holds no secret, except in the values of `-e`."""
 
@@ -129,6 +132,7 @@ def _no_command() -> UsageError:
 
 def _parse_options(arguments: list[str]) -> Options:
     end = arguments.index("--") if "--" in arguments else len(arguments)
+    _check_joined_letters(arguments[:end])
     found, rest = _make_parser().parse_known_args(arguments[:end])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
@@ -147,6 +151,18 @@ def _parse_options(arguments: list[str]) -> Options:
     else:
         _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
+
+
+def _check_joined_letters(arguments: list[str]) -> None:
+    """
+    Refuse `-vx`: the letters after one that takes no value must be such letters too. `-eNAME=VALUE` is allowed.
+
+    argparse does not agree with itself here: from Python 3.13 on, it takes the `h` in `-vsh` as `--help`.
+    """
+    for word in arguments:
+        letters = word[1:].partition("e")[0] if word[:1] == "-" and word[1:2] != "-" else ""
+        if letters[:1] in FLAG_LETTERS and not set(letters) <= FLAG_LETTERS:
+            raise UsageError("bad-option", f"`-{letters[0]}` takes no value", "run `bwrun --help` to see the options")
 
 
 def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separated: bool) -> None:

@@ -28,7 +28,7 @@ def test_asks_for_all_three(ready: Surroundings, account: Account) -> None:
     """The client id is shown as it is typed, the secret ones are not, and the command gets a session."""
     environment = ready.full_environment(dict.fromkeys(CREDENTIALS))
     with Terminal.start([BWRUN, "--", "sh", "-c", "echo ${#BW_SESSION}"], environment, ready.work) as terminal:
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.wait_for("client_id: ")
         shows_id = terminal.echoes()
         terminal.type(account.client_id + "\n")
@@ -70,7 +70,7 @@ def test_asks_on_the_terminal_not_on_stdin(asking: Surroundings, account: Accoun
 def test_signal_at_the_prompt(asking: Surroundings, server: BitwardenServer, way: str, number: signal.Signals) -> None:
     """A signal at the prompt ends bwrun by that signal, with the terminal's modes as they were and nothing said."""
     with Terminal.start([BWRUN, "--", "true"], asking.environment, asking.work) as terminal:
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.wait_for(PASSWORD_PROMPT)
         if way == "kill":
             terminal.process.send_signal(number)
@@ -92,7 +92,7 @@ def test_nothing_is_typed(ready: Surroundings, name: str, question: str, typed: 
     """Ctrl-D or an empty line at the prompt is an error on a line of its own; the terminal's modes are as they were."""
     environment = ready.full_environment({name: None})
     with Terminal.start([BWRUN, "--", "true"], environment, ready.work) as terminal:
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.wait_for(f"{question}: ")
         terminal.type(typed)
 
@@ -150,7 +150,7 @@ def test_stop_and_go_on(asking: Surroundings, account: Account) -> None:
     words, environment = start_shell(asking)
     with Terminal.start(words, environment, asking.work) as terminal:
         terminal.wait_for(SHELL_PROMPT)
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.type(f"{BWRUN} -- sh -c 'echo ${{#BW_SESSION}}'\n")
         terminal.wait_for(PASSWORD_PROMPT)
         assert not terminal.echoes()
@@ -175,7 +175,7 @@ def test_killed_while_stopped(asking: Surroundings, server: BitwardenServer) -> 
     words, environment = start_shell(asking)
     with Terminal.start(words, environment, asking.work) as terminal:
         terminal.wait_for(SHELL_PROMPT)
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.type(f"{BWRUN} -- true\n")
         terminal.wait_for(PASSWORD_PROMPT)
         terminal.type("\x1a")
@@ -195,7 +195,7 @@ def test_in_the_background(asking: Surroundings, account: Account) -> None:
     words, environment = start_shell(asking)
     with Terminal.start(words, environment, asking.work) as terminal:
         terminal.wait_for(SHELL_PROMPT)
-        before = terminal.modes()
+        before = terminal.modes_at_first
         terminal.type(f"{BWRUN} -- true & echo pid=$!.\n")
         terminal.wait_for("pid=", times=2)
         wait_until(lambda: "." in terminal.read().rpartition("pid=")[2])

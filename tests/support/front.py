@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -46,7 +46,13 @@ def front(
     shown: list[str] = []
 
     def serve(connection: socket.socket, _running: RunningProxy) -> None:
-        with context.wrap_socket(connection, server_side=True) as client:
+        client = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        try:
+            client.do_handshake()
+        except OSError:
+            close_after_alert(client)
+            raise
+        with client:
             der = client.getpeercert(binary_form=True)
             names = [] if der is None else x509.load_der_x509_certificate(der).subject.get_attributes_for_oid(CN)
             shown.append("".join(str(name.value) for name in names))
@@ -57,6 +63,14 @@ def front(
         ca_file = directory / f"front-{front_port}.pem"
         authority.cert_pem.write_to_path(ca_file)
         yield Front(f"https://localhost:{front_port}", ca_file, shown)
+
+
+def close_after_alert(client: ssl.SSLSocket) -> None:
+    """Close a connection whose handshake failed. A close with unread data would reset it, and lose the alert."""
+    with socket.socket(fileno=client.detach()) as plain, suppress(OSError):
+        plain.shutdown(socket.SHUT_WR)
+        while plain.recv(65536):
+            pass
 
 
 def write_client(directory: Path, authority: trustme.CA, name: str) -> tuple[Path, Path]:

@@ -55,6 +55,7 @@ class Terminal:
         """Sit in front of `process`; use `start` to make one."""
         self.process = process
         self.screen = ""  # all that was shown, with \n as the end of a line
+        self.modes_at_first: list[Any] = []  # before the program was started
         self._master = master
         self._slave = slave
 
@@ -75,6 +76,7 @@ class Terminal:
         """
         master, slave = pty.openpty()
         where = slave if redirected is None else redirected
+        modes = termios.tcgetattr(slave)
         process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", TAKE_TERMINAL, os.ttyname(slave), *words],
             env=environment,
@@ -86,7 +88,9 @@ class Terminal:
             text=True,
         )
         try:
-            yield cls(process, master, slave)
+            terminal = cls(process, master, slave)
+            terminal.modes_at_first = modes
+            yield terminal
         finally:
             process.kill()
             process.wait()
