@@ -27,7 +27,6 @@ dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
 check: lint types docs smoke  ## All that CI runs; the tests come last
 	@$(MAKE) test-pythons
-	@$(MAKE) test-old-cli
 	@$(MAKE) test-long
 	@$(MAKE) test
 
