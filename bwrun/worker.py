@@ -12,7 +12,7 @@ import time
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.base.errors import STATUS_FAILED, BwrunError
+from bwrun.base.errors import STATUS_FAILED, BwrunError, FailedReferenceError, UnresolvedReferencesError
 from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.unlocking import LoginContext, UnlockedVault
+    from bwrun.session.contents import SessionData
+    from bwrun.session.limited import KeyPair
     from bwrun.session.ssh_agent import SshAgent
     from bwrun.vault.vault import Vault
 
@@ -78,6 +80,7 @@ class Worker:
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
+        self._key_pair: KeyPair | None = None  # of a session with --only
 
     def run(self) -> int:
         """
@@ -96,10 +99,11 @@ class Worker:
         unlocked = self._unlock(plan, context) if context else None
         if config.mode == LIST and unlocked:
             return self._print_list(unlocked)
-        resolved = self._resolve(plan.requested, unlocked) if plan.requested else None
+        resolved, chosen = self._look_up(plan, unlocked)
         if config.mode == CHECK or plan.file is None:
-            return self._print_check(plan, unlocked, resolved)
-        session = self._open_session(unlocked, directory) if plan.opens_session and unlocked else plan.outer_session
+            return self._print_check(plan, unlocked, resolved, chosen)
+        opens = plan.opens_session and unlocked
+        session = self._open_session(unlocked, directory, chosen) if opens and unlocked else plan.outer_session
         environment = environment_without_secrets(config, session or {}, self._caller.supervisor)
         if resolved:
             self._add_secrets(environment, resolved, directory)
@@ -138,32 +142,76 @@ class Worker:
                 import bwrun.injection.resolving  # noqa: F401, PLC0415
             if plan.ssh_agent:
                 import subprocess  # noqa: F401, PLC0415
+            if plan.selectors is not None:
+                from bwrun.session.limited import make_key_pair  # noqa: PLC0415
+
+                self._key_pair = make_key_pair()
 
         return unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
 
-    def _resolve(self, requested: RequestedSecrets, unlocked: UnlockedVault | None) -> ResolvedSecrets:
+    def _look_up(
+        self, plan: Plan, unlocked: UnlockedVault | None
+    ) -> tuple[ResolvedSecrets | None, dict[str, str] | None]:
+        """
+        Get the values of all requested secrets, and the names of the items of a session with --only, by their ids.
+
+        Raises UnresolvedReferencesError: references or selectors failed; it contains all failures of both.
+        """
+        if plan.requested is None and plan.selectors is None:
+            return None, None
+        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
+
+        resolved, chosen = None, None
+        failures: list[FailedReferenceError] = []
+        with self._timings.phase("decrypt"):
+            vault = open_vault(unlocked, allow_protected=self._config.allow_protected) if unlocked else None
+            self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
+            try:
+                resolved = self._resolve(plan.requested, vault) if plan.requested else None
+            except UnresolvedReferencesError as error:
+                failures += error.failures
+            if plan.selectors is not None and vault is not None:
+                from bwrun.planning.selecting import choose_items  # noqa: PLC0415  (only for --only)
+
+                try:
+                    chosen = choose_items(plan.selectors, plan.requested.references if plan.requested else (), vault)
+                except UnresolvedReferencesError as error:
+                    failures += error.failures
+        if failures:
+            raise UnresolvedReferencesError(failures)
+        return resolved, chosen
+
+    def _resolve(self, requested: RequestedSecrets, vault: Vault | None) -> ResolvedSecrets:
         """Get the values of all requested secrets."""
-        from bwrun.injection.resolving import open_vault, resolve_requested_secrets  # noqa: PLC0415
+        from bwrun.injection.resolving import resolve_requested_secrets  # noqa: PLC0415
 
         config = self._config
-        with self._timings.phase("decrypt"):
-            vault = open_vault(unlocked, allow_protected=config.allow_protected) if unlocked else None
-            resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
-        self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
+        resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
         self._console.step(f"resolved {len(requested.references)} reference(s)")
         for name, item in resolved.from_items.items():
             if resolved.values[name] is None:
                 self._console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
         return resolved
 
-    def _open_session(self, unlocked: UnlockedVault, directory: str) -> dict[str, str]:
-        """Write the session into its directory; return the variables that lead the official CLI to it."""
+    def _collect(self, unlocked: UnlockedVault, chosen: dict[str, str] | None) -> SessionData:
+        """Return what the session contains: the whole vault, or the `chosen` items."""
         from bwrun.session.collecting import collect_session_data  # noqa: PLC0415
+
+        data = collect_session_data(self._config, unlocked, self._console)
+        if chosen is None:
+            return data
+        from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
+
+        self._console.step(f"the session holds {len(chosen)} item(s): {', '.join(chosen.values())}")
+        return limit_session(data, chosen, self._key_pair or make_key_pair())
+
+    def _open_session(self, unlocked: UnlockedVault, directory: str, chosen: dict[str, str] | None) -> dict[str, str]:
+        """Write the session into its directory; return the variables that lead the official CLI to it."""
         from bwrun.session.opening import open_session  # noqa: PLC0415
 
         config = self._config
         with self._timings.phase("write"):
-            data = collect_session_data(config, unlocked, self._console)
+            data = self._collect(unlocked, chosen)
             session = open_session(directory, data, unlocked.api_key.client_id, config.ca_files, renews=config.renew)
         self._console.step(f"wrote the session to {directory}")
         if config.renew:
@@ -200,18 +248,23 @@ class Worker:
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
 
-    def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, resolved: ResolvedSecrets | None) -> int:
+    def _print_check(
+        self,
+        plan: Plan,
+        unlocked: UnlockedVault | None,
+        resolved: ResolvedSecrets | None,
+        chosen: dict[str, str] | None,
+    ) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
         from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
 
         session = {}
         if plan.opens_session and unlocked:
-            from bwrun.session.collecting import collect_session_data  # noqa: PLC0415
             from bwrun.session.opening import try_session  # noqa: PLC0415
 
             with self._timings.phase("write"):
-                session = try_session(collect_session_data(self._config, unlocked, self._console))
+                session = try_session(self._collect(unlocked, chosen))
         if plan.file is not None:
             environment = environment_without_secrets(self._config, session, self._caller.supervisor)
             if resolved:
@@ -221,7 +274,7 @@ class Worker:
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
         self._print_timings()
-        return print_report(make_report(self._config, found, plan.file, kind), self._config)
+        return print_report(make_report(self._config, found, plan.file, kind, chosen), self._config)
 
     def _print_list(self, unlocked: UnlockedVault) -> int:
         """Print the items for `--list`."""

@@ -194,6 +194,14 @@ def rsa_oaep_decrypt(key: RsaPrivateKey, ciphertext: bytes, *, sha256: bool) -> 
         raise IntegrityError("the key does not decrypt it") from None
 
 
+def rsa_oaep_encrypt(key: RsaPrivateKey, plaintext: bytes) -> bytes:
+    """Encrypt with RSA-OAEP and SHA-1, with the public half of a key pair."""
+    from cryptography.hazmat.primitives.asymmetric import padding as rsa_padding  # noqa: PLC0415
+
+    algorithm = hashes.SHA1()  # noqa: S303  (Bitwarden's choice, protocol notes 2.2)
+    return key.public_key().encrypt(plaintext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
+
+
 class Certificate(Struct):
     """What a certificate says, as far as an error's words need it."""
 

@@ -29,6 +29,7 @@ from bwrun.crypto.encstring import (
     PADDED_UTF8,
     EncString,
     SymmetricKey,
+    encrypt_to_text,
     from_base64,
     kind_of,
 )
@@ -114,6 +115,19 @@ class AesKey(VaultKey):
     def encode(self) -> bytes:
         """Return the 64 bytes."""
         return self.symmetric_key.to_bytes()
+
+    @classmethod
+    def make(cls) -> AesKey:
+        """Make a random key."""
+        return cls(SymmetricKey.from_bytes(primitives.random_bytes(SymmetricKey.SIZE)))
+
+    def encrypt_text(self, text: str) -> str:
+        """Encrypt a text into an EncString of type 2."""
+        return encrypt_to_text(text.encode(), self.symmetric_key)
+
+    def wrap_key(self, key: VaultKey) -> str:
+        """Encrypt a key of any kind into an EncString of type 2."""
+        return encrypt_to_text(key.encode(), self.symmetric_key)
 
 
 class AeadKey(VaultKey):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bwrun.base.console import Console
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.network.dialing import Dial
+    from bwrun.references.grammar import Reference
     from bwrun.session.ssh_agent import SshAgent
     from bwrun.settings.config import Config
 
@@ -34,6 +35,7 @@ class Plan(Struct):
     items: tuple[str, ...]  # the ids of the items to fetch; empty: the whole vault
     dialed: Dial | None  # a connection to the server that has been begun already
     ssh_agent: SshAgent | None = None  # to be started, for --ssh-key
+    selectors: dict[str, Reference | None] | None = None  # of --only, by their text; None: the session is not limited
 
     @property
     def needs_directory(self) -> bool:
@@ -75,6 +77,11 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
 
         outer_session = find_outer_session(config)
     opens_session = config.wants_session and outer_session is None
+    selectors = None
+    if config.only and opens_session:
+        from bwrun.planning.selecting import parse_selectors  # noqa: PLC0415  (only for --only)
+
+        selectors = parse_selectors(config.only)
     logs_in = opens_session or (requested is not None and bool(requested.references))
     items = requested.ids_to_fetch_alone() if requested and not opens_session else ()
-    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed, ssh_agent)
+    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed, ssh_agent, selectors)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from bwrun.base.console import printable
@@ -44,6 +44,7 @@ class Report:
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
     inherited: tuple[str, ...]  # the caller's variables that it would get unchanged
+    session_items: tuple[dict[str, str], ...] | None = None  # id and name of each, with --only; None: all items
 
     def to_text(self) -> str:
         """Return the report as text for people."""
@@ -52,10 +53,21 @@ class Report:
             for one in self.variables
         ]
         lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
-        lines += [f"session     {SESSIONS[self.session]}\n"]
+        lines += [f"session     {SESSIONS[self.session]}{self._limits()}\n"]
         lines += [f"removed     {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
         lines += [f"inherited   {len(self.inherited)} variables, unchanged\n"]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
+
+    def _limits(self) -> str:
+        """Return in words which items the session would hold, for --only."""
+        if self.session_items is None:
+            return ""
+        names = printable(", ".join(one["name"] for one in self.session_items))
+        return f", limited to {len(self.session_items)} item(s): {names}"
+
+
+def _sorted_items(chosen: Mapping[str, str]) -> tuple[dict[str, str], ...]:
+    return tuple({"id": identity, "name": name} for identity, name in sorted(chosen.items(), key=lambda one: one[1]))
 
 
 def print_report(report: Report, config: Config) -> int:
@@ -68,8 +80,13 @@ def make_report(
     found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
     command: bytes | None,
     session: str,
+    chosen: Mapping[str, str] | None,
 ) -> Report:
-    """Return the report for a run; `found` has the requested secrets, their values and the vault, if there are any."""
+    """
+    Return the report for a run; `found` has the requested secrets, their values and the vault, if there are any.
+
+    `chosen` are the names of the session's items by their ids, with --only.
+    """
     rows = [] if found is None else list(_from_vault(config, *found))
     variables = {one.name for one in rows}
     outside = command_environment(config.sources, config.passed, config.assignments, {})
@@ -94,6 +111,7 @@ def make_report(
         variables=tuple(sorted(rows, key=lambda one: one.name)),
         taken_away=tuple(gone),
         inherited=tuple(sorted(inherited)),
+        session_items=None if chosen is None else _sorted_items(chosen),
     )
 
 

@@ -7,8 +7,14 @@ from collections.abc import Callable
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
-from bwrun.crypto.parameters import KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.crypto.parameters import Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
 from bwrun.settings.servers import Server
+
+
+class NoUnlockData(Struct):
+    """In place of the data for `bw unlock`, in a session that nobody can unlock again once it is locked."""
+
+    kdf: Kdf  # not used, but the official CLI needs one
 
 
 class SessionData(Struct):
@@ -25,7 +31,7 @@ class SessionData(Struct):
     email: str | None  # None: as the profile in `sync` says
     access_token: Sensitive
     api_key: tuple[str, Sensitive] | None  # client_id and client_secret, only with --session-api-key
-    unlock: UnlockData | KeyConnectorData
+    unlock: UnlockData | KeyConnectorData | NoUnlockData
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys
     key_connector_url: str | None

@@ -25,7 +25,7 @@ from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.encstring import SymmetricKey, encrypt_to_buffer
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData
 from bwrun.crypto.primitives import random_bytes
-from bwrun.session.contents import EncodedSession, SessionData
+from bwrun.session.contents import EncodedSession, NoUnlockData, SessionData
 from bwrun.session.readable import Record
 from bwrun.session.rewriting import DATA_FILE
 from bwrun.session.vault_state import vault_state
@@ -147,8 +147,10 @@ def _private_key(data: SessionData) -> str:
     return wrapped
 
 
-def _unlock_state(unlock: UnlockData | KeyConnectorData, url: str | None) -> Record:
+def _unlock_state(unlock: UnlockData | KeyConnectorData | NoUnlockData, url: str | None) -> Record:
     """Return the states for `bw unlock` and `bw lock`. With a Key Connector, the CLI can log in but not unlock."""
+    if isinstance(unlock, NoUnlockData):
+        return {"userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True}}
     if isinstance(unlock, KeyConnectorData):
         options: Record = {"hasMasterPassword": False, "keyConnectorOption": {"keyConnectorUrl": url}}
         return {"userDecryptionOptions_decryptionOptions": options, "keyConnector_usesKeyConnector": True}

@@ -79,6 +79,8 @@ def _fits(mark: Mark, config: Config) -> bool:
         return False
     if config.server_is_set and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
+    if config.only:
+        return False  # the outer session may hold more
     return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
 
 

@@ -39,6 +39,8 @@ Server and login:
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
+      --only SELECTOR     Limit the session to these items: ITEM, ?folder=NAME,
+                          ?collection=, ?organization=, references (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
       --session-api-key   Put the API key into the session, for bw sync -f
@@ -75,7 +77,7 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only")
 FLAG_OPTIONS = (
     "no-session",
     "session-api-key",

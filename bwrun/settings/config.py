@@ -52,6 +52,7 @@ class Config(Struct):
     items: tuple[str, ...]  # values of --item, not parsed
     templates: tuple[str, ...]  # values of --template, not parsed
     ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
+    only: tuple[str, ...]  # values of --only, not parsed; empty: the session holds the whole vault
     wants_session: bool  # False: --no-session
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
@@ -79,7 +80,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     settings = _Settings(options, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    _check_conflicts(settings)
+    _check_conflicts(settings, limited=bool(_lines(options, sources, "only")))
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
@@ -104,6 +105,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         items=_repeatable(options, sources, "item"),
         templates=_repeatable(options, sources, "template"),
         ssh_keys=_ssh_keys(options, sources),
+        only=_lines(options, sources, "only"),
         wants_session=not settings.flag("no-session"),
         optional=_names(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
@@ -234,22 +236,31 @@ def _repeatable(options: Options, sources: Sources, option: str) -> tuple[str, .
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
 
 
-def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
-    """Return the values of --ssh-key, or else the lines of its variable."""
-    found = sources.find(variable_name("ssh-key"))
+def _lines(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
+    """Return the values of a repeatable option; if it is not given, the lines of its variable."""
+    found = sources.find(variable_name(option))
     lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
-    keys = tuple(options.lists.get("ssh-key") or filter(None, lines))
+    return tuple(options.lists.get(option) or filter(None, lines))
+
+
+def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
+    keys = _lines(options, sources, "ssh-key")
     if keys and AGENT_VARIABLE in _assignments(options):
         pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
         raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
     return keys
 
 
-def _check_conflicts(settings: _Settings) -> None:
+def _check_conflicts(settings: _Settings, *, limited: bool) -> None:
     needing = [name for name in ("session-api-key", "renew") if settings.flag(name)]  # options that need a session
     if needing and settings.flag("no-session"):
         pair = f"`--no-session` and `--{needing[0]}`"
         raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
+    if needing and limited:
+        raise UsageError(
+            "conflict", f"`--only` and `--{needing[0]}` cannot be used together",
+            "leave out one of them: a session with `--only` can never ask the server for the rest of the vault",
+        )  # fmt: skip
 
 
 def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:

@@ -112,7 +112,7 @@ class Places:
         chosen = {numbers[0]: place for place, numbers in reversed(having.items()) if place and len(numbers) == 1}
         return [chosen[number] for number in sorted(chosen)]
 
-    def narrow(self, reference: Reference) -> Narrowing:
+    def narrow(self, reference: Reference, *, with_subfolders: bool = False) -> Narrowing:
         """
         Return the places to which a reference limits the search.
 
@@ -127,8 +127,13 @@ class Places:
             )
             if name is not None
         )
+        folders = _matching("folder", reference.folder, self._names_of_folders)
+        if folders is not None and with_subfolders:
+            names = self._names_of_folders()
+            above = tuple(f"{names[identity]}/" for identity in folders if identity in names)
+            folders |= {identity for identity, name in names.items() if name.startswith(above)}
         return Narrowing(
-            _matching("folder", reference.folder, self._names_of_folders),
+            folders,
             _matching("collection", reference.collection, self._names_of_collections),
             _matching("organization", reference.organization, self._names_of_organizations),
             words,

@@ -21,7 +21,7 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.references import fields
-from bwrun.references.grammar import Reference, is_id, near_names
+from bwrun.references.grammar import Reference, is_id
 from bwrun.vault.decryption import Record
 from bwrun.vault.field_values import (
     custom_value,
@@ -32,16 +32,14 @@ from bwrun.vault.field_values import (
     is_hidden_custom,
 )
 from bwrun.vault.items import Attachment, Item
-from bwrun.vault.names import Names
-from bwrun.vault.places import Narrowing, Places, records
-from bwrun.vault.same_names import form_of, same_names
+from bwrun.vault.lookup import Lookup
+from bwrun.vault.places import Places, records
 from bwrun.vault.sync import camel_case
 from bwrun.vault.typed_fields import is_leased, with_typed_fields
 
 # With one of these in its name, an item is listed by its id: shells, env files, templates, make, cron or systemd give
 # them a meaning, even in single quotes.
 UNSAFE = frozenset("'\"\\`$%{}!")
-SHOWN = 10  # of the items that fit, or that cannot be opened, in a hint
 PROTECTED_HINT = "add `--allow-protected` to use it anyway"
 ASKS_AGAIN = "asks for the master password each time it is used (reprompt)"
 HIDES = "hides its password from this account (viewPassword)"
@@ -91,7 +89,7 @@ class Vault:
         self._requests = Requests() if requests is None else requests
         self._now = now
         self._items: dict[str, Item] = {}
-        self._opened_names: Names | None = None
+        self._lookup = Lookup(self._records, self._places)
 
     def value(self, reference: Reference) -> Sensitive:
         """
@@ -156,18 +154,43 @@ class Vault:
 
     def list_items(self) -> list[ListedItem]:
         """Return all items except those in the trash, sorted by name."""
-        names = self._names.ids
+        names = self._lookup.names.ids
         called = {identity: name for name, found in names.items() for identity in found}
-        alive = [identity for identity in self._records if not self._is_trashed(identity)]
+        alive = [identity for identity in self._records if not self._lookup.is_trashed(identity)]
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
         return sorted(listed, key=lambda one: (one.name is None, (one.name or "").casefold(), one.id))
 
+    def select(self, selector: Reference) -> dict[str, str]:
+        """
+        Return the names of the items that a selector means, by id: one item, or all in the places that it names.
+
+        Of the items in a place, those that cannot be decrypted and protected ones are left out.
+
+        Raises SecretError: there is no such item or place, or the item is in the trash, protected or unavailable;
+        CryptoError.
+        """
+        if selector.item:
+            item = self._open(selector)
+            return {item.id.lower(): item.name()}
+        found = self._lookup.find_all(selector)
+        names = {identity: name for name, ids in self._lookup.names.ids.items() for identity in ids}
+        usable = [one for one in found if one in names and (self._allow_protected or not self._is_protected(one))]
+        if not usable:
+            raise UnavailableItemError(
+                "nothing-usable", f"none of the {len(found)} item(s) there can be used",
+                "they are protected (`--allow-protected` allows them), or this account has no key for them",
+            )  # fmt: skip
+        return {identity: names[identity] for identity in usable}
+
+    def _is_protected(self, identity: str) -> bool:
+        return _asks_again(self._records[identity])
+
     def _list_one(self, identity: str, name: str | None) -> ListedItem:
         record = self._records[identity]
-        alone = bool(name) and len(self._names.ids.get(name or "", ())) == 1 and not is_id(name or "")
+        alone = bool(name) and len(self._lookup.names.ids.get(name or "", ())) == 1 and not is_id(name or "")
         by_name = str(Reference(name or ""))
         kind = record.get("type")
-        problem = self._names.unreadable.get(identity)
+        problem = self._lookup.names.unreadable.get(identity)
         if self._places.is_disabled(record):
             problem = "its organization is disabled"
         elif problem is None and is_leased(record):
@@ -185,7 +208,7 @@ class Vault:
 
     def _open(self, reference: Reference, *, protected: bool = True) -> Item:
         """Return the item of a reference; if `protected`, check that its secrets may be used, and fetch leased ones."""
-        identity = self._find(reference)
+        identity = self._lookup.find(reference)
         record = self._records[identity]
         called = f"`{reference.item}`"
         if record.get("deletedDate") is not None:
@@ -223,71 +246,6 @@ class Vault:
         except UnavailableItemError as error:
             reason = error.code.partition(".")[2]
             raise UnavailableItemError(reason, f"item {called}: {error.message}", *error.hints) from None
-
-    @property
-    def _names(self) -> Names:
-        if self._opened_names is None:
-            self._opened_names = Names(self._records, self._places.key_of)
-        return self._opened_names
-
-    def _find(self, reference: Reference) -> str:
-        """Return the id of the item to which a reference refers."""
-        narrowing = self._places.narrow(reference)
-        if is_id(reference.item):
-            record = self._records.get(reference.item.lower())
-            if record is None or not narrowing.has(record):
-                raise SecretNotFoundError("not-found", f"no item has the id {reference.item}{narrowing.words}")
-            return reference.item.lower()
-        same = same_names(reference.item, self._names.ids)
-        named = [identity for name in same for identity in self._names.ids[name]]
-        fitting = [identity for identity in named if narrowing.has(self._records[identity])]
-        if not fitting:
-            raise self._not_found(reference, narrowing, named)
-        best = min(self._rank(identity) for identity in fitting)
-        found = [identity for identity in fitting if self._rank(identity) == best]
-        if len(found) > 1:
-            raise self._ambiguous(reference, narrowing, found)
-        return found[0]
-
-    def _rank(self, identity: str) -> int:
-        """Return which items of one name are preferred: 0 can be used, 1 is archived, 2 cannot be used."""
-        record = self._records[identity]
-        if record.get("deletedDate") is not None or self._places.is_disabled(record):
-            return 2
-        return 0 if record.get("archivedDate") is None else 1
-
-    def _ambiguous(self, reference: Reference, narrowing: Narrowing, found: list[str]) -> AmbiguousReferenceError:
-        hints = [f"use the id: {self._described_all(found)}"]
-        records = [self._records[identity] for identity in found]
-        places = self._places.distinguishing(records)
-        if places:
-            hints.append(f"or add the place to the reference: {', '.join(f'`{one}`' for one in places[:SHOWN])}")
-        names = {name: form_of(name) for name, ids in self._names.ids.items() if not set(ids).isdisjoint(found)}
-        if len(names) > 1:
-            forms = " and ".join(sorted(set(names.values())))
-            hints.append(f"the names look the same, but their accents are stored in different Unicode forms: {forms}")
-        return AmbiguousReferenceError(f"{len(found)} items are called `{reference.item}`{narrowing.words}", *hints)
-
-    def _not_found(self, reference: Reference, narrowing: Narrowing, named: list[str]) -> SecretNotFoundError:
-        named = [identity for identity in named if not self._is_trashed(identity)]
-        hints = [f"there are items of this name elsewhere: {self._described_all(named)}"] if named else []
-        alive = [name for name, ids in self._names.ids.items() if not all(map(self._is_trashed, ids))]
-        near = near_names(reference.item, alive) if not named else []
-        hints += [f"did you mean {' or '.join(f'`{name}`' for name in near)}?"] if near else []
-        unreadable = [identity for identity in self._names.unreadable if not self._is_trashed(identity)]
-        if unreadable:
-            some = ", ".join(unreadable[:SHOWN]) + (", …" if unreadable[SHOWN:] else "")
-            hints.append(f"bwrun cannot decrypt the names of {len(unreadable)} items: {some}")
-        return SecretNotFoundError("not-found", f"no item is called `{reference.item}`{narrowing.words}", *hints)
-
-    def _described_all(self, found: list[str]) -> str:
-        return ", ".join(map(self._described, found[:SHOWN])) + (", …" if found[SHOWN:] else "")
-
-    def _described(self, identity: str) -> str:
-        return f"bw://{identity} ({self._places.describe(self._records[identity])})"
-
-    def _is_trashed(self, identity: str) -> bool:
-        return self._records[identity].get("deletedDate") is not None
 
 
 def _asks_again(record: Record) -> bool:

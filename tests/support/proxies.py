@@ -42,7 +42,7 @@ def listening(serve: Serve) -> Iterator[RunningProxy]:
     running = RunningProxy(f"127.0.0.1:{listener.getsockname()[1]}")
 
     def one(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
+        with connection, suppress(OSError, GoneError):
             serve(connection, running)
 
     def accept() -> None:
@@ -128,36 +128,40 @@ def join_tls(client: ssl.SSLSocket, host: str, port: int, said: bytes = b"") -> 
                     target.settimeout(0.01)
 
 
+class GoneError(Exception):
+    """The client has closed its connection: bwrun does, if another address or proxy was faster."""
+
+
 @contextmanager
 def socks_proxy(*, login: bool = False, reply: int = SUCCEEDED) -> Iterator[RunningProxy]:
     """Connect whoever asks by SOCKS5; `login`: who gives user and password; `reply`: what it answers, if it fails."""
 
     def serve(client: socket.socket, running: RunningProxy) -> None:
         stream = client.makefile("rb")
-        version, count = stream.read(2)
-        methods = stream.read(count)
+
+        def read(size: int) -> bytes:
+            found = stream.read(size)
+            if len(found) < size:
+                raise GoneError
+            return found
+
+        version, count = read(2)
+        methods = read(count)
         chosen = BY_PASSWORD if login else NO_LOGIN
         if version != 5 or chosen not in methods:
             client.sendall(bytes((5, NONE_ACCEPTABLE)))
             return
         client.sendall(bytes((5, chosen)))
         if login:
-            stream.read(1)
-            user, password = (stream.read(stream.read(1)[0]).decode() for _ in range(2))
+            read(1)
+            user, password = (read(read(1)[0]).decode() for _ in range(2))
             right = (user, password) == (USER, PASSWORD)
             client.sendall(bytes((1, 0 if right else 1)))
             if not right:
                 return
-        request = stream.read(4)
-        if len(request) < 4:
-            return  # the client did not like the answer
-        _, command, _, kind = request
-        host = (
-            stream.read(stream.read(1)[0]).decode()
-            if kind == 3
-            else str(ip_address(stream.read(4 if kind == 1 else 16)))
-        )
-        (port,) = struct.unpack(">H", stream.read(2))
+        _, command, _, kind = read(4)
+        host = read(read(1)[0]).decode() if kind == 3 else str(ip_address(read(4 if kind == 1 else 16)))
+        (port,) = struct.unpack(">H", read(2))
         running.asked.append(f"{'CONNECT' if command == 1 else command} {host}:{port}")
         answer = bytes((5, reply, 0, 1)) + bytes(6)
         if reply != SUCCEEDED:
