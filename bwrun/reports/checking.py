@@ -26,7 +26,7 @@ class Variable:
     """A variable that a run would set."""
 
     name: str
-    kind: str  # value, file, template, agent, plain, session; missing: in --optional, and not found
+    kind: str  # value, composed, file, template, agent, plain, session; missing: in --optional, and not found
     set_by: str  # the option, file or environment that sets it
     instead_of: tuple[str, ...]  # those that would set it otherwise
     reference: str | None = None  # these are None if the value is not from the vault
@@ -110,14 +110,18 @@ def _from_vault(
         kind = "missing" if resolved.values[name] is None else "value"
         found = Variable(name, kind, f"--item {reference.item}", tuple(_setters(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
-    for kind, references in (("value", requested.variables), ("file", requested.files)):
-        for name, reference in references.items():
-            if name in resolved.from_items:
-                continue
-            set_by, *others = _setters(config, name, resolved)
-            missing = name in resolved.values and resolved.values[name] is None
-            found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
-            yield found if missing else _with_item(found, reference, vault)
+    of_variables = [
+        *(("value", name, reference) for name, reference in requested.variables.items()),
+        *(("composed", name, one) for name, text in requested.composed.items() for one in text.references),
+        *(("file", name, reference) for name, reference in requested.files.items()),
+    ]
+    for kind, name, reference in of_variables:
+        if name in resolved.from_items:
+            continue
+        set_by, *others = _setters(config, name, resolved)
+        missing = name in resolved.values and resolved.values[name] is None
+        found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
+        yield found if missing else _with_item(found, reference, vault)
     for template in requested.templates:
         others = _setters(config, template.variable, resolved)
         found = Variable(template.variable, "template", f"`{template.path}`", tuple(others))

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bwrun.base.console import Console
 from bwrun.base.errors import UnresolvedReferencesError, UsageError
 from bwrun.command.environment import command_environment
 from bwrun.injection.requested import RequestedSecrets, find_requested_secrets
@@ -28,7 +29,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def wanted(*words: str, **environment: str) -> RequestedSecrets | None:
     """Return what `bwrun WORDS… -- true` wants in an environment."""
     config = load_config(parse_words([*words, "--", "true"] if words else ["--", "true"]), environment)
-    return find_requested_secrets(config, command_environment(config.sources, config.passed, config.assignments, {}))
+    variables = command_environment(config.sources, config.passed, config.assignments, {})
+    return find_requested_secrets(config, variables, Console(verbose=False, started=0), nested=False)
 
 
 def wrong(*words: str, **environment: str) -> dict[str, str]:
