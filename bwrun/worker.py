@@ -150,6 +150,7 @@ class Worker:
             vault = open_vault(unlocked, allow_protected=config.allow_protected) if unlocked else None
             resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
         self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
+        self._console.print_warnings(resolved.warnings)
         self._console.step(f"resolved {len(requested.references)} reference(s)")
         for name, item in resolved.from_items.items():
             if resolved.values[name] is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
+from bwrun.injection.newlines import with_newlines
 from bwrun.injection.placeholders import TextWithReferences
 from bwrun.references.grammar import Reference, SecretSource, resolve
 
@@ -25,7 +26,10 @@ class Lookup:
         except UnresolvedReferencesError as error:
             self.failures += error.failures
             return None
-        return found[name].reveal() if name in found else None
+        if name not in found:
+            return None
+        value = found[name].reveal()
+        return value if reference.newline is None else with_newlines(value)
 
     def composed(self, name: str, text: TextWithReferences) -> bytes | None:
         """Return a text for the variable `name` with all references replaced; None if one of them has no value."""

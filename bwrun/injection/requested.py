@@ -135,14 +135,19 @@ def _parse_item(label: str, text: str, failures: list[FailedReferenceError]) -> 
     except InvalidReferenceError as error:
         failures.append(FailedReferenceError(label, error))
         return None
-    if reference.field is None:
-        return reference
-    with_field = InvalidReferenceError(
-        f"`{label.partition(' ')[0]}` takes an item without a field",
-        "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
-    )
-    failures.append(FailedReferenceError(label, with_field))
-    return None
+    option = label.partition(" ")[0]
+    if reference.field is not None:
+        with_field = InvalidReferenceError(
+            f"`{option}` takes an item without a field",
+            "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
+        )
+        failures.append(FailedReferenceError(label, with_field))
+    if reference.newline is not None:
+        with_newline = InvalidReferenceError(
+            f"`{option}` does not take the parameter `newline`", "leave it out; for a single field write it after `-e`"
+        )
+        failures.append(FailedReferenceError(label, with_newline))
+    return reference
 
 
 def _read_templates(

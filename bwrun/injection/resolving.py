@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from bwrun.base.console import WarningMessage
 from bwrun.base.errors import (
     AmbiguousReferenceError,
     BwrunError,
@@ -16,6 +17,7 @@ from bwrun.base.errors import (
 )
 from bwrun.base.structs import Struct
 from bwrun.injection.lookup import Lookup
+from bwrun.injection.newlines import find_bad_newlines
 from bwrun.login.fetching import fetch_item
 from bwrun.references.grammar import Reference
 from bwrun.settings.sources import AGENT_VARIABLE
@@ -52,6 +54,7 @@ class ResolvedSecrets(Struct):
     files: tuple[SecretFile, ...]
     overridden: dict[str, Reference]  # items of --item, by the variables that another option sets instead
     ssh_keys: tuple[SshKey, ...]
+    warnings: tuple[WarningMessage, ...] = ()
 
     @property
     def paths(self) -> list[str]:
@@ -112,10 +115,12 @@ def resolve_requested_secrets(
         if content is not None
     ]
     found = {place: value for place, value in in_templates.items() if value is not None}
-    files += [_template_file(one, found) for one in requested.templates]
     missing: dict[str, bytes | None] = {name: None for name, content in contents.items() if content is None}
     unused = {name: reference for name, reference in overridden.items() if reference is not None}
-    return ResolvedSecrets(fields | plain | composed | missing, from_items, tuple(files), unused, ssh_keys)
+    doubts = (find_bad_newlines(one.variable, requested.files[one.variable], one.content) for one in files)
+    warnings = tuple(warning for warning in doubts if warning is not None)
+    files += [_template_file(one, found) for one in requested.templates]
+    return ResolvedSecrets(fields | plain | composed | missing, from_items, tuple(files), unused, ssh_keys, warnings)
 
 
 def _template_file(template: Template, values: Mapping[str, bytes]) -> SecretFile:

@@ -33,6 +33,12 @@ class Variable:
     item: str | None = None  # the name of the item
     item_id: str | None = None
     field: str | None = None
+    newline: str | None = None  # lf: the reference asks for these line ends
+
+    @property
+    def field_and_newline(self) -> str:
+        """Return the field as the table shows it."""
+        return (self.field or "") + (f"?newline={self.newline}" if self.newline else "")
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class Report:
     def to_text(self) -> str:
         """Return the report as text for people."""
         rows = [
-            (one.name, one.kind, one.item or "", one.field or "", one.set_by, ", ".join(one.instead_of))
+            (one.name, one.kind, one.item or "", one.field_and_newline, one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
         lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
@@ -138,7 +144,9 @@ def _with_item(variable: Variable, reference: Reference, vault: Vault | None) ->
     if vault is None:
         return variable  # there are no references then
     item_id, item, field = vault.identify(reference)
-    return replace(variable, reference=str(reference), item=item, item_id=item_id, field=field)
+    return replace(
+        variable, reference=str(reference), item=item, item_id=item_id, field=field, newline=reference.newline
+    )
 
 
 def _setters(config: Config, name: str, resolved: ResolvedSecrets | None = None) -> list[str]:
