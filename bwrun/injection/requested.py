@@ -164,6 +164,10 @@ def _read_templates(
     for option in config.templates:
         path, variable, file_name, problem = _parse_option(option, config, templates)
         is_new = path not in texts
+        if problem is not None:
+            problems.append(problem)
+            if is_new and not os.path.isfile(path):
+                continue  # the run fails anyway: do not wait for a pipe
         if is_new:
             try:
                 texts[path] = read_template_bytes(path)
@@ -174,8 +178,6 @@ def _read_templates(
         failures += wrong if is_new else []
         if problem is None:
             templates[variable] = template
-        else:
-            problems.append(problem)
     return tuple(templates.values()), problems
 
 

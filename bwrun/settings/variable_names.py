@@ -45,9 +45,12 @@ LEADS_TO_CODE = frozenset(
 LEADS_TO_CODE_PREFIXES = ("GIT_CONFIG", "LUA_INIT", "LUA_PATH", "LUA_CPATH")
 # Where other programs keep a command line or code for their children to see; bwrun's own command line may be in it.
 PROGRAM_TEXTS = frozenset(
-    ("SUDO_COMMAND", "npm_lifecycle_script", "MAKEFLAGS", "MFLAGS", "SSH_ORIGINAL_COMMAND", "BASH_EXECUTION_STRING")
-)
-PROGRAM_TEXTS_PREFIXES = ("BASH_FUNC_",)
+    (
+        "SUDO_COMMAND", "MAKEFLAGS", "MFLAGS", "SSH_ORIGINAL_COMMAND", "BASH_EXECUTION_STRING", "npm_lifecycle_script",
+        "npm_config_argv",
+    )
+)  # fmt: skip
+PROGRAM_TEXTS_PREFIXES = ("BASH_FUNC_", "npm_package_scripts_")  # the latter of npm 6 and Yarn 1
 # What an item has no business to set either: places of files, the terminal, the language, whom to trust.
 SURROUNDINGS = frozenset(("NODE_EXTRA_CA_CERTS", "TMPDIR", "PS1", "LANG", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR"))
 SURROUNDINGS_PREFIXES = ("XDG_", "LC_")

@@ -113,7 +113,9 @@ def test_items_are_fetched_alone(run_in: Surroundings, server: BitwardenServer) 
     assert "/api/sync" in [request.path for request in server.requests()]
 
 
-@pytest.mark.parametrize("name", ["npm_lifecycle_script", "SUDO_COMMAND", "MAKEFLAGS", "BASH_FUNC_run%%"])
+@pytest.mark.parametrize(
+    "name", ["npm_lifecycle_script", "SUDO_COMMAND", "MAKEFLAGS", "BASH_FUNC_run%%", "npm_package_scripts_x"]
+)
 def test_a_command_line_in_the_environment_stays(run_in: Surroundings, server: BitwardenServer, name: str) -> None:
     """What npm, sudo, make and bash keep in the environment may be bwrun's own command line: it is no value of ours."""
     line = f"bwrun -e 'URL={URL}' -e A=bw://x -- y"
