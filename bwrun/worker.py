@@ -187,6 +187,7 @@ class Worker:
 
         config = self._config
         resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
+        self._console.print_warnings(resolved.warnings)
         self._console.step(f"resolved {len(requested.references)} reference(s)")
         for name, item in resolved.from_items.items():
             if resolved.values[name] is None:

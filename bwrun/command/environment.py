@@ -12,7 +12,7 @@ from bwrun.settings.sources import Sources, is_bwrun_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from collections.abc import Set as AbstractSet
 
     from bwrun.settings.config import Config
@@ -54,8 +54,18 @@ def _file_bytes(text: str) -> bytes:
 
 
 def has_possible_references(environment: Mapping[bytes, bytes]) -> bool:
-    """Return whether the value of a variable looks like a reference (`bw://…` or `@bw://…`), valid or not."""
-    return any(value[:6].lower().lstrip(b"@").startswith(b"bw://") for value in environment.values())
+    """Return whether the value of a variable looks like a reference, or contains what looks like one in braces."""
+    return contains_scheme(environment.values()) and any(map(_is_possible_reference, environment.values()))
+
+
+def contains_scheme(values: Iterable[bytes]) -> bool:
+    """Return whether one of the values contains `bw://`. All are searched at once: most environments have none."""
+    return b"bw://" in b"\0".join(values).lower()
+
+
+def _is_possible_reference(value: bytes) -> bool:
+    start = value[:6].lower().lstrip(b"@")
+    return start.startswith(b"bw://") or (b"{{" in value and b"bw://" in value.lower())
 
 
 def socket_activation_variables(environment: Mapping[str, str], bwrun: int, command: int) -> dict[str, str]:

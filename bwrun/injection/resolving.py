@@ -6,6 +6,7 @@ import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from bwrun.base.console import WarningMessage
 from bwrun.base.errors import (
     AmbiguousReferenceError,
     BwrunError,
@@ -15,8 +16,10 @@ from bwrun.base.errors import (
     UnresolvedReferencesError,
 )
 from bwrun.base.structs import Struct
+from bwrun.injection.lookup import Lookup
+from bwrun.injection.newlines import find_bad_newlines
 from bwrun.login.fetching import fetch_item
-from bwrun.references.grammar import Reference, resolve
+from bwrun.references.grammar import Reference
 from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.settings.variable_names import why_forbidden_for_field
 from bwrun.vault.sync import sync_of
@@ -26,10 +29,13 @@ if TYPE_CHECKING:
     from bwrun.base.sensitive import Sensitive
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.ssh_keys import SshKey
+    from bwrun.injection.templates import Template
     from bwrun.login.unlocking import UnlockedVault
     from bwrun.vault.items import Attachment
 
 MAX_VARIABLE = 32 * os.sysconf("SC_PAGESIZE")  # bytes of NAME=VALUE with its NUL; MAX_ARG_STRLEN in execve(2)
+FILE_HINT = "put the value into a file: `-e {}=@bw://…`"
+TEMPLATE_HINT = "put the text with its references into a file, and fill that in: `--template FILE:{}`"
 
 
 class SecretFile(Struct):
@@ -48,6 +54,7 @@ class ResolvedSecrets(Struct):
     files: tuple[SecretFile, ...]
     overridden: dict[str, Reference]  # items of --item, by the variables that another option sets instead
     ssh_keys: tuple[SshKey, ...]
+    warnings: tuple[WarningMessage, ...] = ()
 
     @property
     def paths(self) -> list[str]:
@@ -83,60 +90,64 @@ def resolve_requested_secrets(
 
     Raises UnresolvedReferencesError: references cannot be resolved, or values cannot become variables.
     """
-    failures: list[FailedReferenceError] = []
+    if vault is None:
+        return ResolvedSecrets({}, {}, tuple(_template_file(one, {}) for one in requested.templates), {}, ())
+    lookup = Lookup(vault, optional)
     overridden = dict.fromkeys([*assigned, *(template.variable for template in requested.templates)])
     if requested.ssh_keys:
         overridden[AGENT_VARIABLE] = None
-    fields, from_items = _resolve_items(requested.items, vault, overridden, failures) if vault else ({}, {})
+    fields, from_items = _resolve_items(requested.items, vault, overridden, lookup.failures)
     # A custom field of --item wins over a reference in the environment.
-    references = {name: one for name, one in (requested.variables | requested.files).items() if name not in fields}
-    in_templates = {one.place: one.reference for template in requested.templates for one in template.placeholders}
-    found: dict[str, Sensitive] = {}
-    try:
-        found = resolve(references | in_templates, vault, optional) if vault else {}
-    except UnresolvedReferencesError as error:
-        failures += error.failures
-    ssh_keys = _resolve_ssh_keys(requested, vault, failures)
-    values = {name: one.reveal() for name, one in found.items()}
-    variables = fields | {name: values.get(name) for name in requested.variables if name in references}
-    problems = {name: _problem(name, value) for name, value in variables.items() if value is not None}
-    failures += [FailedReferenceError(name, problem) for name, problem in problems.items() if problem is not None]
+    plain = {name: lookup.value(name, one) for name, one in requested.variables.items() if name not in fields}
+    contents = {name: lookup.value(name, one) for name, one in requested.files.items() if name not in fields}
+    composed = {name: lookup.composed(name, text) for name, text in requested.composed.items() if name not in fields}
+    placeholders = [one for template in requested.templates for one in template.placeholders]
+    in_templates = {one.place: lookup.value(one.place, one.reference) for one in placeholders}
+    ssh_keys = _resolve_ssh_keys(requested.ssh_keys, vault, lookup.failures)
+    problems = [_problem(name, value, FILE_HINT) for name, value in (fields | plain).items()]
+    problems += [_problem(name, value, TEMPLATE_HINT) for name, value in composed.items()]
+    failures = lookup.failures + [problem for problem in problems if problem is not None]
     if failures:
         raise UnresolvedReferencesError(failures)
-    missing: dict[str, bytes | None] = {
-        name: None for name in requested.files if name in references and name not in values
-    }
     files = [
-        SecretFile(name, _file_name(name, number), values[name])
-        for number, name in enumerate(requested.files)
-        if name in references and name in values
+        SecretFile(name, _file_name(name, number), content)
+        for number, (name, content) in enumerate(contents.items())
+        if content is not None
     ]
-    files += [SecretFile(one.variable, one.file_name, one.fill(values)) for one in requested.templates]
+    found = {place: value for place, value in in_templates.items() if value is not None}
+    missing: dict[str, bytes | None] = {name: None for name, content in contents.items() if content is None}
     unused = {name: reference for name, reference in overridden.items() if reference is not None}
-    return ResolvedSecrets(variables | missing, from_items, tuple(files), unused, ssh_keys)
+    doubts = (find_bad_newlines(one.variable, requested.files[one.variable], one.content) for one in files)
+    warnings = tuple(warning for warning in doubts if warning is not None)
+    files += [_template_file(one, found) for one in requested.templates]
+    return ResolvedSecrets(fields | plain | composed | missing, from_items, tuple(files), unused, ssh_keys, warnings)
+
+
+def _template_file(template: Template, values: Mapping[str, bytes]) -> SecretFile:
+    return SecretFile(template.variable, template.file_name, template.fill(values))
 
 
 def _resolve_ssh_keys(
-    requested: RequestedSecrets, vault: Vault | None, failures: list[FailedReferenceError]
+    references: Mapping[str, Reference], vault: Vault, failures: list[FailedReferenceError]
 ) -> tuple[SshKey, ...]:
-    if vault is None or not requested.ssh_keys:
+    if not references:
         return ()
     from bwrun.injection.ssh_keys import resolve_ssh_keys  # noqa: PLC0415  (only for --ssh-key)
 
-    return resolve_ssh_keys(requested.ssh_keys, vault, failures)
+    return resolve_ssh_keys(references, vault, failures)
 
 
-def _problem(name: str, value: bytes) -> SecretError | None:
-    """Return the error that a variable cannot have this value; None if it can."""
-    hint = f"put the value into a file: `-e {name}=@bw://…`"
-    if b"\0" in value:
-        return SecretError("nul", "the value contains a NUL byte, which a variable cannot", hint)
-    if len(os.fsencode(name)) + len(value) + 2 > MAX_VARIABLE:
-        return SecretError(
+def _problem(name: str, value: bytes | None, hint: str) -> FailedReferenceError | None:
+    """Return the error that a variable cannot have this value; None if it can. `hint` has a gap for the name."""
+    problem = None
+    if value is not None and b"\0" in value:
+        problem = SecretError("nul", "the value contains a NUL byte, which a variable cannot", hint.format(name))
+    elif value is not None and len(os.fsencode(name)) + len(value) + 2 > MAX_VARIABLE:
+        problem = SecretError(
             "too-large", f"the value has {len(value)} bytes, more than the kernel allows in a variable",
-            hint,
+            hint.format(name),
         )  # fmt: skip
-    return None
+    return None if problem is None else FailedReferenceError(name, problem)
 
 
 def _resolve_items(
@@ -155,11 +166,13 @@ def _resolve_items(
     owners: dict[str, Reference] = {}
     for reference in items:
         label = f"--item {reference.item}"
+        found: Mapping[str, Sensitive | None] = {}
+        errors: list[BwrunError] = []
         try:
-            found: Mapping[str, Sensitive | None] = vault.custom_fields(reference)
+            found = vault.custom_fields(reference, errors)
         except BwrunError as error:
-            failures.append(FailedReferenceError(label, error))
-            continue
+            errors.append(error)
+        failures += [FailedReferenceError(label, error) for error in errors]
         for name, value in found.items():
             if name in overridden:
                 overridden[name] = reference

@@ -1,62 +1,26 @@
-r"""
-Templates: files in which references are replaced by their values.
-
-A reference stands in the text as it is, `bw://ITEM/FIELD`, or between braces, `{{ bw://ITEM/FIELD }}`.
-
-- Without braces it begins where no letter or digit stands before it, and ends before white space, a quote, a bracket,
-  `<`, `>`, `,`, `;`, `|`, `\\` or a backquote.
-- Between braces, which must be on one line, it may contain spaces, as in the value of a variable.
-
-All other bytes stay as they are. Values are inserted unchanged: nothing is escaped for the syntax of the file.
-"""
+"""Templates: files in which references are replaced by their values (see `bwrun.injection.placeholders`)."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError, FailedReferenceError, InvalidReferenceError, UsageError
 from bwrun.base.reading import read_file
-from bwrun.base.structs import Struct
-from bwrun.references.grammar import Reference, parse
+from bwrun.injection.placeholders import Placeholder, TextWithReferences, find_references
 from bwrun.settings.variable_names import why_forbidden
 
 MAX_SIZE = 16 * 1024 * 1024  # bytes of a template
 PIPE_TIMEOUT = 60.0  # seconds to wait for the writer if the template is a pipe
-_PLACEHOLDER = re.compile(  # possessive, and no `{{` within braces, so that any file is searched in linear time
-    rb"\{\{[ \t]*+(?P<braced>@?bw://(?:[^\r\n{}]++|\{(?!\{)|\}(?!\}))*+)\}\}"
-    rb"|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)",
-    re.IGNORECASE,
-)
 
 
-class Placeholder(Struct):
-    """A reference in a template, and the bytes that its value replaces: those from `start` to before `end`."""
-
-    reference: Reference
-    start: int
-    end: int
-    place: str  # file, line and column, for messages
-
-
-class Template(Struct):
+class Template(TextWithReferences):
     """A parsed template. Its copy is a file called `file_name`, whose path is the value of `variable`."""
 
     path: str
     variable: str
     file_name: str
-    text: bytes
-    placeholders: tuple[Placeholder, ...]
-
-    def fill(self, values: Mapping[str, bytes]) -> bytes:
-        """Return the text with all references replaced; `values` has the value for the place of each."""
-        parts, position = [], 0
-        for placeholder in self.placeholders:
-            parts += [self.text[position : placeholder.start], values[placeholder.place]]
-            position = placeholder.end
-        return b"".join([*parts, self.text[position:]])
 
 
 def parse_template_option(text: str) -> tuple[str, str, str]:
@@ -106,28 +70,15 @@ def parse_template(
     """Find the references in the `text` of a template; return the template, and an error for each malformed one."""
     placeholders, failures = [], []
     line, column, seen = 1, 1, 0
-    for found in _PLACEHOLDER.finditer(text):
-        newline = text.rfind(b"\n", seen, found.start())
+    for found in find_references(text):
+        newline = text.rfind(b"\n", seen, found.start)
         if newline >= 0:
-            line, column, seen = line + text.count(b"\n", seen, found.start()), 1, newline + 1
-        column += len(text[seen : found.start()].decode("utf-8", "replace"))
-        seen = found.start()
+            line, column, seen = line + text.count(b"\n", seen, found.start), 1, newline + 1
+        column += len(text[seen : found.start].decode("utf-8", "replace"))
+        seen = found.start
         place = f"`{path}` line {line} column {column}"
         try:
-            placeholders.append(Placeholder(_parse(found), found.start(), found.end(), place))
+            placeholders.append(Placeholder(found.parse(), found.start, found.end, place))
         except InvalidReferenceError as error:
             failures.append(FailedReferenceError(place, error))
-    return Template(path, variable, file_name, text, tuple(placeholders)), failures
-
-
-def _parse(found: re.Match[bytes]) -> Reference:
-    text = (found["braced"] or found["bare"]).rstrip(b" \t").decode("utf-8", "surrogateescape")
-    if text[:1] == "@":
-        raise InvalidReferenceError(
-            "a template cannot contain `@bw://…`, the path of a file", "write `{{ bw://… }}` for the value"
-        )
-    try:
-        return parse(text)
-    except InvalidReferenceError as error:
-        hint = "mark where the reference ends with braces: `{{ bw://ITEM/FIELD }}`"
-        raise InvalidReferenceError(error.message, *error.hints, *([] if found["braced"] else [hint])) from None
+    return Template(text, tuple(placeholders), path, variable, file_name), failures

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from bwrun.base.structs import Struct
-from bwrun.command.environment import environment_without_secrets, has_possible_references
+from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
 from bwrun.settings.command_line import LIST
@@ -66,10 +66,12 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
     requested = None
-    if has_references or config.templates:
+    if has_references or config.templates or contains_scheme(environment.values()):
         from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (it imports `re`)
+        from bwrun.session.outer import find_outer  # noqa: PLC0415  (few runs are nested)
 
-        requested = find_requested_secrets(config, environment)
+        nested = may_be_nested and find_outer(config.sources.environment) is not None
+        requested = find_requested_secrets(config, environment, console, nested=nested)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
     outer_session = None
     if config.wants_session and requested is None and may_be_nested:

@@ -1,11 +1,12 @@
 """
-Reading references, `bw://ITEM[/FIELD][?folder=…&collection=…&organization=…]`, and resolving many of them at once.
+Reading references, `bw://ITEM[/FIELD][?folder=…&collection=…&organization=…&newline=lf]`, and resolving many at once.
 
 - ITEM is the id (a UUID) or the exact name of an item.
 - FIELD is a built-in field (`password`, `uri.2`, `card.number`, `json`), the name of a custom field, `field/NAME` (a
   custom field that may have the name of a built-in one) or `attachment/FILENAME`.  Without FIELD, a reference means the
   field that `bwrun.references.fields.DEFAULTS` names for the type of the item.
 - The parameters limit the search to a folder, collection or organization, each by its name or id.
+- `newline=lf` asks for LF as the line ends of the value, and for one newline at its end.
 - In each part, the characters `? & # %`, and those that cannot be seen, are written as percent-encoded UTF-8; so is a
   `/` in the name of an item or field.
 
@@ -32,7 +33,8 @@ from bwrun.base.structs import Struct
 from bwrun.references import fields
 
 SCHEME = "bw://"
-PARAMETERS = ("folder", "collection", "organization")
+PARAMETERS = ("folder", "collection", "organization", "newline")
+LF = "lf"  # the one value of the parameter `newline`
 FORM = "write it as `bw://ITEM/FIELD?folder=…&collection=…&organization=…`; only ITEM is required"
 
 _ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -61,11 +63,12 @@ class Reference(Struct):
     folder: str | None = None
     collection: str | None = None
     organization: str | None = None
+    newline: str | None = None  # LF, or as they are in the vault
 
     def __str__(self) -> str:
         """Return the canonical text."""
-        narrowing = ((name, getattr(self, name)) for name in PARAMETERS)
-        query = "&".join(f"{name}={_encode(value, '?&#%')}" for name, value in narrowing if value is not None)
+        parameters = ((name, getattr(self, name)) for name in PARAMETERS)
+        query = "&".join(f"{name}={_encode(value, '?&#%')}" for name, value in parameters if value is not None)
         path = _encode(self.item) + ("" if self.field is None else f"/{self.field}")
         return f"{SCHEME}{path}{'?' if query else ''}{query}"
 
@@ -183,6 +186,8 @@ def _parse_parameters(query: str) -> dict[str, str]:
             )
         if name in parameters:
             raise InvalidReferenceError(f"the parameter `{name}` is given twice", "remove one of them")
+        if name == "newline" and value != LF:
+            raise InvalidReferenceError("`newline` in the reference can only be `lf`", "write `newline=lf`")
         parameters[name] = _decode(value, f"`{name}`", slash=True)
     return parameters
 

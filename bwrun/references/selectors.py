@@ -26,6 +26,11 @@ def parse_item(text: str, option: str) -> Reference:
             f"`{option}` takes an item without a field",
             "write a `/` in a name as `%2F`; for a single field use `-e NAME=bw://ITEM/FIELD`",
         )
+    if reference.newline is not None:
+        raise InvalidReferenceError(
+            f"`{option}` does not take the parameter `newline`",
+            "leave it out; for a single field write it after `-e`",
+        )
     return reference
 
 
@@ -38,5 +43,5 @@ def parse_selector(text: str) -> Reference:
     bare = text.removeprefix(SCHEME)
     if not bare.startswith("?"):
         return parse_item(text, "--only")
-    place = parse(f"{SCHEME}x{bare}")
+    place = parse_item(f"x{bare}", "--only")
     return Reference("", None, place.folder, place.collection, place.organization)

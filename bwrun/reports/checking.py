@@ -26,13 +26,19 @@ class Variable:
     """A variable that a run would set."""
 
     name: str
-    kind: str  # value, file, template, agent, plain, session; missing: in --optional, and not found
+    kind: str  # value, composed, file, template, agent, plain, session; missing: in --optional, and not found
     set_by: str  # the option, file or environment that sets it
     instead_of: tuple[str, ...]  # those that would set it otherwise
     reference: str | None = None  # these are None if the value is not from the vault
     item: str | None = None  # the name of the item
     item_id: str | None = None
     field: str | None = None
+    newline: str | None = None  # lf: the reference asks for these line ends
+
+    @property
+    def field_and_newline(self) -> str:
+        """Return the field as the table shows it."""
+        return (self.field or "") + (f"?newline={self.newline}" if self.newline else "")
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,7 @@ class Report:
     def to_text(self) -> str:
         """Return the report as text for people."""
         rows = [
-            (one.name, one.kind, one.item or "", one.field or "", one.set_by, ", ".join(one.instead_of))
+            (one.name, one.kind, one.item or "", one.field_and_newline, one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
         lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
@@ -128,14 +134,18 @@ def _from_vault(
         kind = "missing" if resolved.values[name] is None else "value"
         found = Variable(name, kind, f"--item {reference.item}", tuple(_setters(config, name)))
         yield replace(_with_item(found, reference, vault), field=name)
-    for kind, references in (("value", requested.variables), ("file", requested.files)):
-        for name, reference in references.items():
-            if name in resolved.from_items:
-                continue
-            set_by, *others = _setters(config, name, resolved)
-            missing = name in resolved.values and resolved.values[name] is None
-            found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
-            yield found if missing else _with_item(found, reference, vault)
+    of_variables = [
+        *(("value", name, reference) for name, reference in requested.variables.items()),
+        *(("composed", name, one) for name, text in requested.composed.items() for one in text.references),
+        *(("file", name, reference) for name, reference in requested.files.items()),
+    ]
+    for kind, name, reference in of_variables:
+        if name in resolved.from_items:
+            continue
+        set_by, *others = _setters(config, name, resolved)
+        missing = name in resolved.values and resolved.values[name] is None
+        found = Variable(name, "missing" if missing else kind, set_by, tuple(others), str(reference))
+        yield found if missing else _with_item(found, reference, vault)
     for template in requested.templates:
         others = _setters(config, template.variable, resolved)
         found = Variable(template.variable, "template", f"`{template.path}`", tuple(others))
@@ -152,7 +162,9 @@ def _with_item(variable: Variable, reference: Reference, vault: Vault | None) ->
     if vault is None:
         return variable  # there are no references then
     item_id, item, field = vault.identify(reference)
-    return replace(variable, reference=str(reference), item=item, item_id=item_id, field=field)
+    return replace(
+        variable, reference=str(reference), item=item, item_id=item_id, field=field, newline=reference.newline
+    )
 
 
 def _setters(config: Config, name: str, resolved: ResolvedSecrets | None = None) -> list[str]:

@@ -14,7 +14,12 @@ import stat
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.command.environment import command_environment, has_possible_references, without_interpreter_changes
+from bwrun.command.environment import (
+    command_environment,
+    contains_scheme,
+    has_possible_references,
+    without_interpreter_changes,
+)
 from bwrun.command.finding import exec_command, find_command
 from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import find_client_id
@@ -47,6 +52,9 @@ def run_in_place(options: Options, console: Console) -> None:
     variables = command_environment(config.sources, config.passed, config.assignments, session)
     if has_possible_references(variables) or config.items or config.templates or config.ssh_keys:
         return  # resolving references needs a login
+    inherited = config.sources.environment
+    if contains_scheme(one for name, one in variables.items() if inherited.get(os.fsdecode(name)) != os.fsdecode(one)):
+        return  # the worker warns of references without braces
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
     file = find_command(config.command[0], variables.get(b"PATH"))

@@ -43,6 +43,14 @@ LEADS_TO_CODE = frozenset(
     )
 )  # fmt: skip
 LEADS_TO_CODE_PREFIXES = ("GIT_CONFIG", "LUA_INIT", "LUA_PATH", "LUA_CPATH")
+# Where other programs keep a command line or code for their children to see; bwrun's own command line may be in it.
+PROGRAM_TEXTS = frozenset(
+    (
+        "SUDO_COMMAND", "MAKEFLAGS", "MFLAGS", "SSH_ORIGINAL_COMMAND", "BASH_EXECUTION_STRING", "npm_lifecycle_script",
+        "npm_config_argv",
+    )
+)  # fmt: skip
+PROGRAM_TEXTS_PREFIXES = ("BASH_FUNC_", "npm_package_scripts_")  # the latter of npm 6 and Yarn 1
 # What an item has no business to set either: places of files, the terminal, the language, whom to trust.
 SURROUNDINGS = frozenset(("NODE_EXTRA_CA_CERTS", "TMPDIR", "PS1", "LANG", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR"))
 SURROUNDINGS_PREFIXES = ("XDG_", "LC_")
@@ -78,6 +86,11 @@ def leads_to_code(name: str) -> bool:
         or name.startswith(LEADS_TO_CODE_PREFIXES)
         or name.lower().startswith("npm_config_")
     )
+
+
+def keeps_program_text(name: str) -> bool:
+    """Return whether another program keeps a command line, or a function of a shell, in the variable `name`."""
+    return name in PROGRAM_TEXTS or name.startswith(PROGRAM_TEXTS_PREFIXES)
 
 
 def _starts_programs(name: str) -> bool:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 
 from bwrun.base.errors import (
     AmbiguousReferenceError,
+    BwrunError,
     ProtectedItemError,
     SecretNotFoundError,
     UnavailableItemError,
@@ -123,24 +124,32 @@ class Vault:
             )
         return find_attachment(self._open(reference), reference.field.name)
 
-    def custom_fields(self, reference: Reference) -> dict[str, Sensitive | None]:
+    def custom_fields(self, reference: Reference, failures: list[BwrunError]) -> dict[str, Sensitive | None]:
         """
-        Return the values of all custom fields of an item, by name (which may be empty); None: the field is empty.
+        Return the values of all custom fields of an item, by name (which may be empty).
 
-        Raises AmbiguousReferenceError: two have the same name; SecretError, CryptoError.
+        None: the field is empty, or its error is in `failures`. So one field that fails does not hide another.
+
+        Raises SecretError, CryptoError: the item or the names of its fields cannot be read.
         """
         item = self._open(reference)
         values: dict[str, Sensitive | None] = {}
+        found: dict[str, BwrunError] = {}  # by message: each is told once
         for custom in item.custom_fields():
             name = custom.name or ""
-            if name in values:
-                raise AmbiguousReferenceError(
-                    f"two custom fields of item {item.called} are called `{name}`", "rename one of them"
-                )
-            if item.hides_password and not self._allow_protected and is_hidden_custom(custom):
-                raise ProtectedItemError(f"item {item.called} {HIDES}", PROTECTED_HINT)
-            value = custom_value(item, custom)
-            values[name] = None if value is None or is_blank(value) else Sensitive(value.encode())
+            try:
+                if name in values:
+                    raise AmbiguousReferenceError(
+                        f"two custom fields of item {item.called} are called `{name}`", "rename one of them"
+                    )
+                values[name] = None
+                if item.hides_password and not self._allow_protected and is_hidden_custom(custom):
+                    raise ProtectedItemError(f"item {item.called} {HIDES}", PROTECTED_HINT)
+                value = custom_value(item, custom)
+                values[name] = None if value is None or is_blank(value) else Sensitive(value.encode())
+            except BwrunError as error:
+                found.setdefault(error.message, error)
+        failures += found.values()
         return values
 
     def identify(self, reference: Reference) -> tuple[str, str, str]:

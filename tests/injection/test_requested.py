@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bwrun.base.console import Console
 from bwrun.base.errors import UnresolvedReferencesError, UsageError
 from bwrun.command.environment import command_environment
 from bwrun.injection.requested import RequestedSecrets, find_requested_secrets
@@ -28,7 +29,8 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def wanted(*words: str, **environment: str) -> RequestedSecrets | None:
     """Return what `bwrun WORDS… -- true` wants in an environment."""
     config = load_config(parse_words([*words, "--", "true"] if words else ["--", "true"]), environment)
-    return find_requested_secrets(config, command_environment(config.sources, config.passed, config.assignments, {}))
+    variables = command_environment(config.sources, config.passed, config.assignments, {})
+    return find_requested_secrets(config, variables, Console(verbose=False, started=0), nested=False)
 
 
 def wrong(*words: str, **environment: str) -> dict[str, str]:
@@ -123,8 +125,10 @@ def test_few_ids() -> None:
 
 
 names = st.sampled_from(["A", "B", "PATH", "HOME", "LD_X", "BW_SESSION", "a b", "é", "\udcff"])
+COMPOSED = ["{{ bw://a }}", f"@x{{{{bw://{ID}}}}}", "x {{ bw://a/b }}{{bw://c}} bw://d"]
+PLAIN = ["x bw://a", "{{ bw://a", "{ bw://a }"]
 contents = st.sampled_from(
-    ["", "x", "bw://", "bw://a", "@bw://a", "@bw://", "BW://a", f"bw://{ID}", "bw://a/b?folder=c"]
+    ["", "x", "bw://", "bw://a", "@bw://a", "@bw://", "BW://a", f"bw://{ID}", "bw://a/b?folder=c", *COMPOSED, *PLAIN]
 )
 anything = contents | st.text(st.characters(exclude_characters="\0"), max_size=12).map("bw://".__add__)
 
@@ -144,7 +148,8 @@ def test_raises_only_its_own_errors(environment: dict[str, str], items: list[str
     looks = {
         name for name, value in printable.items() if value.lower().lstrip("@")[:5] == "bw://" and value[:2] != "@@"
     }
-    got = set() if found is None else {*found.variables, *found.files}
+    looks |= {name for name, value in printable.items() if value in COMPOSED}
+    got = set() if found is None else {*found.variables, *found.composed, *found.files}
     assert got == looks
     assert (found is None) == (not looks and not items)
     assert found is None or all(map(is_id, found.ids_to_fetch_alone()))

@@ -30,7 +30,8 @@ wanted = (
     | (names | st.sampled_from([*BUILT_IN, "field", "attachment", "card.", "uri.0", "ssh"]))
     .map(lambda name: Field("custom", name))
 )  # fmt: skip
-references = st.builds(Reference, names, st.none() | wanted, some_names, some_names, some_names)
+newlines = st.sampled_from([None, "lf"])
+references = st.builds(Reference, names, st.none() | wanted, some_names, some_names, some_names, newlines)
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,8 @@ references = st.builds(Reference, names, st.none() | wanted, some_names, some_na
         ("bw://x/Password", Reference("x", Field("custom", "Password"))),
         ("bw://Büro+1/json", Reference("Büro+1", Field("built-in", "json"))),
         ("bw://x?folder=a=b&organization=%26", Reference("x", None, "a=b", None, "&")),
+        ("bw://x/notes?newline=lf", Reference("x", Field("built-in", "notes"), newline="lf")),
+        ("bw://x?newline=lf&folder=a", Reference("x", None, "a", newline="lf")),
         ("bw://x/uri?collection=c", Reference("x", Field("built-in", "uri"), None, "c")),
         ("bw://x?folder=work/servers", Reference("x", None, "work/servers")),
         ("bw://x?folder=work%2Fservers&collection=a/b c", Reference("x", None, "work/servers", "a/b c")),
@@ -77,6 +80,12 @@ def test_parses(text: str, reference: Reference) -> None:
         ("bw://x?folder=", "`folder` in the reference is empty", "write it as"),
         ("bw://x?folders=a", "unknown parameter `folders`", "did you mean `folder`?"),
         ("bw://x?vault=a", "unknown parameter `vault`", "use one of `folder`, `collection`, `organization`"),
+        *(
+            (f"bw://x?newline{value}", "`newline` in the reference can only be `lf`", "write `newline=lf`")
+            for value in ("", "=", "=LF", "=crlf", "=l%66")
+        ),
+        ("bw://x?newline=lf&newline=lf", "the parameter `newline` is given twice", "remove one of them"),
+        ("bw://x?newlines=lf", "unknown parameter `newlines`", "did you mean `newline`?"),
         ("bw://x?folder=a&folder=b", "the parameter `folder` is given twice", "remove one of them"),
         ("bw://x?folder=a?collection=b", "the reference contains a second `?`", "write `&` between parameters"),
         (
@@ -241,7 +250,7 @@ def test_finds_near_names() -> None:
 
 def test_knows_what_needs_no_vault() -> None:
     """An item by its id can be fetched alone; a name, or where it is, cannot be found without the vault."""
-    assert [parse(f"bw://{text}").by_ids for text in (ID, ID.upper(), "x", f"{ID}?folder=x")] == [
+    assert [parse(f"bw://{text}").by_ids for text in (ID, f"{ID.upper()}?newline=lf", "x", f"{ID}?folder=x")] == [
         True,
         True,
         False,

@@ -63,7 +63,7 @@ def run_in(run_in: Surroundings) -> Surroundings:
 
 def row(name: str, kind: str, set_by: str, *instead_of: str, **found: str) -> Json:
     """Return a variable as --json prints it."""
-    nothing = dict.fromkeys(("reference", "item", "item_id", "field"))
+    nothing = dict.fromkeys(("reference", "item", "item_id", "field", "newline"))
     return {"name": name, "kind": kind, "set_by": set_by, "instead_of": list(instead_of), **nothing, **found}
 
 

@@ -89,7 +89,7 @@ def test_missing(text: str | None) -> None:
         assert caught.value.code == "reference.no-field"
         name = reference.partition("/")[2]
         assert not any(f"did you mean `{name}`" in hint or f"are `{name}`" in hint for hint in caught.value.hints)
-    values = vault.custom_fields(parse("bw://item"))
+    values = vault.custom_fields(parse("bw://item"), [])
     assert (values["f"], values["linked"]) == (None, None)
 
 

@@ -448,12 +448,15 @@ def test_needs_a_way_to_download() -> None:
 
 def test_gives_all_custom_fields() -> None:
     """All custom fields of an item come by their names; two of one name are refused."""
-    values = vault().custom_fields(parse("bw://me"))
+    failures: list[BwrunError] = []
+    values = vault().custom_fields(parse("bw://me"), failures)
 
     assert values["411"] == Sensitive(b"phone!")
     assert len(values) == 19
-    with pytest.raises(AmbiguousReferenceError, match="`twice`"):
-        vault().custom_fields(parse("bw://prod-db"))
+    assert failures == []
+    vault().custom_fields(parse("bw://prod-db"), failures)
+    assert [type(failure) for failure in failures] == [AmbiguousReferenceError]
+    assert "`twice`" in failures[0].message
 
 
 def test_lists_items() -> None:
