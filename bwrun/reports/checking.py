@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 
 from bwrun.base.console import printable
+from bwrun.base.output import write_out
 from bwrun.command.environment import command_environment
 from bwrun.injection.requested import RequestedSecrets
 from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
-from bwrun.reports.tables import as_json, table, write_out
+from bwrun.reports.tables import as_json, table
 from bwrun.settings.config import Config
 from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
 from bwrun.vault.vault import Vault

@@ -12,7 +12,6 @@ from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, FieldSpec, ItemSpec, Login, SecureNote
-from tests.supervisor.clearing import Run
 from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
 
@@ -238,15 +237,6 @@ def test_under_an_outer_run(run_in: Surroundings, server: BitwardenServer) -> No
         ("BW_SESSION", "session"),
     ]
     assert [request.path for request in server.requests()].count("/api/sync") == 1
-
-
-@pytest.mark.parametrize("words", [["--check"], ["--check", "--json"], ["--list"], ["--list", "--json"]])
-def test_nobody_reads(run_in: Surroundings, words: list[str]) -> None:
-    """If what is printed cannot be written, the status is not that of success."""
-    for where, status in (("/dev/full", 125), ("/dev/null", 0)):
-        with Run.start(run_in, *words, before=["sh", "-c", f'exec "$@" >{where}', "sh"]) as run:
-            done = run.wait()
-        assert (done.status, done.stderr) == (status, "")
 
 
 def test_names_cannot_move_the_cursor(run_in: Surroundings) -> None:
