@@ -78,6 +78,7 @@ class Worker:
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
+        self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
         """
@@ -127,6 +128,11 @@ class Worker:
         credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
         self._console.print_warnings(credentials.warnings)
         self._console.step(f"credentials: {credentials.places}")
+        self._places = {
+            "client_id": credentials.client_id_place,
+            "client_secret": credentials.client_secret_place,
+            "master_password": credentials.master_password_place or None,
+        }
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
 
         def import_next_steps() -> None:
@@ -139,7 +145,14 @@ class Worker:
             if plan.ssh_agent:
                 import subprocess  # noqa: F401, PLC0415
 
-        return unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
+        unlocked = unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
+        if self._config.verbose and not unlocked.login.email:
+            from bwrun.login.account import account_of  # noqa: PLC0415  (most servers say it in their reply to the login)
+
+            email = account_of(unlocked, self._config.server.name)["email"]
+            if email:
+                self._console.step(f"the account is that of {email}")
+        return unlocked
 
     def _resolve(self, requested: RequestedSecrets, unlocked: UnlockedVault | None) -> ResolvedSecrets:
         """Get the values of all requested secrets."""
@@ -203,6 +216,7 @@ class Worker:
     def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, resolved: ResolvedSecrets | None) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
         from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
+        from bwrun.login.account import account_of  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
 
         session = {}
@@ -220,8 +234,9 @@ class Worker:
         vault = open_vault(unlocked, allow_protected=True) if unlocked else None
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
+        login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
-        return print_report(make_report(self._config, found, plan.file, kind), self._config)
+        return print_report(make_report(self._config, found, plan.file, kind, login), self._config)
 
     def _print_list(self, unlocked: UnlockedVault) -> int:
         """Print the items for `--list`."""

@@ -19,6 +19,8 @@ from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
 OWN, OUTER, NONE = "own", "outer", "none"  # the session that the command would get
+CREDENTIALS = {"client_id": "client_id", "client_secret": "client_secret", "master_password": "master password"}
+Facts = dict[str, str | None]  # by their names in the JSON output; None: not known
 SESSIONS = {OWN: "a new one", OUTER: "that of the outer bwrun", NONE: "none"}
 
 
@@ -38,9 +40,11 @@ class Variable:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run would do: the command, its session, and the changes to its environment."""
+    """What a run would do: the command, the account, the session, and the changes to the command's environment."""
 
     command: str | None  # the path of its file; None: no command was given
+    account: Facts | None  # its email, id and server; None: the run would not log in
+    credentials: Facts | None  # where the client id, the client secret and the master password came from
     session: str  # OWN, OUTER or NONE
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
@@ -52,10 +56,17 @@ class Report:
             (one.name, one.kind, one.item or "", one.field or "", one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
-        lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
-        lines += [f"session     {SESSIONS[self.session]}\n"]
-        lines += [f"removed     {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
-        lines += [f"inherited   {len(self.inherited)} variables, unchanged\n"]
+        head = {} if self.command is None else {"command": self.command}
+        if self.account is not None:
+            who = self.account["email"] or self.account["id"]
+            head["account"] = " at ".join(filter(None, (who, self.account["server"])))
+        if self.credentials is not None:
+            places = [(CREDENTIALS[name], place) for name, place in self.credentials.items() if place]
+            head["credentials"] = ", ".join(f"{name} from {place}" for name, place in places)
+        head["session"] = SESSIONS[self.session]
+        head["removed"] = ", ".join(self.taken_away) or "nothing"
+        head["inherited"] = f"{len(self.inherited)} variables, unchanged"
+        lines = [f"{name:13}{printable(text)}\n" for name, text in head.items()]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
 
@@ -69,8 +80,14 @@ def make_report(
     found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
     command: bytes | None,
     session: str,
+    login: tuple[Facts, Facts] | None,
 ) -> Report:
-    """Return the report for a run; `found` has the requested secrets, their values and the vault, if there are any."""
+    """
+    Return the report for a run.
+
+    `found` has the requested secrets, their values and the vault, if there are any; `login` has the account and the
+    places of the credentials, if there was a login.
+    """
     rows = [] if found is None else list(_from_vault(config, *found))
     variables = {one.name for one in rows}
     outside = command_environment(config.sources, config.passed, config.assignments, {})
@@ -91,6 +108,8 @@ def make_report(
     gone = sorted(name for name in environment if is_bwrun_variable(name) and name not in config.passed)
     return Report(
         command=None if command is None else os.fsdecode(command),
+        account=login and login[0],
+        credentials=login and login[1],
         session=session,
         variables=tuple(sorted(rows, key=lambda one: one.name)),
         taken_away=tuple(gone),
