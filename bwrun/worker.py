@@ -12,7 +12,7 @@ import time
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.base.errors import STATUS_FAILED, BwrunError
+from bwrun.base.errors import STATUS_FAILED, BwrunError, CredentialError
 from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
@@ -125,7 +125,13 @@ class Worker:
 
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
         """Read the credentials, log in, fetch the vault and unlock it."""
-        credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+        try:
+            credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+        except CredentialError as error:
+            from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
+
+            has_references = plan.requested is not None and bool(plan.requested.references)
+            raise explain_missing(error, self._config, has_references=has_references) from None
         self._console.print_warnings(credentials.warnings)
         self._console.step(f"credentials: {credentials.places}")
         self._places = {
