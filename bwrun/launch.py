@@ -47,7 +47,7 @@ def launch(arguments: list[str], started: float) -> int:
         console.print_error(error)
         return error.status
     if options.text_to_print is not None:
-        return _print(options.text_to_print)
+        return _print(options.text_to_print, console)
     if options.clean:
         return _clean(console)
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
@@ -75,25 +75,28 @@ def _try_nested(options: command_line.Options, console: Console) -> int | None:
     return None
 
 
-def _print(text: str) -> int:
+def _print(text: str, console: Console) -> int:
     """Print on stdout; return the exit status."""
+    from bwrun.base.output import write_out  # noqa: PLC0415  (few calls print something)
+
     try:
-        os.write(1, text.encode())
-    except OSError:
-        return STATUS_FAILED  # stdout is closed or full
-    return 0
+        return write_out(text)
+    except BwrunError as error:
+        console.print_error(error)
+        return error.status
 
 
 def _clean(console: Console) -> int:
     """Do `--clean`; return the exit status."""
-    from bwrun.supervisor import directory  # noqa: PLC0415  (only for --clean)
+    from bwrun.supervisor import directory, session_directory  # noqa: PLC0415  (only for --clean)
 
     try:
-        count = sum(directory.sweep(base) for base in directory.bases(os.environ))
-    except directory.UnusableBaseError as error:
+        places, _ = session_directory.bases(os.environ)
+        count = sum(map(directory.sweep, places))
+    except session_directory.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
-    return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n")
+    return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n", console)
 
 
 def _fork_worker(options: command_line.Options, console: Console) -> NoReturn:

@@ -12,7 +12,7 @@ import time
 
 from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.base.errors import STATUS_FAILED, BwrunError, FailedReferenceError, UnresolvedReferencesError
+from bwrun.base.errors import STATUS_FAILED, BwrunError, CredentialError
 from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
@@ -30,9 +30,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn, Protocol
 
-    from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.unlocking import LoginContext, UnlockedVault
+    from bwrun.planning.looking_up import LookedUp
     from bwrun.session.contents import SessionData
     from bwrun.session.limited import KeyPair
     from bwrun.session.ssh_agent import SshAgent
@@ -81,6 +81,7 @@ class Worker:
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
+        self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
         """
@@ -99,7 +100,8 @@ class Worker:
         unlocked = self._unlock(plan, context) if context else None
         if config.mode == LIST and unlocked:
             return self._print_list(unlocked)
-        resolved, chosen = self._look_up(plan, unlocked)
+        found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
+        resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
             return self._print_check(plan, unlocked, resolved, chosen)
         opens = plan.opens_session and unlocked
@@ -128,9 +130,20 @@ class Worker:
 
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
         """Read the credentials, log in, fetch the vault and unlock it."""
-        credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+        try:
+            credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+        except CredentialError as error:
+            from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
+
+            has_references = plan.requested is not None and bool(plan.requested.references)
+            raise explain_missing(error, self._config, has_references=has_references) from None
         self._console.print_warnings(credentials.warnings)
         self._console.step(f"credentials: {credentials.places}")
+        self._places = {
+            "client_id": credentials.client_id_place,
+            "client_secret": credentials.client_secret_place,
+            "master_password": credentials.master_password_place or None,
+        }
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
 
         def import_next_steps() -> None:
@@ -139,7 +152,8 @@ class Worker:
                 import bwrun.session.collecting  # noqa: PLC0415
                 import bwrun.session.opening  # noqa: PLC0415
             if plan.requested or self._config.mode == LIST:
-                import bwrun.injection.resolving  # noqa: F401, PLC0415
+                import bwrun.injection.resolving  # noqa: PLC0415
+                import bwrun.planning.looking_up  # noqa: F401, PLC0415
             if plan.ssh_agent:
                 import subprocess  # noqa: F401, PLC0415
             if plan.selectors is not None:
@@ -147,52 +161,24 @@ class Worker:
 
                 self._key_pair = make_key_pair()
 
-        return unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
+        unlocked = unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
+        if self._config.verbose and not unlocked.login.email:
+            from bwrun.login.account import account_of  # noqa: PLC0415  (most servers say it in their reply to the login)
 
-    def _look_up(
-        self, plan: Plan, unlocked: UnlockedVault | None
-    ) -> tuple[ResolvedSecrets | None, dict[str, str] | None]:
-        """
-        Get the values of all requested secrets, and the names of the items of a session with --only, by their ids.
+            email = account_of(unlocked, self._config.server.name)["email"]
+            if email:
+                self._console.step(f"the account is that of {email}")
+        return unlocked
 
-        Raises UnresolvedReferencesError: references or selectors failed; it contains all failures of both.
-        """
-        if plan.requested is None and plan.selectors is None:
-            return None, None
+    def _look_up(self, plan: Plan, unlocked: UnlockedVault | None) -> LookedUp:
+        """Get the values of all requested secrets, and choose the items of a session with --only."""
         from bwrun.injection.resolving import open_vault  # noqa: PLC0415
+        from bwrun.planning.looking_up import look_up  # noqa: PLC0415
 
-        resolved, chosen = None, None
-        failures: list[FailedReferenceError] = []
         with self._timings.phase("decrypt"):
             vault = open_vault(unlocked, allow_protected=self._config.allow_protected) if unlocked else None
             self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
-            try:
-                resolved = self._resolve(plan.requested, vault) if plan.requested else None
-            except UnresolvedReferencesError as error:
-                failures += error.failures
-            if plan.selectors is not None and vault is not None:
-                from bwrun.planning.selecting import choose_items  # noqa: PLC0415  (only for --only)
-
-                try:
-                    chosen = choose_items(plan.selectors, plan.requested.references if plan.requested else (), vault)
-                except UnresolvedReferencesError as error:
-                    failures += error.failures
-        if failures:
-            raise UnresolvedReferencesError(failures)
-        return resolved, chosen
-
-    def _resolve(self, requested: RequestedSecrets, vault: Vault | None) -> ResolvedSecrets:
-        """Get the values of all requested secrets."""
-        from bwrun.injection.resolving import resolve_requested_secrets  # noqa: PLC0415
-
-        config = self._config
-        resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
-        self._console.print_warnings(resolved.warnings)
-        self._console.step(f"resolved {len(requested.references)} reference(s)")
-        for name, item in resolved.from_items.items():
-            if resolved.values[name] is None:
-                self._console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
-        return resolved
+            return look_up(plan, self._config, vault, self._console)
 
     def _collect(self, unlocked: UnlockedVault, chosen: dict[str, str] | None) -> SessionData:
         """Return what the session contains: the whole vault, or the `chosen` items."""
@@ -258,6 +244,7 @@ class Worker:
     ) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
         from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
+        from bwrun.login.account import account_of  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
 
         session = {}
@@ -274,8 +261,9 @@ class Worker:
         vault = open_vault(unlocked, allow_protected=True) if unlocked else None
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
+        login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
-        return print_report(make_report(self._config, found, plan.file, kind, chosen), self._config)
+        return print_report(make_report(self._config, found, plan.file, (kind, chosen), login), self._config)
 
     def _print_list(self, unlocked: UnlockedVault) -> int:
         """Print the items for `--list`."""

@@ -35,6 +35,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Choose how many examples a property gets, before the modules with properties are imported; ignore no signal."""
     for number in (signal.SIGHUP, signal.SIGQUIT):  # nohup and shells in the background ignore them, for all children
         signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so do shells without job control
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.load_profile("thorough" if config.getoption("--thorough") else "usual")
 
 

@@ -35,7 +35,7 @@ ROOMS: dict[str, set[str]] = {
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
-    "planning": {"base", "command", "injection", "login", "network", "references", "session", "settings"},
+    "planning": {"base", "command", "injection", "login", "network", "references", "session", "settings", "vault"},
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",

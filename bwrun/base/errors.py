@@ -26,6 +26,7 @@ an error passes names, places and sizes.
     │  ├─ FailedReferenceError       one of the above (or another error), with the name of the variable
     │  └─ UnresolvedReferencesError  all FailedReferenceErrors of a run
     ├─ SessionError                  session.*      the session's directory or files cannot be written
+    ├─ OutputError                   output.*       stdout cannot be written to
     └─ CommandError                  command.*      the command cannot be run
        ├─ CommandNotExecutableError  exit status 126
        └─ CommandNotFoundError       exit status 127
@@ -200,6 +201,16 @@ class SessionError(BwrunError):
     """The session's directory or files cannot be made, written or read."""
 
     family = "session"
+
+
+class OutputError(BwrunError):
+    """What an option asks for cannot be written to stdout."""
+
+    family = "output"
+
+    def __init__(self, why: str) -> None:
+        """`why` says what is wrong with stdout."""
+        super().__init__("write", f"cannot write the output: {why}")
 
 
 class CommandError(BwrunError):

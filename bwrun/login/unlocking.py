@@ -173,7 +173,7 @@ class _Unlocking:
         with self._timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
         login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
-        self._console.step(f"logged in to {server.name}")
+        self._console.step(f"logged in to {server.name}" + (f" as {login.email}" if login.email else ""))
         if login.force_password_reset:
             self._console.warn(
                 "an administrator has reset this account's master password",

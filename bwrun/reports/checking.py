@@ -7,17 +7,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 
 from bwrun.base.console import printable
+from bwrun.base.output import write_out
 from bwrun.command.environment import command_environment
 from bwrun.injection.requested import RequestedSecrets
 from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
-from bwrun.reports.tables import as_json, table, write_out
+from bwrun.reports.tables import as_json, table
 from bwrun.settings.config import Config
 from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
 from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
 OWN, OUTER, NONE = "own", "outer", "none"  # the session that the command would get
+CREDENTIALS = {"client_id": "client_id", "client_secret": "client_secret", "master_password": "master password"}
+Facts = dict[str, str | None]  # by their names in the JSON output; None: not known
 SESSIONS = {OWN: "a new one", OUTER: "that of the outer bwrun", NONE: "none"}
 
 
@@ -43,9 +46,11 @@ class Variable:
 
 @dataclass(frozen=True)
 class Report:
-    """What a run would do: the command, its session, and the changes to its environment."""
+    """What a run would do: the command, the account, the session, and the changes to the command's environment."""
 
     command: str | None  # the path of its file; None: no command was given
+    account: Facts | None  # its email, id and server; None: the run would not log in
+    credentials: Facts | None  # where the client id, the client secret and the master password came from
     session: str  # OWN, OUTER or NONE
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
@@ -58,10 +63,17 @@ class Report:
             (one.name, one.kind, one.item or "", one.field_and_newline, one.set_by, ", ".join(one.instead_of))
             for one in self.variables
         ]
-        lines = [f"command     {printable(self.command)}\n"] if self.command is not None else []
-        lines += [f"session     {SESSIONS[self.session]}{self._limits()}\n"]
-        lines += [f"removed     {printable(', '.join(self.taken_away)) or 'nothing'}\n"]
-        lines += [f"inherited   {len(self.inherited)} variables, unchanged\n"]
+        head = {} if self.command is None else {"command": self.command}
+        if self.account is not None:
+            who = self.account["email"] or self.account["id"]
+            head["account"] = " at ".join(filter(None, (who, self.account["server"])))
+        if self.credentials is not None:
+            places = [(CREDENTIALS[name], place) for name, place in self.credentials.items() if place]
+            head["credentials"] = ", ".join(f"{name} from {place}" for name, place in places)
+        head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
+        head["removed"] = ", ".join(self.taken_away) or "nothing"
+        head["inherited"] = f"{len(self.inherited)} variables, unchanged"
+        lines = [f"{name:13}{printable(text)}\n" for name, text in head.items()]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
     def _limits(self) -> str:
@@ -85,35 +97,39 @@ def make_report(
     config: Config,
     found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
     command: bytes | None,
-    session: str,
-    chosen: Mapping[str, str] | None,
+    session: tuple[str, Mapping[str, str] | None],
+    login: tuple[Facts, Facts] | None,
 ) -> Report:
     """
-    Return the report for a run; `found` has the requested secrets, their values and the vault, if there are any.
+    Return the report for a run.
 
-    `chosen` are the names of the session's items by their ids, with --only.
+    `found` has the requested secrets, their values and the vault, if there are any; `login` has the account and the
+    places of the credentials, if there was a login; `session` is its kind, and with --only the names of its items by
+    their ids.
     """
+    kind, chosen = session
     rows = [] if found is None else list(_from_vault(config, *found))
     variables = {one.name for one in rows}
     outside = command_environment(config.sources, config.passed, config.assignments, {})
     inherited = []
     for name in map(os.fsdecode, outside):
         places = _setters(config, name, None if found is None else found[1])
-        if name in variables or name in _session_variables(config, session) or not places:
+        if name in variables or name in _session_variables(config, kind) or not places:
             continue
         if places == [ENVIRONMENT]:
             inherited.append(name)
         else:
             rows.append(Variable(name, "plain", places[0], tuple(places[1:])))
     rows += [
-        Variable(name, "session", "bwrun", tuple(_setters(config, name)))
-        for name in _session_variables(config, session)
+        Variable(name, "session", "bwrun", tuple(_setters(config, name))) for name in _session_variables(config, kind)
     ]
     environment = config.sources.environment
     gone = sorted(name for name in environment if is_bwrun_variable(name) and name not in config.passed)
     return Report(
         command=None if command is None else os.fsdecode(command),
-        session=session,
+        account=login and login[0],
+        credentials=login and login[1],
+        session=kind,
         variables=tuple(sorted(rows, key=lambda one: one.name)),
         taken_away=tuple(gone),
         inherited=tuple(sorted(inherited)),

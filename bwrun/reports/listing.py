@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from bwrun.reports.tables import as_json, table, write_out
+from bwrun.base.output import write_out
+from bwrun.reports.tables import as_json, table
 from bwrun.settings.config import Config
 
 if TYPE_CHECKING:

@@ -14,6 +14,7 @@ import stat
 
 from bwrun.base import signals
 from bwrun.base.console import Console
+from bwrun.base.errors import CredentialError
 from bwrun.command.environment import (
     command_environment,
     contains_scheme,
@@ -79,6 +80,24 @@ def outer_session(config: Config) -> dict[str, str] | None:
     if mark is None or not _fits(mark, config):
         return None
     return {name: environment[name] for name in SESSION_VARIABLES}
+
+
+def explain_missing(error: CredentialError, config: Config, *, has_references: bool) -> CredentialError:
+    """
+    Return the error for credentials that are missing: inside another bwrun, that one has taken them away.
+
+    `has_references`: this run resolves references, which the outer run could do as well.
+    """
+    if error.code != "credentials.missing" or find_outer(config.sources.environment) is None:
+        return error
+    own = "give this run credentials of its own, for example with `--env-file FILE`"
+    move = "resolve the reference in the outer run: `bwrun -e NAME=bw://ITEM/FIELD -- COMMAND`"
+    return CredentialError(
+        "missing", error.message,
+        error.hints[0],  # where bwrun looked
+        "this run is inside another bwrun, which does not pass its credentials on",
+        f"{move}; or {own}" if has_references else own,
+    )  # fmt: skip
 
 
 def _fits(mark: Mark, config: Config) -> bool:

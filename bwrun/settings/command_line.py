@@ -39,8 +39,7 @@ Server and login:
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
 Session and command:
-      --only SELECTOR     Limit the session to these items: ITEM, ?folder=NAME,
-                          ?collection=, ?organization=, references (repeatable)
+      --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
       --session-api-key   Put the API key into the session, for bw sync -f
@@ -53,7 +52,6 @@ Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
       --clean             Remove the sessions that killed runs left behind
-
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """

@@ -9,6 +9,7 @@ The default `.env`, which bwrun finds by itself, is trusted only with:
 - the three credentials
 - variables for the command
 - the addresses of the server and of the Key Connector, if the client secret comes from the same file
+- `BWRUN_ONLY`, which can only make a session smaller
 
 Otherwise a `.env` in somebody else's checkout could send the user's API key to another server, or make bwrun run a
 program.
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
 SERVER_SETTINGS = ("BWRUN_SERVER", "BWRUN_IDENTITY_URL", "BWRUN_API_URL", "BWRUN_KEY_CONNECTOR_URL")
+NARROWING_SETTINGS = ("BWRUN_ONLY",)  # they only make a session smaller
 SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
 AGENT_VARIABLE = "SSH_AUTH_SOCK"  # what --ssh-key sets
 PREFIX = "BWRUN_"
+MAY_BE_FOUND = CREDENTIALS + SERVER_SETTINGS + NARROWING_SETTINGS  # the others count only in a file that was named
 ENVIRONMENT = "the environment"
 
 
@@ -78,7 +81,7 @@ class Sources:
     def in_file(self, file: EnvFile, name: str) -> SettingValue | None:
         """Return the value of `name` in one env file; None also if the file is never trusted with that name."""
         value = file.values.get(name)
-        if not value or (file.is_default and is_bwrun_variable(name) and name not in CREDENTIALS + SERVER_SETTINGS):
+        if not value or (file.is_default and is_bwrun_variable(name) and name not in MAY_BE_FOUND):
             return None
         return SettingValue(value, file.place(name), file, name)
 
@@ -111,7 +114,7 @@ class Sources:
         return {name: found.value for name in names if (found := self.find(name)) is not None}
 
     def _is_untrusted(self, file: EnvFile, name: str) -> bool:
-        if not file.is_default or name in CREDENTIALS:
+        if not file.is_default or name in CREDENTIALS + NARROWING_SETTINGS:
             return False
         if name not in SERVER_SETTINGS:
             return True

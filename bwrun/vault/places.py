@@ -127,17 +127,26 @@ class Places:
             )
             if name is not None
         )
-        folders = _matching("folder", reference.folder, self._names_of_folders)
-        if folders is not None and with_subfolders:
-            names = self._names_of_folders()
-            above = tuple(f"{names[identity]}/" for identity in folders if identity in names)
-            folders |= {identity for identity, name in names.items() if name.startswith(above)}
+        below = self._subfolders(reference.folder) if with_subfolders and reference.folder is not None else frozenset()
         return Narrowing(
-            folders,
+            below or _matching("folder", reference.folder, self._names_of_folders),
             _matching("collection", reference.collection, self._names_of_collections),
             _matching("organization", reference.organization, self._names_of_organizations),
             words,
         )
+
+    def _subfolders(self, wanted: str) -> frozenset[str]:
+        """
+        Return the ids of a folder, which need not exist, and of those below it; empty if there are none below it.
+
+        A folder is below another one if its name begins with the name of that one and a `/`.
+        """
+        names = self._names_of_folders()
+        found = {wanted.lower()} if is_id(wanted) else set(same_names(wanted, set(names.values())))
+        called = {names.get(one, one) for one in found} or {wanted}
+        above = tuple(f"{name}/" for name in called)
+        below = frozenset(identity for identity, name in names.items() if name.startswith(above))
+        return below and below | {identity for identity, name in names.items() if name in called}
 
     def _open_organization(self, identity: str) -> Key | UnavailableItemError:
         organization = self._organizations.get(identity)

@@ -31,7 +31,7 @@ SECRET = Sensitive(CANARY.encode())
 # Encrypted: wrapped keys, EncStrings, a sync. A password's place, never its value.
 SHOWN = {
     "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field"},
-    "Report": {"command", "session", "taken_away", "inherited"},
+    "Report": {"account", "credentials", "command", "session", "taken_away", "inherited"},
 }
 
 FORMATS: dict[str, Callable[[Sensitive], str]] = {

@@ -89,7 +89,7 @@ def test_ssh_keygen_refuses_the_key_as_it_is(run_in: Surroundings, oddity: str) 
     assert first == (
         f"bwrun: warning: F: the key or certificate in this file {ODD[oddity]}, and ssh refuses such a key"
     )
-    cure = f"bw://Ed25519%20{oddity.replace(' ', '%20')}?newline=lf"
+    cure = f"bw://Ed25519 {oddity}?newline=lf"
     assert second == f"bwrun: hint: write `F=@{cure}`, and bwrun corrects the copy in the file"
     assert "error in libcrypto" in "".join(rest)
     assert key_pair("Ed25519").private.splitlines()[2].decode() not in done.stderr
@@ -105,7 +105,7 @@ def test_each_source_and_the_place_in_the_vault(run_in: Surroundings) -> None:
 
         assert done.status == 0
         assert CRLF in done.stderr
-        assert "`F=@bw://Ed25519%20crlf?folder=Keys%20%26%20more&newline=lf`" in done.stderr
+        assert "`F=@bw://Ed25519 crlf?folder=Keys %26 more&newline=lf`" in done.stderr
 
 
 @pytest.mark.parametrize(

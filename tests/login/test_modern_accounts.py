@@ -242,6 +242,23 @@ def test_keys_of_another_user(modern: Surroundings, server: BitwardenServer, v2_
     assert fail(modern).codes == ["crypto.integrity"]
 
 
+def test_a_token_that_says_nothing(modern: Surroundings, server: BitwardenServer, v2_account: Account) -> None:
+    """If the access token does not say whose account it is, the profile in the sync does."""
+    token, sync = token_and_sync(server, v2_account)
+    token["access_token"] = "opaque"
+    server.set_fault(Fault(TOKEN, Status(200, json.dumps(token))))
+    server.set_fault(Fault(SYNC, Status(200, json.dumps(sync)), count=1))
+    sync["profile"]["email"] = None
+    server.set_fault(Fault(SYNC, Status(200, json.dumps(sync)), skip=1))
+    modern.use(server, v2_account)
+    words = ["-v", "--check", "--no-session", "-e", "A=bw://prod-db"]
+
+    for who, step in (("v2@example.com", 1), (v2_account.user_id, 0)):
+        done = modern.run(*words)
+        assert (done.status, f"account      {who} at {server.url}\n" in done.stdout) == (0, True)
+        assert done.stderr.count("  the account is that of v2@example.com\n") == step
+
+
 def test_a_v1_account_with_parts_of_a_v2_account(modern: Surroundings, server: BitwardenServer) -> None:
     """A server that hangs V2's parts on a V1 user key is refused by name."""
     account = server.add_account(replace(SPEC, email="mixed@example.com"))

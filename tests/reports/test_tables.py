@@ -1,16 +1,13 @@
-"""Tables and JSON for stdout."""
+"""Tables and JSON."""
 
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Iterator
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bwrun.reports.tables import as_json, table, write_out
+from bwrun.reports.tables import MAX_WIDTH, as_json, table
 
 cells = st.text() | st.text(st.characters())  # lone surrogates too: names that are no UTF-8 have them
 rows = st.integers(1, 4).flatmap(lambda n: st.lists(st.lists(cells, min_size=n, max_size=n), min_size=1, max_size=5))
@@ -20,6 +17,19 @@ def test_columns_are_as_wide_as_they_need() -> None:
     """Each column is as wide as its widest cell, two spaces apart, with no space at the end of a line."""
     assert table(("A", "LONG", "C"), [("xxx", "y", ""), ("", "", "z")]) == "A    LONG  C\nxxx  y\n           z\n"
     assert table(("A", "B"), []) == "A  B\n"
+
+
+def test_long_names_are_cut() -> None:
+    """A name of 1,000 characters does not make its column as wide; a reference is never cut, because it is pasted."""
+    name, longest = "n" * 1000, "l" * MAX_WIDTH
+    lines = table(
+        ("NAME", "REFERENCE"), [(name, f"bw://{name}"), (longest, "bw://l"), ("\x1b" * 1000, "")]
+    ).splitlines()
+
+    assert lines[1] == f"{'n' * (MAX_WIDTH - 1)}…  bw://{name}"
+    assert lines[2] == f"{longest}  bw://l"
+    assert len(lines[3]) == MAX_WIDTH
+    assert lines[3].isprintable()
 
 
 @given(rows)
@@ -46,35 +56,3 @@ def test_json_is_ascii_and_means_the_same(value: object) -> None:
     assert text.endswith("\n")
     assert not any(ord(char) < 32 and char != "\n" for char in text)
     assert json.loads(text) == value
-
-
-@pytest.fixture
-def standard_output() -> Iterator[int]:
-    """Keep descriptor 1, for tests that put something else there."""
-    kept = os.dup(1)
-    yield kept
-
-    os.dup2(kept, 1)
-    os.close(kept)
-
-
-def test_write_out(standard_output: int) -> None:
-    """All of it arrives, as UTF-8 as far as it can be."""
-    reader, writer = os.pipe()
-    os.dup2(writer, 1)
-    os.close(writer)
-    status = write_out("grüße \udcff\n")
-    os.dup2(standard_output, 1)
-    with os.fdopen(reader, "rb") as pipe:
-        assert pipe.read() == "grüße \\udcff\n".encode()
-    assert status == 0
-
-
-def test_nobody_reads(standard_output: int) -> None:
-    """If nobody reads it, the status is that of a failure, and nothing is raised."""
-    reader, writer = os.pipe()
-    os.close(reader)
-    os.dup2(writer, 1)
-    os.close(writer)
-
-    assert write_out("x") == 125

@@ -14,6 +14,8 @@ from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
 
 SHOW = 'echo "$BW_SESSION $BITWARDENCLI_APPDATA_DIR"'
+MOVE = "resolve the reference in the outer run: `bwrun -e NAME=bw://ITEM/FIELD -- COMMAND`"
+OWN = "give this run credentials of its own, for example with `--env-file FILE`"
 STRANGER = "user.00000000-0000-4000-8000-000000000000"
 
 
@@ -121,6 +123,35 @@ def test_outer_session_does_not_fit(ready: Surroundings, server: BitwardenServer
 
     assert (done.stdout, done.codes) == ("", ["credentials.missing"] * 7)
     assert logins(server) == 1
+
+
+@pytest.mark.parametrize(
+    ("inner", "hint"),
+    [
+        ("-e X=bw://prod-db -- true", f"{MOVE}; or {OWN}"),
+        ("--session-api-key -- true", OWN),
+        ("--list", OWN),
+    ],
+)
+def test_credentials_that_the_outer_run_took_away(ready: Surroundings, inner: str, hint: str) -> None:
+    """A nested run that needs credentials says that the outer one does not pass them on, and what to do instead."""
+    done = run_shell(ready, f'"$0" {inner}')
+
+    assert (done.status, done.codes) == (125, ["credentials.missing"])
+    assert done.stderr.splitlines()[1:] == [
+        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory",
+        "bwrun: hint: this run is inside another bwrun, which does not pass its credentials on",
+        f"bwrun: hint: {hint}",
+    ]
+
+
+def test_variables_alone_are_no_outer_run(ready: Surroundings) -> None:
+    """Where no other bwrun is running, missing credentials are not put down to one, whatever the variables say."""
+    outside = {"BW_SESSION": "x", "BITWARDENCLI_APPDATA_DIR": str(ready.home), "BW_PASSWORD": None}
+    done = ready.run("-e", "X=bw://prod-db", "--", "true", env=outside)
+
+    assert (done.status, done.codes) == (125, ["credentials.missing"])
+    assert "another bwrun" not in done.stderr
 
 
 def test_session_with_the_api_key_serves_both(ready: Surroundings, server: BitwardenServer) -> None:

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.supervisor import directory, processes
+from bwrun.supervisor import directory, processes, session_directory
 
 NAME = "bwrun.4000000.0123456789abcdef"
 OLD = 601  # seconds: older than what may still be on its way to its mark
@@ -77,8 +77,8 @@ def is_locked(path: Path) -> bool:
 
 
 def start(code: str, *words: str | Path, drop: bool = False) -> subprocess.Popen[str]:
-    """Start `code` in a process of its own, which knows `directory`; with `drop`, as nobody if the tests are root."""
-    prelude = "import os, sys, time, fcntl\nfrom bwrun.supervisor import directory\n"
+    """Start `code` in a process of its own, which knows the modules; with `drop`, as nobody if the tests are root."""
+    prelude = "import os, sys, time, fcntl\nfrom bwrun.supervisor import directory, session_directory\n"
     if drop and os.geteuid() == 0:
         prelude += f"os.setgroups([]); os.setresgid(*[{NOBODY}] * 3); os.setresuid(*[{NOBODY}] * 3)\n"
     root = Path(__file__).parents[2]
@@ -517,6 +517,11 @@ while True:
 # Where
 
 
+def places(environment: dict[str, str]) -> list[str]:
+    """Return the places for a session, without those that cannot be used."""
+    return session_directory.bases(environment)[0]
+
+
 @pytest.mark.parametrize(
     ("mode", "problem"),
     [
@@ -529,7 +534,7 @@ def test_a_base_is_ours_alone_or_sticky(base: Path, mode: int, problem: str | No
     """A base that others can write to is usable only if it is sticky, as /tmp is."""
     base.chmod(mode)
 
-    assert directory.why_unusable(str(base)) == problem
+    assert session_directory.why_unusable(str(base)) == problem
 
 
 def test_a_base_is_an_absolute_directory(base: Path) -> None:
@@ -537,11 +542,11 @@ def test_a_base_is_an_absolute_directory(base: Path) -> None:
     (base / "file").touch()
     (base / "dangling").symlink_to("nowhere")
 
-    assert directory.why_unusable("tmp") == "is not an absolute path"
-    assert directory.why_unusable(str(base / "gone")) == "cannot be used: No such file or directory"
-    assert directory.why_unusable(str(base / "dangling")) == "cannot be used: No such file or directory"
-    assert directory.why_unusable(str(base / "file")) == "is not a directory"
-    assert directory.why_unusable(str(base / "file" / "below")) == "cannot be used: Not a directory"
+    assert session_directory.why_unusable("tmp") == "is not an absolute path"
+    assert session_directory.why_unusable(str(base / "gone")) == "cannot be used: No such file or directory"
+    assert session_directory.why_unusable(str(base / "dangling")) == "cannot be used: No such file or directory"
+    assert session_directory.why_unusable(str(base / "file")) == "is not a directory"
+    assert session_directory.why_unusable(str(base / "file" / "below")) == "cannot be used: Not a directory"
 
 
 @as_root
@@ -551,7 +556,7 @@ def test_a_base_of_another_users_is_refused(base: Path, mode: int) -> None:
     os.chown(base, NOBODY, NOBODY)
     base.chmod(mode)
 
-    assert directory.why_unusable(str(base)) == "belongs to another user"
+    assert session_directory.why_unusable(str(base)) == "belongs to user 65534 (nobody), not to you or root"
 
 
 @as_root
@@ -560,7 +565,7 @@ def test_a_base_of_roots_serves_others_only_if_they_can_write(base: Path) -> Non
     found = []
     for mode in (0o1777, 0o755):
         base.chmod(mode)
-        with start("print(directory.why_unusable(sys.argv[1]))", base, drop=True) as process:
+        with start("print(session_directory.why_unusable(sys.argv[1]))", base, drop=True) as process:
             found.append(process.communicate()[0].strip())
 
     assert found == ["None", "is not writable by you"]
@@ -571,22 +576,22 @@ def test_a_link_to_a_good_base_is_one(base: Path) -> None:
     (base / "link").symlink_to(base / "real")
     (base / "real").mkdir(mode=0o700)
 
-    assert directory.why_unusable(str(base / "link")) is None
-    assert directory.bases({"BWRUN_RUNTIME_DIR": str(base / "link")}) == [os.path.realpath(base / "real")]
+    assert session_directory.why_unusable(str(base / "link")) is None
+    assert places({"BWRUN_RUNTIME_DIR": str(base / "link")}) == [os.path.realpath(base / "real")]
     (base / "real").chmod(0o777)
-    assert directory.why_unusable(str(base / "link")) == "is writable by other users"
+    assert session_directory.why_unusable(str(base / "link")) == "is writable by other users"
 
 
 def test_the_chosen_base_is_not_replaced(base: Path) -> None:
     """BWRUN_RUNTIME_DIR is the only place if it is set; if it cannot be used, that is an error that says why."""
     environment = {"BWRUN_RUNTIME_DIR": str(base), "XDG_RUNTIME_DIR": "/tmp", "TMPDIR": "/tmp"}  # noqa: S108
-    assert directory.bases(environment) == [os.path.realpath(base)]
+    assert places(environment) == [os.path.realpath(base)]
 
     base.chmod(0o777)
-    with pytest.raises(directory.UnusableBaseError, match="is writable by other users"):
-        directory.bases(environment)
-    with pytest.raises(directory.UnusableBaseError, match="not an absolute path"):
-        directory.bases({"BWRUN_RUNTIME_DIR": "tmp"})
+    with pytest.raises(session_directory.UnusableBaseError, match="is writable by other users"):
+        places(environment)
+    with pytest.raises(session_directory.UnusableBaseError, match="not an absolute path"):
+        places({"BWRUN_RUNTIME_DIR": "tmp"})
 
 
 def test_bases_in_their_order(base: Path) -> None:
@@ -594,15 +599,25 @@ def test_bases_in_their_order(base: Path) -> None:
     for name in ("xdg", "tmp"):
         (base / name).mkdir(mode=0o700)
     xdg, tmp = str(base / "xdg"), str(base / "tmp")
-    shared = [path for path in ("/dev/shm", "/tmp") if directory.why_unusable(path) is None]  # noqa: S108
+    shared = [path for path in ("/dev/shm", "/tmp") if session_directory.why_unusable(path) is None]  # noqa: S108
     real = os.path.realpath
 
-    assert directory.bases({"XDG_RUNTIME_DIR": xdg, "TMPDIR": tmp, "BWRUN_RUNTIME_DIR": ""}) == list(
+    assert places({"XDG_RUNTIME_DIR": xdg, "TMPDIR": tmp, "BWRUN_RUNTIME_DIR": ""}) == list(
         dict.fromkeys(map(real, [xdg, *shared[:-1], tmp, *shared[-1:]]))
     )
-    assert directory.bases({"XDG_RUNTIME_DIR": "relative", "TMPDIR": str(base / "gone")}) == list(map(real, shared))
-    assert directory.bases({"XDG_RUNTIME_DIR": xdg, "TMPDIR": xdg})[0] == real(xdg)
-    assert directory.bases({"XDG_RUNTIME_DIR": xdg, "TMPDIR": xdg}).count(real(xdg)) == 1
+    assert places({"XDG_RUNTIME_DIR": "relative", "TMPDIR": str(base / "gone")}) == list(map(real, shared))
+    assert places({"XDG_RUNTIME_DIR": xdg, "TMPDIR": xdg})[0] == real(xdg)
+    assert places({"XDG_RUNTIME_DIR": xdg, "TMPDIR": xdg}).count(real(xdg)) == 1
+
+
+def test_each_place_has_its_reason(base: Path) -> None:
+    """Each place that cannot be used is named, with the variable that it is from, and why."""
+    found, refused = session_directory.bases({"XDG_RUNTIME_DIR": "relative", "TMPDIR": str(base / "gone")})
+
+    assert refused[0] == "`relative` (from XDG_RUNTIME_DIR) is not an absolute path"
+    assert f"`{base}/gone` (from TMPDIR) cannot be used: No such file or directory" in refused
+    assert len(found) + len(refused) == 4
+    assert session_directory.bases({})[1][0] == "XDG_RUNTIME_DIR is not set"
 
 
 def test_start_times_are_those_of_proc() -> None:

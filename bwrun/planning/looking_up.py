@@ -1,0 +1,59 @@
+"""Looking up in the vault what a run asks for: the values of its references, and the items of its session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bwrun.base.console import Console
+from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
+from bwrun.base.structs import Struct
+from bwrun.injection.resolving import ResolvedSecrets, resolve_requested_secrets
+from bwrun.planning.plan import Plan
+from bwrun.settings.config import Config
+
+if TYPE_CHECKING:
+    from bwrun.injection.requested import RequestedSecrets
+    from bwrun.vault.vault import Vault
+
+
+class LookedUp(Struct):
+    """What was found."""
+
+    resolved: ResolvedSecrets | None  # None: the run has neither references nor templates
+    chosen: dict[str, str] | None  # with --only: the names of the session's items, by their ids in lower case
+
+
+def look_up(plan: Plan, config: Config, vault: Vault | None, console: Console) -> LookedUp:
+    """
+    Get the values of all requested secrets, and choose the items of a session with --only.
+
+    `vault` is None if the run does not log in.
+
+    Raises UnresolvedReferencesError: references or selectors failed; it contains all failures of both.
+    """
+    resolved, chosen = None, None
+    failures: list[FailedReferenceError] = []
+    try:
+        resolved = _resolve(plan.requested, config, vault, console) if plan.requested else None
+    except UnresolvedReferencesError as error:
+        failures += error.failures
+    if plan.selectors is not None and vault is not None:
+        from bwrun.planning.selecting import choose_items  # noqa: PLC0415  (only for --only)
+
+        try:
+            chosen = choose_items(plan.selectors, plan.requested.references if plan.requested else (), vault)
+        except UnresolvedReferencesError as error:
+            failures += error.failures
+    if failures:
+        raise UnresolvedReferencesError(failures)
+    return LookedUp(resolved, chosen)
+
+
+def _resolve(requested: RequestedSecrets, config: Config, vault: Vault | None, console: Console) -> ResolvedSecrets:
+    resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
+    console.print_warnings(resolved.warnings)
+    console.step(f"resolved {len(requested.references)} reference(s)")
+    for name, item in resolved.from_items.items():
+        if resolved.values[name] is None:
+            console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
+    return resolved
