@@ -86,11 +86,11 @@ def _print(text: str) -> int:
 
 def _clean(console: Console) -> int:
     """Do `--clean`; return the exit status."""
-    from bwrun.supervisor import directory  # noqa: PLC0415  (only for --clean)
+    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415  (only for --clean)
 
     try:
-        count = sum(directory.sweep(base) for base in directory.bases(os.environ))
-    except directory.UnusableBaseError as error:
+        count = sum(sweeping.sweep(base) for base in bases.find_bases(os.environ))
+    except bases.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
     return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n")

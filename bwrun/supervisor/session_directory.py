@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from bwrun.base.channel import CHECK_DIRECTORY, GO, NO_DIRECTORY, REFUSED
-from bwrun.supervisor import directory
+from bwrun.supervisor import bases, directory, sweeping
 
 
 class SessionDirectory:
@@ -25,8 +25,8 @@ class SessionDirectory:
             b"none of XDG_RUNTIME_DIR, /dev/shm, TMPDIR and /tmp is a directory that bwrun can use",
         ]
         try:
-            self._bases = directory.bases(os.environ)
-        except directory.UnusableBaseError as error:
+            self._bases = bases.find_bases(os.environ)
+        except bases.UnusableBaseError as error:
             self._error = [b"runtime-dir", os.fsencode(str(error))]
         self.candidates = [directory.new_path(base) for base in self._bases]
 
@@ -47,4 +47,4 @@ class SessionDirectory:
 
     def stale_directories(self) -> list[str]:
         """Return the other session directories, whose owners may be dead; none if this run has made no directory."""
-        return [] if self.path is None else [path for base in self._bases for path in directory.find_sessions(base)]
+        return [] if self.path is None else [path for base in self._bases for path in sweeping.find_sessions(base)]
