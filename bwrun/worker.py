@@ -32,7 +32,8 @@ if TYPE_CHECKING:
 
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.resolving import ResolvedSecrets
-    from bwrun.login.unlocking import LoginContext, UnlockedVault
+    from bwrun.login.context import LoginContext
+    from bwrun.login.unlocking import UnlockedVault
     from bwrun.session.ssh_agent import SshAgent
     from bwrun.vault.vault import Vault
 
