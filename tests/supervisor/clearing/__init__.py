@@ -134,8 +134,8 @@ class Run:
         def look() -> bool:
             try:
                 children = psutil.Process(self.pid).children()
-                found[:] = [child for child in sorted(children, key=psutil.Process.create_time) if fits(child)]
-            except psutil.NoSuchProcess:
+                found[:] = [child for child in sorted(children, key=started_at) if fits(child)]
+            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 return False
             return bool(found)
 
@@ -150,6 +150,11 @@ class Run:
         """Send a signal to bwrun's process group."""
         if self.process.poll() is None or group_lives(self.pid):
             os.killpg(self.pid, number)
+
+
+def started_at(process: psutil.Process) -> int:
+    """Return when it was started, in ticks since boot (proc(5)): psutil's time moves when the clock is set."""
+    return int(Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
 
 
 def _read(file: IO[bytes]) -> str:
