@@ -208,7 +208,9 @@ def end(process: psutil.Process, number: int = signal.SIGKILL) -> None:
 # Other users ----------------------------------------------------------------------------------------------------------
 
 ANOTHER_USER = 12345
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can run a program as another user, trace any process, or mount"
+)
 
 # The way to Python may be closed to other users (root's pyenv), and that to the surroundings is: every start of pytest
 # closes the folder with all its temporary folders again. So both are opened in a mount namespace, where nobody else
