@@ -88,12 +88,12 @@ def _print(text: str, console: Console) -> int:
 
 def _clean(console: Console) -> int:
     """Do `--clean`; return the exit status."""
-    from bwrun.supervisor import directory, session_directory  # noqa: PLC0415  (only for --clean)
+    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415  (only for --clean)
 
     try:
-        places, _ = session_directory.bases(os.environ)
-        count = sum(map(directory.sweep, places))
-    except session_directory.UnusableBaseError as error:
+        places, _ = bases.find_bases(os.environ)
+        count = sum(map(sweeping.sweep, places))
+    except bases.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
     return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n", console)

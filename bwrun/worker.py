@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from typing import NoReturn, Protocol
 
     from bwrun.injection.resolving import ResolvedSecrets
-    from bwrun.login.unlocking import LoginContext, UnlockedVault
+    from bwrun.login.context import LoginContext
+    from bwrun.login.unlocking import UnlockedVault
     from bwrun.planning.looking_up import LookedUp
     from bwrun.session.contents import SessionData
     from bwrun.session.limited import KeyPair

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import tempfile
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
+from tests.support.needs import IS_CI, unavailable
 from tests.support.program import Surroundings
 
 OFFICIAL_BW = Path(__file__).parent / "cli" / "node_modules" / ".bin" / "bw"
@@ -27,7 +27,7 @@ LONG = {"thorough", "fuzz", "crowd"}  # fixtures of tests that do more when they
 
 # No time limit, and no complaint about slow input: a busy machine is no failure.
 PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.register_profile("usual", PATIENT, derandomize=os.environ.get("CI") == "true")
+settings.register_profile("usual", PATIENT, derandomize=IS_CI)
 settings.register_profile("thorough", PATIENT, max_examples=1000)
 
 
@@ -150,12 +150,9 @@ def with_keys(ready: Surroundings, server: BitwardenServer, keys_account: Accoun
 @pytest.fixture(scope="session")
 def official_bw() -> Path:
     """Return the pinned official CLI; a machine without Node skips its tests, CI must have it."""
-    if OFFICIAL_BW.exists() and shutil.which("node"):
-        return OFFICIAL_BW
-    why = "the official CLI is not installed (make dev, with Node and npm)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
+    if not (OFFICIAL_BW.exists() and shutil.which("node")):
+        unavailable("the official CLI is not installed (make dev, with Node and npm)")
+    return OFFICIAL_BW
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "bwrun"
+MOST_LINES = 300
 EVERYWHERE = {"base.signals", "base.structs"}  # used like parts of the language
 
 # room: the rooms that its modules import. A room may import only rooms above it in this table.
@@ -180,6 +181,12 @@ def test_modules_of_a_room_have_no_cycle() -> None:
         assert free, f"cycle among {sorted(pending)}"
         done |= free
         pending = {name: needs for name, needs in pending.items() if name not in free}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_is_short(module: str) -> None:
+    """A module has one duty, so it has no more lines than one can keep in mind."""
+    assert len(MODULES[module].read_text().splitlines()) <= MOST_LINES
 
 
 @pytest.mark.parametrize("room", [room for room in ROOMS if (PACKAGE / room).is_dir()])

@@ -15,7 +15,7 @@ an error passes names, places and sizes.
     │  ├─ MalformedEncStringError
     │  ├─ UnsupportedEncStringError
     │  ├─ IntegrityError
-    │  └─ WrongMasterPasswordError   raised by crypto.account_keys; login.unlocking adds hints
+    │  └─ WrongMasterPasswordError   raised by crypto.account_keys; login.user_key adds hints
     ├─ SecretError                   reference.*    a `bw://` reference, or the item or field it names
     │  ├─ InvalidReferenceError
     │  ├─ SecretNotFoundError        not an error for a variable of `--optional`

@@ -9,7 +9,7 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import ConfigError, CredentialError
 from bwrun.base.reading import read_file
 from bwrun.base.sensitive import Sensitive
-from bwrun.credentials.finding import may_ask, read_secret_file
+from bwrun.credentials.secret_files import read_secret_file
 from bwrun.settings.gateway import GatewaySettings
 from bwrun.settings.sources import Sources
 
@@ -77,7 +77,7 @@ def read_key_password(gateway: GatewaySettings, sources: Sources, deadline: Dead
     """
     if gateway.key_password_file is not None:
         return read_secret_file(gateway.key_password_file, "`--client-key-password-file`", deadline).value
-    from bwrun.credentials.prompts import Prompter  # noqa: PLC0415  (only where it is asked for)
+    from bwrun.credentials.prompts import Prompter, may_ask  # noqa: PLC0415  (only where it is asked for)
 
     prompter = Prompter.find() if may_ask(sources) else None
     if prompter is None:

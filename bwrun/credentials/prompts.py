@@ -19,7 +19,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import FrameType
 
+    from bwrun.settings.sources import Sources
+
 MAX_LINE = 4096  # bytes; the kernel limits a typed line to this size
+
+
+def may_ask(sources: Sources) -> bool:
+    """Return whether BW_NOINTERACTION allows prompts."""
+    return sources.environment.get("BW_NOINTERACTION", "").lower() in ("", "0", "false")
 
 
 class Prompter:

@@ -141,6 +141,8 @@ def openssh_private_key(pem: bytes) -> bytes:
     from cryptography.hazmat.primitives import serialization  # noqa: PLC0415
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa  # noqa: PLC0415
 
+    from bwrun.crypto.ssh_errors import encrypted_ssh_key, no_ssh_key  # noqa: PLC0415
+
     try:
         key = serialization.load_pem_private_key(pem, None, unsafe_skip_rsa_key_validation=True)
     except TypeError:
@@ -154,19 +156,6 @@ def openssh_private_key(pem: bytes) -> bytes:
         return key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption())
     except ValueError:
         raise no_ssh_key() from None  # a curve that SSH does not use
-
-
-def no_ssh_key() -> CryptoError:
-    """Return the error of a text that is no private key that SSH can use."""
-    return CryptoError("ssh-key", "this is no private key that SSH can use", "Ed25519, RSA and ECDSA keys work")
-
-
-def encrypted_ssh_key() -> CryptoError:
-    """Return the error of a private key that is encrypted with a passphrase."""
-    return CryptoError(
-        "ssh-passphrase", "the private key is encrypted with a passphrase",
-        "remove the passphrase (`ssh-keygen -p -f FILE`) and store the key again; the vault encrypts it",
-    )  # fmt: skip
 
 
 def make_rsa_private_key(bits: int) -> bytes:

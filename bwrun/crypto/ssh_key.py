@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 
 from bwrun.crypto import primitives
+from bwrun.crypto.ssh_errors import encrypted_ssh_key, no_ssh_key
 
 BEGIN = b"-----BEGIN OPENSSH PRIVATE KEY-----"
 END = b"-----END OPENSSH PRIVATE KEY-----"
@@ -33,7 +34,7 @@ def to_openssh(text: bytes) -> bytes:
     except ValueError:
         contents = b""
     if not contents.startswith(MAGIC):
-        raise primitives.no_ssh_key()
+        raise no_ssh_key()
     if not contents.startswith(MAGIC + NO_CIPHER):
-        raise primitives.encrypted_ssh_key()
+        raise encrypted_ssh_key()
     return b"%s\n%s%s\n" % (BEGIN, base64.encodebytes(contents), END)

@@ -16,7 +16,7 @@ from bwrun.base.errors import BwrunError
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.timings import Timings
-from bwrun.credentials.finding import ApiKey
+from bwrun.credentials.found import ApiKey
 from bwrun.login.token import access_token_of, login_form
 from bwrun.network.client import Client
 from bwrun.network.gateway import Gateway

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bwrun.base.console import Console
     from bwrun.base.timings import Timings
-    from bwrun.login.unlocking import LoginContext
+    from bwrun.login.context import LoginContext
     from bwrun.network.dialing import Dial
 
 
@@ -63,7 +63,8 @@ def start_connecting(
         is_soon = are_all_set(config)  # else the server could close an early connection before it is used
         if is_soon:
             network.expect(config.server.identity, dialed)
-        from bwrun.login.unlocking import LoginContext, prepare_connections  # noqa: PLC0415
+        from bwrun.login.context import LoginContext  # noqa: PLC0415
+        from bwrun.login.unlocking import prepare_connections  # noqa: PLC0415
 
         if is_soon:
             prepare_connections(network, config.server, len(items))

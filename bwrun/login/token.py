@@ -11,15 +11,15 @@ import binascii
 import json
 from uuid import UUID, uuid5
 
-from bwrun.base.errors import AuthenticationError, BwrunError, ServerError
+from bwrun.base.errors import AuthenticationError, ServerError
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.credentials.finding import KEY_HINT, ApiKey, Credentials
+from bwrun.credentials.found import ApiKey, Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.login.server_json import JsonObject
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.network.client import DEVICE_TYPE
-from bwrun.settings.servers import CLOUDS, Server
+from bwrun.settings.servers import Server
 
 # The device's identifier follows from this namespace and the client id. So an account has the same device on every
 # machine, and the server does not send a "new device" mail for each run in a container.
@@ -27,9 +27,7 @@ DEVICE_NAMESPACE = UUID("6d7cb1a2-5a0f-4d3b-9d6e-2a6f6f1c8b57")
 DEFAULT_LIFETIME = 3600  # seconds; that of the official server
 MAX_LIFETIME = 10**9  # seconds; a higher number is a mistake
 DEFAULT_ITERATIONS = 600_000  # of PBKDF2; that of new accounts
-HTTP_NOT_FOUND = 404
 _KDF_PBKDF2, _KDF_ARGON2ID = 0, 1
-_BAD_KEY = ("invalid_client", "client_id", "client_secret", "clientid", "clientsecret")
 
 
 class Login(Struct):
@@ -74,7 +72,9 @@ def read_login(answer: Answer, credentials: Credentials, server: Server) -> Logi
     a Key Connector; ServerError: the answer has an unexpected form.
     """
     if answer.status != HTTP_OK:
-        raise _login_error(answer, credentials, server)
+        from bwrun.login.login_errors import login_error  # noqa: PLC0415  (only after a failure)
+
+        raise login_error(answer, credentials, server)
     reply = JsonObject(answer.data, "the server's reply to the login")
     token = _access_token(reply)
     uses_key_connector = _uses_key_connector(reply)
@@ -242,58 +242,3 @@ def _claims(token: str) -> dict[str, object]:
 def _text(value: object) -> str | None:
     """Return `value` if it is a text that UTF-8 can hold; else None."""
     return value if isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value) else None
-
-
-def _login_error(answer: Answer, credentials: Credentials, server: Server) -> BwrunError:
-    """Return the error for a refused login. Official servers use `error`, Vaultwarden a text (protocol notes 1.8)."""
-    kind, message = answer.error, answer.message
-    said = f"{answer.status} {kind}".strip()
-    if message and message != kind:
-        said += f": {message}"
-    if answer.status == HTTP_NOT_FOUND:
-        return ServerError(
-            "not-found", f"cannot log in: {answer.url} does not exist (404)",
-            "check `--server`, including the path of its URL",
-        )  # fmt: skip
-    if kind in ("version_header_missing", "invalid_client_version"):
-        return ServerError(
-            "client-version", f"the server does not accept bwrun's client version ({said})",
-            "set BWRUN_CLIENT_VERSION to the version of a current official client, e.g. 2026.9.0",
-        )  # fmt: skip
-    if "disabled" in message.lower():
-        return AuthenticationError(
-            "disabled", f"the server has disabled this account ({said})", "ask the server's administrator"
-        )
-    if kind == "invalid_client" or any(word in message.lower() for word in _BAD_KEY):
-        return AuthenticationError(
-            "invalid-api-key", f"{server.name} does not accept this API key ({said})", *_key_hints(credentials, server)
-        )
-    return AuthenticationError("refused", f"{server.name} refused the login ({said})")
-
-
-def _key_hints(credentials: Credentials, server: Server) -> list[str]:
-    hints = []
-    places = f"client_id is from {credentials.client_id_place}, client_secret from {credentials.client_secret_place}"
-    if credentials.client_id_place == credentials.client_secret_place:
-        hints.append(f"both halves of the key are from {credentials.client_id_place}")
-    else:
-        hints.append(places if _same_file(credentials) else f"check that both halves belong to one key: {places}")
-    hints += [
-        f"{name}: {doubt}" for name in ("BW_CLIENTID", "BW_CLIENTSECRET") for doubt in credentials.doubts.get(name, ())
-    ]
-    hints.append(f"copy the key again if it was rotated; {KEY_HINT}")
-    if server.is_cloud:
-        others = [
-            f"if the account is at {domain}, set `--server {word}`"
-            for word, domain in CLOUDS.items()
-            if server.region.lower() != word
-        ]
-        hints.append("; ".join([*others, "for a self-hosted server set `--server URL`"]))
-    return hints
-
-
-def _same_file(credentials: Credentials) -> bool:
-    """Return whether client id and client secret came from the same env file."""
-    places = (credentials.client_id_place, credentials.client_secret_place)
-    files = {place.partition("` line ")[0] for place in places}
-    return len(files) == 1 and all("` line " in place for place in places)

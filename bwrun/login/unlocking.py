@@ -9,20 +9,18 @@ does not answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from bwrun.base.console import Console
-from bwrun.base.deadline import Deadline
-from bwrun.base.errors import CredentialError, ServerError, WrongMasterPasswordError
-from bwrun.base.sensitive import Sensitive
+from bwrun.base.errors import ServerError
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
-from bwrun.base.timings import Timings
-from bwrun.credentials.finding import PROMPT, ApiKey, Credentials, ask_password_again
-from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+from bwrun.credentials.found import ApiKey, Credentials
+from bwrun.crypto.parameters import KeyConnectorData, WrappedAccountKeys
 from bwrun.login.access import Access
+from bwrun.login.context import LoginContext
 from bwrun.login.fetching import AT_ONCE, Fetched, fetch_items, fetch_sync
-from bwrun.login.token import Login, device_id, find_account_keys, find_user_key, login_form, read_login
+from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
+from bwrun.login.user_key import UserKeyUnwrapping
 from bwrun.network.client import Client
 from bwrun.network.routing import Network
 from bwrun.settings.command_line import RUN
@@ -31,27 +29,11 @@ from bwrun.settings.servers import Server, origin
 
 if TYPE_CHECKING:
     from bwrun.crypto.account_keys import AccountKeys
-    from bwrun.crypto.vault_key import VaultKey
     from bwrun.network.gateway import Gateway
 
-T = TypeVar("T")
-MAX_ATTEMPTS = 3  # at typing the master password
 CONFIG_TIMEOUT = 1.0  # seconds to wait for the server's config when everything else is done
-TURNED_AWAY = (
-    "server.redirect",
-    "server.not-json",
-    "server.blocked",
-)  # not by the server, but by what is in front of it
-GRACE = 0.5  # seconds more for a thread to say itself what did not answer
-
-
-class LoginContext(Struct):
-    """What all steps of a login use."""
-
-    console: Console
-    timings: Timings
-    deadline: Deadline
-    network: Network
+# Not by the server, but by what is in front of it.
+TURNED_AWAY = ("server.redirect", "server.not-json", "server.blocked")
 
 
 class UnlockedVault(Struct):
@@ -107,18 +89,16 @@ class _Unlocking:
     def __init__(self, config: Config, credentials: Credentials, context: LoginContext) -> None:
         self._config = config
         self._credentials = credentials
-        self._console = context.console
-        self._deadline = context.deadline
-        self._timings = context.timings
+        self._context = context
         self._device = device_id(credentials.api_key.client_id, config.device_id)
         if config.gateway is not None and config.gateway.key_is_encrypted:
             from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415  (few servers have a gateway)
 
             context.network.open_client_key(read_key_password(config.gateway, config.sources, context.deadline))
-        with self._timings.phase("import"):
+        with self._context.timings.phase("import"):
             proxy = context.network.prepare(config.server.identity)
         if proxy is not None:
-            self._console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
+            self._context.console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
         self._client = Client(
             config.server, context.network, config.client_version, context.deadline, context.console.tell
         )
@@ -134,12 +114,14 @@ class _Unlocking:
         ):
             items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
         access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
-        sync = self._start("sync", lambda: _fetch(access, login, items))
-        user_key, connector = self._unwrap_user_key(login, access, sync, meanwhile)
-        fetched = self._wait(sync, origin(config.server.api))
+        sync = self._context.start("sync", lambda: _fetch(access, login, items))
+        user_key, connector = UserKeyUnwrapping(config, self._credentials, self._context, self._client).unwrap(
+            login, access, sync, meanwhile
+        )
+        fetched = self._context.wait(sync, origin(config.server.api))
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
-        self._console.step(f"{what} from {config.server.api}")
-        with self._timings.phase("decrypt"):
+        self._context.console.step(f"{what} from {config.server.api}")
+        with self._context.timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
             keys = open_account_keys(user_key, wrapped, user_id)
         return UnlockedVault(
@@ -167,15 +149,15 @@ class _Unlocking:
         """Log in; if there will be a session, start to fetch the server's config, which it needs."""
         api_key, server = self._credentials.api_key, self._config.server
         form = login_form(api_key, self._device)
-        reply = self._start("token", lambda: self._client.post_token(form, api_key.client_secret))
+        reply = self._context.start("token", lambda: self._client.post_token(form, api_key.client_secret))
         opens_session = self._config.wants_session and self._config.mode == RUN
         server_config = Task(self._client.get_server_config) if opens_session else None
-        with self._timings.phase("import"):
+        with self._context.timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
-        login = read_login(self._wait(reply, origin(server.identity)), self._credentials, server)
-        self._console.step(f"logged in to {server.name}" + (f" as {login.email}" if login.email else ""))
+        login = read_login(self._context.wait(reply, origin(server.identity)), self._credentials, server)
+        self._context.console.step(f"logged in to {server.name}" + (f" as {login.email}" if login.email else ""))
         if login.force_password_reset:
-            self._console.warn(
+            self._context.console.warn(
                 "an administrator has reset this account's master password",
                 "set a new master password in the web vault",
             )
@@ -183,87 +165,13 @@ class _Unlocking:
 
     def _log_in_again(self, device: str) -> Login:
         """Log in as another device, to get an access token that no other run invalidates."""
-        self._console.step("the server does not accept the access token: logging in as a device of this run's own")
+        self._context.console.step(
+            "the server does not accept the access token: logging in as a device of this run's own"
+        )
         api_key = self._credentials.api_key
-        with self._timings.phase("token"):
+        with self._context.timings.phase("token"):
             answer = self._client.post_token(login_form(api_key, device), api_key.client_secret)
         return read_login(answer, self._credentials, self._config.server)
-
-    def _unwrap_user_key(
-        self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
-    ) -> tuple[VaultKey, str | None]:
-        """Return the user key, and the address of the Key Connector that was asked for it, if any."""
-        from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
-
-        unlock, connector = login.unlock, self._config.key_connector_url
-        if not isinstance(unlock, UnlockData):
-            self._import(import_what_follows)
-            self._import(meanwhile)
-            return self._ask_connector(unlock, access, sync, connector)
-        key = self._derive(unlock, _required_password(self._credentials))
-        self._import(import_what_follows)
-        self._import(meanwhile)
-        user_key = self._try_passwords(unlock, key)
-        self._console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
-        return user_key, connector
-
-    def _derive(self, unlock: UnlockData, password: Sensitive) -> Task[VaultKey]:
-        """Begin to derive the master key and to decrypt the user key with it."""
-        from bwrun.crypto.account_keys import unwrap_user_key  # noqa: PLC0415
-
-        costly = self._config.allow_costly_kdf
-        return self._start("kdf", lambda: unwrap_user_key(unlock, password, allow_costly=costly))
-
-    def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
-        """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
-        who = f"the key derivation ({_cost(unlock.kdf)})"
-        for attempt in range(MAX_ATTEMPTS):
-            try:
-                return self._wait(key, who)
-            except WrongMasterPasswordError:
-                typed = self._credentials.master_password_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
-                again = ask_password_again(self._config, self._deadline) if typed else None
-                if again is None:
-                    raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
-                key = self._derive(unlock, again.value)
-        raise AssertionError  # the last attempt returns or raises
-
-    def _ask_connector(
-        self, unlock: KeyConnectorData, access: Access, sync: Task[Fetched], url: str | None
-    ) -> tuple[VaultKey, str]:
-        from bwrun.crypto.account_keys import unwrap_connected_user_key  # noqa: PLC0415
-        from bwrun.login.key_connector import fetch_key, find_url  # noqa: PLC0415  (few accounts use a Key Connector)
-
-        if url is None:
-            url = find_url(self._wait(sync, origin(self._config.server.api)).data)
-            self._console.step(f"the server names the Key Connector {url}")
-        address = url
-        wrapped = unlock.wrapped_user_key
-        if wrapped is None:
-            wrapped = find_user_key(self._wait(sync, origin(self._config.server.api)).data)
-        given = wrapped
-        token = access.token
-        answer = self._start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token)))
-        user_key = self._wait(answer, origin(url))
-        self._console.step(f"unlocked the vault with the key from the Key Connector {url}")
-        return user_key, url
-
-    def _import(self, what: Callable[[], None]) -> None:
-        with self._timings.phase("import"):
-            what()
-
-    def _start(self, phase: str, function: Callable[[], T]) -> Task[T]:
-        def timed() -> T:
-            with self._timings.phase(phase):
-                return function()
-
-        return Task(timed)
-
-    def _wait(self, task: Task[T], who: str) -> T:
-        try:
-            return task.result(max(0.0, self._deadline.left()) + GRACE)
-        except TimeoutError:
-            raise self._deadline.exceeded(who) from None
 
 
 def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
@@ -272,29 +180,9 @@ def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
     return fetch_sync(access)
 
 
-def _required_password(credentials: Credentials) -> Sensitive:
-    if credentials.master_password is None:
-        raise CredentialError(
-            "missing", "BW_PASSWORD is not set, and this account has a master password",
-            "set it; `--key-connector-url` replaces it only for accounts of a Key Connector",
-        )  # fmt: skip
-    return credentials.master_password
-
-
 def _result_if_ready(server_config: Task[object]) -> object:
     """Return the server's config, which was asked for long ago; None if it has not come."""
     try:
         return server_config.result(CONFIG_TIMEOUT)
     except TimeoutError:
         return None
-
-
-def _cost(kdf: Kdf) -> str:
-    if isinstance(kdf, Argon2id):
-        return f"Argon2id, {kdf.iterations} × {kdf.memory_mib} MiB × {kdf.parallelism}"
-    return f"PBKDF2, {kdf.iterations} iterations"
-
-
-def _password_hints(credentials: Credentials) -> list[str]:
-    place = credentials.master_password_place
-    return [f"check the master password from {place}", *credentials.doubts.get("BW_PASSWORD", ())]

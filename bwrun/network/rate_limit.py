@@ -44,7 +44,7 @@ def told_wait(headers: Mapping[str, str], message: str, now: float) -> float | N
 
 
 def _seconds(number: str, unit: str) -> float:
-    unit = unit.lower()
+    unit = unit.casefold()  # IGNORECASE takes the long s (U+017F) for an s, and lower() keeps it
     short = "ms" if unit.startswith(("ms", "mil")) else unit[0]
     return (float(number) if number[0].isdigit() else 1.0) * _UNITS[short]
 
@@ -58,7 +58,7 @@ def _moment(text: str) -> float | None:
 
     try:
         found = datetime.fromisoformat(text) if text[:1].isdigit() else parsedate_to_datetime(text)
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
     found = found if found.tzinfo is not None else found.replace(tzinfo=UTC)
     return (found - datetime.fromtimestamp(0, UTC)).total_seconds()

@@ -1,5 +1,5 @@
 """
-Making, marking and removing the session's directory, and sweeping directories whose owner is dead.
+The session's directory: its name, making it, and the lock and mark of its owner.
 
 The directory is called `bwrun.PID.RANDOM`, has mode 0700, and is made directly in a base directory. A common parent
 directory would remain afterwards, and somebody else could make it first.
@@ -13,19 +13,12 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import stat
-import time
 
 from bwrun.supervisor import processes
+from bwrun.supervisor.removing import OWNER_FILE, remove
 
-OWNER_FILE = "owner"
 PREFIX = "bwrun"
 RANDOM_SIZE = 8  # bytes, written as 16 hexadecimal digits
-# A process that the command left running may write faster than files are removed, so removing has limits. The first is
-# of processor time, because a busy machine gives little of it. The second is for a slow disk, which needs little of it.
-REMOVE_CPU_TIME = 2.0  # seconds
-REMOVE_TIME = 10.0  # seconds
-UNMARKED_AGE = 600  # seconds; an older directory without the file `owner` is abandoned
 
 
 def new_path(base: str) -> str:
@@ -61,11 +54,11 @@ def make(path: str) -> int:
             os.umask(before)
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-            _lock(descriptor, wait=True)  # another bwrun may be sweeping it just now
+            lock(descriptor, wait=True)  # another bwrun may be sweeping it just now
         except OSError:
             remove(path)
             raise
-        if _is_same(path, descriptor):
+        if is_same(path, descriptor):
             break
         os.close(descriptor)  # that bwrun removed it: make it again
     try:
@@ -82,7 +75,7 @@ def make(path: str) -> int:
     return descriptor
 
 
-def _lock(descriptor: int, *, wait: bool = False) -> bool:
+def lock(descriptor: int, *, wait: bool = False) -> bool:
     """Lock the open directory; return whether that succeeded. Without locks in the file system it always does."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -94,7 +87,8 @@ def _lock(descriptor: int, *, wait: bool = False) -> bool:
     return True
 
 
-def _is_same(path: str, descriptor: int) -> bool:
+def is_same(path: str, descriptor: int) -> bool:
+    """Return whether the open directory is still the one at `path`."""
     try:
         return os.path.samestat(os.lstat(path), os.fstat(descriptor))
     except FileNotFoundError:
@@ -114,140 +108,3 @@ def is_owner_alive(directory: int) -> bool | None:
     finally:
         os.close(descriptor)
     return processes.is_alive(int(pid), started) if pid.isascii() and pid.isdigit() and len(pid) < 12 else None
-
-
-def remove(path: str) -> bool:
-    """
-    Remove the directory and everything in it, without following links; return whether it is gone.
-
-    This raises nothing: the caller tries again.
-    """
-    parent, name = os.path.split(path)
-    try:
-        above = os.open(parent, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return not os.path.lexists(path)
-    try:
-        root = _open_own(above, name)
-        try:
-            _empty(root)
-        finally:
-            os.close(root)
-        os.rmdir(name, dir_fd=above)
-    except OSError:
-        pass
-    finally:
-        os.close(above)
-    return not os.path.lexists(path)
-
-
-def _empty(root: int) -> None:
-    """
-    Remove as much as possible of what is in the open directory `root`.
-
-    The content of a directory below is moved up into `root` first, so that even a very deep tree needs neither
-    recursion nor many descriptors.
-    """
-    _empty_but_owner(root)
-    if os.listdir(root) == [OWNER_FILE]:
-        # The file `owner` comes last: while anything is left, a sweep must see that the owner is dead.
-        while not _unlink(root, OWNER_FILE) and _flatten(root, OWNER_FILE):
-            _empty_but_owner(root)
-
-
-def _empty_but_owner(root: int) -> None:
-    """Remove everything in the open directory `root` except the file `owner`, until nothing more can be removed."""
-    cpu_end, end = time.process_time() + REMOVE_CPU_TIME, time.monotonic() + REMOVE_TIME
-    progress = True
-    while progress:
-        progress = False
-        for name in os.listdir(root):
-            if time.process_time() > cpu_end or time.monotonic() > end:
-                return
-            if name != OWNER_FILE:
-                progress |= _unlink(root, name) or _flatten(root, name)
-
-
-def _unlink(directory: int, name: str) -> bool:
-    """Remove a file or an empty directory; return whether that succeeded."""
-    for remove_one in (os.unlink, os.rmdir):
-        try:
-            remove_one(name, dir_fd=directory)
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def _flatten(root: int, name: str) -> bool:
-    """Move the content of the directory `name` up into `root`; return whether anything was moved or removed."""
-    try:
-        inner = _open_own(root, name)
-    except OSError:
-        return False
-    done = False
-    try:
-        for entry in os.listdir(inner):
-            done |= _unlink(inner, entry) or _move(inner, entry, root)
-    finally:
-        os.close(inner)
-    return _unlink(root, name) or done
-
-
-def _move(source: int, name: str, target: int) -> bool:
-    try:
-        os.close(_open_own(source, name))  # a directory must be writable to be moved
-        os.rename(name, f"{PREFIX}-{os.urandom(RANDOM_SIZE).hex()}", src_dir_fd=source, dst_dir_fd=target)
-    except OSError:
-        return False
-    return True
-
-
-def _open_own(parent: int, name: str) -> int:
-    """Open a directory; if it belongs to this user, make it readable and writable first."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-    try:
-        descriptor = os.open(name, flags, dir_fd=parent)
-    except PermissionError:
-        if not stat.S_ISDIR(os.stat(name, dir_fd=parent, follow_symlinks=False).st_mode):
-            raise
-        os.chmod(name, 0o700, dir_fd=parent)
-        return os.open(name, flags, dir_fd=parent)
-    try:
-        os.fchmod(descriptor, 0o700)
-    except OSError:
-        pass  # it belongs to another user
-    return descriptor
-
-
-def sweep(base: str) -> int:
-    """Remove the session directories in `base` whose owner is dead; return how many."""
-    return sum(sweep_one(path) for path in find_sessions(base))
-
-
-def find_sessions(base: str) -> list[str]:
-    """Return the paths in `base` whose names are those of session directories."""
-    try:
-        return [os.path.join(base, name) for name in os.listdir(base) if is_session_name(name)]
-    except OSError:
-        return []
-
-
-def sweep_one(path: str) -> bool:
-    """Remove a session directory if its owner is dead; return whether it was removed."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    except OSError:
-        return False
-    try:
-        status = os.fstat(descriptor)
-        if status.st_uid != os.geteuid() or not _lock(descriptor) or not _is_same(path, descriptor):
-            return False  # another user's, in use, or just removed by another sweep
-        lives = is_owner_alive(descriptor)
-        if lives or (lives is None and time.time() - status.st_mtime < UNMARKED_AGE):
-            return False
-        return remove(path)
-    except OSError:
-        return False
-    finally:
-        os.close(descriptor)

@@ -19,8 +19,9 @@ import os
 import select
 
 from bwrun.base import prctl, signals
-from bwrun.supervisor import directory, processes
+from bwrun.supervisor import processes
 from bwrun.supervisor.agent import Agent
+from bwrun.supervisor.removing import remove
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def _run_janitor(descriptors: tuple[int, int, int], paths: list[str], worker: in
     for agent in agents:
         _send(signals.SIGKILL, *agent)
     for _ in range(REMOVE_TRIES):
-        left = [path for path in paths if not directory.remove(path)]
+        left = [path for path in paths if not remove(path)]
         if not left:
             break
         select.poll().poll(REMOVE_PAUSE)

@@ -1,5 +1,5 @@
 """
-The supervisor: it makes the session's directory, waits for the command, removes the directory, ends as the command did.
+The supervisor's main flow: it guards the session's directory while the command runs, and ends as the command ended.
 
 The process that the caller started becomes the supervisor, so it has the pid that the caller knows. All signals are
 blocked from its start to its end and handled one by one, so that none can interrupt the clearing.
@@ -7,318 +7,34 @@ blocked from its start to its end and handled one by one, so that none can inter
 
 from __future__ import annotations
 
-import fcntl
 import os
-import time
 
-from bwrun.base import prctl, signals
-from bwrun.base.channel import (
-    CHECK_DIRECTORY,
-    CONFIRM,
-    CONFIRMED,
-    END,
-    EXEC,
-    MAKE_DIRECTORY,
-    NO_DIRECTORY,
-    REFUSED,
-    RENEW,
-    SET,
-    START_AGENT,
-    Channel,
-)
 from bwrun.base.errors import STATUS_FAILED
-from bwrun.supervisor import directory, ending, forwarding, processes
-from bwrun.supervisor.agent import Agent
-from bwrun.supervisor.canary import Canary
-from bwrun.supervisor.helper import Helper
-from bwrun.supervisor.janitor import Janitor
-from bwrun.supervisor.renewal import Renewal
-from bwrun.supervisor.session_directory import SessionDirectory
+from bwrun.supervisor import ending
+from bwrun.supervisor.printing import print_line
+from bwrun.supervisor.supervision import Supervision
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-CATCHABLE = signals.valid_signals() - {signals.SIGKILL, signals.SIGSTOP}
-ENDING = {signals.SIGTERM, signals.SIGINT, signals.SIGHUP}  # the first of these starts the time of --kill-after
-CLEAR_TRIES = 3
-CLEAR_PAUSE = 0.05  # seconds between two tries
-LEFTOVERS_TIME = 60.0  # seconds to wait for the helper of --kill-leftovers
-
 
 def main(channel: int, worker: int) -> NoReturn:
     """Supervise process `worker`, which sends messages to the descriptor `channel`, and end as it ended."""
-    supervisor = Supervisor(channel, worker)
+    run = Supervision(channel, worker)
     try:
-        supervisor.take_over()
-        supervisor.prepare()
-        status = supervisor.wait()
+        run.take_over()
+        run.prepare()
+        status = run.wait()
     except OSError as error:
         why = os.strerror(error.errno or 0)
         print_line(f"error: cannot start the processes that guard the session: {why} [session.unguarded]")
-        supervisor.abandon()
+        run.abandon()
         status = STATUS_FAILED << 8
     except BaseException as error:  # noqa: BLE001  (the session must be cleared, and no traceback shown)
         print_line(f"error: internal error: {type(error).__name__} in the supervisor [internal]")
-        supervisor.abandon()
+        run.abandon()
         status = STATUS_FAILED << 8
-    if not supervisor.clear() and status == 0:
+    if not run.clear() and status == 0:
         status = STATUS_FAILED << 8
-    ending.end_by_status(status, by_code=supervisor.ends_by_code)
-
-
-def print_line(text: str) -> None:
-    """Print one line on stderr; a stderr that is closed or full is not an error."""
-    try:
-        os.write(2, f"bwrun: {text}\n".encode("utf-8", "backslashreplace"))
-    except OSError:
-        pass
-
-
-class Supervisor:
-    """One run: the worker, which becomes the command, and the processes and files that exist while it runs."""
-
-    def __init__(self, channel: int, worker: int) -> None:
-        """Remember the worker and the channel to it, without doing anything yet."""
-        self.worker = worker
-        self.ends_by_code = False  # True: --signal-exit
-        self._channel = Channel(channel)
-        self._terminal: ending.Terminal | None = None
-        self._directory = SessionDirectory()
-        self._stale_directories: list[str] = []
-        self._janitor: Janitor | None = None
-        self._canary: Canary | None = None
-        self._received: set[int] = set()  # all signals so far
-        self._command_started = False  # the worker is about to call execve, or has done so
-        self._reported_status: int | None = None  # with which the worker ends, without a command
-        self._settings: dict[bytes, bytes] = {}
-        self._renewal: Renewal | None = None
-        self._agent: Agent | None = None
-        self._kill_at: float | None = None  # when to kill the command, for --kill-after
-
-    def take_over(self) -> None:
-        """Block all signals, close the caller's descriptors, and save the terminal's modes."""
-        signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
-        channel = self._channel.descriptor
-        os.set_inheritable(channel, False)
-        os.set_blocking(channel, False)
-        processes.close_all_but(channel)
-        processes.redirect_to_null(0, 1)
-        if not _is_open(2):
-            processes.redirect_to_null(2)
-        processes.set_name("bwrun")
-        ending.disable_core_files()
-        self._terminal = ending.Terminal()
-
-    def prepare(self) -> None:
-        """Start janitor and canary, before the worker gets a directory."""
-        self._janitor = Janitor.start(self._directory.candidates, self.worker)
-        while (info := signals.sigtimedwait(CATCHABLE - {signals.SIGCHLD}, 0)) is not None:
-            self._received.add(info.si_signo)
-            forwarding.forward(
-                info.si_signo, self.worker
-            )  # the worker may have received it too, but twice is better than never
-        self._canary = Canary.start()
-        prctl.hide_memory()
-        # From here on the kernel sends SIGIO when a message of the worker arrives.
-        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
-        os.chdir("/")
-        self._handle_messages()  # those that arrived before
-
-    def wait(self) -> int:
-        """Forward signals until the worker, or the command it became, has ended; return its status of waitpid(2)."""
-        while True:
-            since = time.monotonic()
-            info = signals.sigtimedwait(CATCHABLE, 0 if self._stale_directories else self._until_next_timer())
-            self._run_timers()
-            self._handle_messages()
-            if info is None:
-                if self._stale_directories:
-                    directory.sweep_one(
-                        self._stale_directories.pop()
-                    )  # one at a time, so that signals do not wait long
-                continue
-            number = info.si_signo
-            if number == signals.SIGCHLD:
-                status = self._reap()
-                if status is not None:
-                    return self._final_status(status)
-            elif number != signals.SIGIO or info.si_code <= 0:  # SIGIO from the kernel only means: a message
-                self._handle_signal(info, since)
-
-    def _until_next_timer(self) -> float:
-        waits = [86400.0]  # a day, because sigtimedwait() cannot wait without a limit
-        if self._kill_at is not None:
-            waits.append(max(0.0, self._kill_at - time.monotonic()))
-        if self._renewal is not None:
-            waits.append(self._renewal.wait())
-        if self._agent is not None:
-            waits.append(self._agent.wait())
-        return min(waits)
-
-    def _run_timers(self) -> None:
-        if self._kill_at is not None and time.monotonic() >= self._kill_at:
-            self._kill_at = None
-            forwarding.forward(signals.SIGKILL, self.worker)
-        if self._renewal is not None and self._renewal.is_due():
-            self._renewal.start()
-
-    def _handle_signal(self, info: signals.struct_siginfo, since: float) -> None:
-        number = info.si_signo
-        self._received.add(number)
-        if not forwarding.reached_command(info, since, self.worker, self._canary):
-            forwarding.forward(number, self.worker)
-        kill_after = self._settings.get(b"kill-after")
-        ignored = signals.getsignal(number) == signals.SIG_IGN  # as nohup(1) does; the command ignores it too
-        if kill_after is not None and number in ENDING and not ignored and self._kill_at is None:
-            self._kill_at = time.monotonic() + float(kill_after)
-
-    def _handle_messages(self) -> None:
-        """Handle the messages that the worker has sent."""
-        for word, *rest in self._channel.drain():
-            if word in (MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY):
-                self._channel.send(*self._directory.answer(word))
-                self._stale_directories = self._directory.stale_directories()
-            elif word == EXEC:
-                self._command_started = True
-            elif word == END:
-                self._reported_status = int(rest[0])
-            elif word == START_AGENT:
-                self._start_agent(*rest)
-            elif word == RENEW:
-                self._renewal = Renewal(float(rest[0]), rest[1:])
-            elif word == SET:
-                self._settings[rest[0]] = rest[1]
-            elif word == CONFIRM:
-                self._apply_settings()
-        answer = self._agent and self._agent.answer()
-        if answer:
-            self._channel.send(*answer)
-
-    def _apply_settings(self) -> None:
-        self.ends_by_code = b"signal-exit" in self._settings
-        if b"kill-leftovers" in self._settings:
-            prctl.adopt_orphans()
-        self._channel.send(CONFIRMED)
-
-    def _start_agent(self, program: bytes, socket: bytes) -> None:
-        try:
-            self._agent = None if self._janitor is None else self._janitor.start_agent(program, socket)
-        except OSError as error:
-            self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
-
-    def _reap(self) -> int | None:
-        """Reap all children that ended, even orphans if this is PID 1; return the status of the worker if it ended."""
-        ended: int | None = None
-        while True:
-            try:
-                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
-            except ChildProcessError:
-                return ended
-            if pid == 0:
-                return ended
-            if self._agent is not None and self._agent.has_ended(pid):
-                print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
-            elif pid != self.worker:
-                warning = None if self._renewal is None else self._renewal.ended(pid)
-                if warning is not None:
-                    print_line(f"warning: cannot renew the session's access token: {warning}")
-            elif not os.WIFSTOPPED(status):
-                ended = status
-            elif ending.has_terminal():
-                # The shell must see the stop. When it continues bwrun with SIGCONT, that is forwarded to the command.
-                ending.stop_by_signal(os.WSTOPSIG(status))
-
-    def _final_status(self, status: int) -> int:
-        """Return the status to end with, in the form of waitpid(2); `status` is that of the worker or the command."""
-        self._handle_messages()
-        if self._reported_status is not None:
-            return self._reported_status << 8
-        if self._command_started:
-            return status
-        if self._terminal is not None:
-            self._terminal.restore()
-        self._received |= signals.sigpending()
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in self._received:
-            return status
-        how = f"signal {os.WTERMSIG(status)}" if os.WIFSIGNALED(status) else f"status {os.WEXITSTATUS(status)}"
-        print_line(f"error: the process that logs in and starts the command ended early, with {how} [internal]")
-        return STATUS_FAILED << 8
-
-    def abandon(self) -> None:
-        """Kill the worker, because it cannot be supervised."""
-        forwarding.forward(signals.SIGKILL, self.worker)
-        try:
-            os.waitpid(self.worker, 0)
-        except OSError:
-            pass
-
-    def clear(self) -> bool:
-        """Remove the session's directory and end all helpers; return whether nothing is left of the session."""
-        if self._renewal is not None:
-            self._renewal.stop()
-        if self._agent is not None:
-            self._agent.end()
-        self._channel.close()
-        if self._canary is not None:
-            self._canary.end()  # first, because removing may need the descriptors that it frees
-        # All candidates, because making one of them may have failed half way.
-        left = [path for path in self._directory.candidates if not self._remove(path)]
-        cleared = not left
-        if b"kill-leftovers" in self._settings and self._command_started:
-            self._end_leftovers()
-        if self._janitor is not None:
-            self._janitor.release(cleared=cleared)
-        for path in self._stale_directories:
-            directory.sweep_one(path)
-        if not cleared:
-            print_line(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
-            print_line("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")
-        return cleared
-
-    @staticmethod
-    def _remove(path: str) -> bool:
-        for _ in range(CLEAR_TRIES):
-            if directory.remove(path):
-                return True
-            time.sleep(CLEAR_PAUSE)
-        return directory.remove(path)
-
-    def _end_leftovers(self) -> None:
-        """Start a helper that ends all processes the command left running, and reap them."""
-        own = [] if self._janitor is None else [self._janitor.pid]
-        try:
-            helper = Helper.start("bwrun.helpers.leftovers", [str(os.getpid()), *map(str, own)])
-        except OSError as error:
-            print_line(
-                f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}"
-            )
-            return
-        end = time.monotonic() + LEFTOVERS_TIME  # the helper has shorter limits itself
-        ended = False
-        while not ended and time.monotonic() < end:
-            signals.sigtimedwait({signals.SIGCHLD}, 1.0)
-            ended = helper.pid in _reap_all()
-        count = helper.output().decode("ascii", "replace").strip()
-        if self._settings.get(b"verbose") and count:
-            print_line(f"ended {count} process(es) that the command left running")
-
-
-def _reap_all() -> set[int]:
-    found = set()
-    try:
-        while (pid := os.waitpid(-1, os.WNOHANG)[0]) != 0:
-            found.add(pid)
-    except ChildProcessError:
-        pass
-    return found
-
-
-def _is_open(descriptor: int) -> bool:
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
+    ending.end_by_status(status, by_code=run.ends_by_code)

@@ -95,6 +95,15 @@ def close_all_but(*keep: int) -> None:
                 pass  # it was the descriptor of listdir()
 
 
+def is_open(descriptor: int) -> bool:
+    """Return whether a descriptor is open."""
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 def redirect_to_null(*descriptors: int) -> None:
     """Redirect `descriptors` to /dev/null."""
     null = os.open(os.devnull, os.O_RDWR)

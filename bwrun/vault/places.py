@@ -7,7 +7,7 @@ Names and keys are decrypted when they are needed for the first time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple
 
 from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
 from bwrun.crypto.account_keys import AccountKeys
@@ -15,8 +15,6 @@ from bwrun.references.grammar import SCHEME, Reference, is_id, near_names
 from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
 from bwrun.vault.same_names import same_names
 from bwrun.vault.sync import organizations_of
-
-ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
 
 
 class Narrowing(NamedTuple):
@@ -178,22 +176,14 @@ class Places:
 
 def records(value: object) -> dict[str, Record]:
     """Return the objects in a list by their ids in lower case. Entries that are no objects with an id are ignored."""
-    found = [one for one in _list(value) if isinstance(one, dict)]
-    ids = [one.get("id") for one in found]
-    if are_lower_ids(ids):
-        return dict(zip(ids, found, strict=True))
-    return {_id(one["id"]): one for one in found if is_id(as_text(one.get("id")) or "")}
-
-
-def are_lower_ids(values: Sequence[object]) -> TypeGuard[Sequence[str]]:
-    """Return whether all values are ids in lower case. To check them together takes a tenth of the time."""
-    if not all(isinstance(value, str) and len(value) == ID_SIZE for value in values):
-        return False
-    joined = "".join(map(str, values)).encode("ascii", "replace")
-    hyphens = b"-" * len(values)
-    return len(joined.translate(None, b"0123456789abcdef")) == len(hyphens) * len(HYPHENS) and all(
-        joined[place::ID_SIZE] == hyphens for place in HYPHENS
-    )
+    found: dict[str, Record] = {}
+    for one in _list(value):
+        if not isinstance(one, dict):
+            continue
+        identity = one.get("id")
+        if isinstance(identity, str) and is_id(identity):
+            found[identity.lower()] = one
+    return found
 
 
 def _open_names(places: Mapping[str, Record], key_of: Callable[[Record], Key]) -> dict[str, str]:

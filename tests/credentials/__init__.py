@@ -1,1 +1,1 @@
-"""Tests of the room `bwrun.credentials.finding`."""
+"""Tests of the room `bwrun.credentials`."""

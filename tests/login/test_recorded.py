@@ -20,7 +20,7 @@ from Crypto.PublicKey import RSA
 
 from bwrun.base.errors import CryptoError, WrongMasterPasswordError
 from bwrun.base.sensitive import Sensitive
-from bwrun.credentials.finding import ApiKey, Credentials
+from bwrun.credentials.found import ApiKey, Credentials
 from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.parameters import Pbkdf2, UnlockData
 from bwrun.login.token import Login, read_login

@@ -12,7 +12,7 @@ import pytest
 
 from bwrun.base.errors import BwrunError, ServerError
 from bwrun.base.sensitive import Sensitive
-from bwrun.credentials.finding import ApiKey, Credentials
+from bwrun.credentials.found import ApiKey, Credentials
 from bwrun.crypto.account_keys import open_account_keys, unwrap_user_key
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import UnlockData

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -11,6 +9,7 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from bwrun.network.proxies import EXCEPTION_VARIABLES, PROXY_VARIABLES, Proxy, find_proxy
+from tests.support.needs import program
 from tests.support.proxies import proxy_that_says
 
 DEAD = "http://127.0.0.1:9"
@@ -140,11 +139,7 @@ def test_the_exceptions_that_apply(way: Way) -> None:
 
 def test_curl_agrees() -> None:
     """These variables are read as curl reads them: it goes the same way in each of these cases."""
-    curl = shutil.which("curl")
-    if curl is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("curl is not installed")
-        pytest.skip("curl is not installed")
+    curl = program("curl", "curl is not installed")
     with proxy_that_says(FORBIDDEN) as proxy:
         wrong = []
         for entries, host, directly in EXCEPTIONS:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bwrun.network.rate_limit import told_wait
@@ -109,6 +109,9 @@ def test_believes_an_endless_wait(seconds: str) -> None:
     assert told > 24 * 3600
 
 
+@example(after="jan 0 99999999999999999999 0:0 +0000", reset="", message="")  # a year
+@example(after="", reset="jan 1 0:0 999999999999", message="")
+@example(after="", reset="", message="1\u017f")  # the long s
 @given(after=st.text(max_size=40), reset=st.text(max_size=40), message=st.text(max_size=300))
 def test_reads_any_text(after: str, reset: str, message: str) -> None:
     """No header and no message makes it fail, and no wait is negative."""

@@ -8,7 +8,6 @@ and what it writes there, it reads there.  Most questions go to one `bw serve`, 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import time
 from pathlib import Path
@@ -37,6 +36,7 @@ from tests.server.specs import (
     SshKey,
     Uri,
 )
+from tests.support.needs import unavailable
 
 pytestmark = [pytest.mark.official_cli, pytest.mark.old_cli, pytest.mark.timeout(900)]
 
@@ -196,12 +196,9 @@ def program_of(version: str, official_bw: Path) -> Path:
     if version == VERSION:
         return official_bw
     program = FOLDER / "node_modules" / f"bw-{version}" / "build" / "bw.js"
-    if program.exists() and shutil.which("node"):
-        return program
-    why = f"the official CLI {version} is not installed (make test-old-cli, with Node and npm)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
+    if not (program.exists() and shutil.which("node")):
+        unavailable(f"the official CLI {version} is not installed (make test-old-cli, with Node and npm)")
+    return program
 
 
 @pytest.fixture

@@ -64,14 +64,22 @@ def test_nested(ready: Surroundings) -> None:
 
 @pytest.mark.parametrize(("path", "phase"), [("/connect/token", "token"), ("/sync", "sync")])
 def test_time_is_counted_where_it_passes(ready: Surroundings, server: BitwardenServer, path: str, phase: str) -> None:
-    """A server that takes 3 s for one answer shows in that phase, in the whole, and in no other phase."""
-    server.set_fault(Fault(path, Delay(3000)))
-    start = time.monotonic()
-    found = phases(ready.run("--timings", "--", "true"))
-    passed = (time.monotonic() - start) * 1000
+    """
+    A server that takes 3 s for one answer shows in that phase, in the whole, and in no other phase.
 
-    assert 3000 <= found[phase][0] <= found["total"][0] <= passed
-    assert [name for name, (took, _) in found.items() if took >= 2900] == sorted(
-        (phase, "total"), key=list(found).index
-    )
-    assert all(took + began <= found["total"][0] + 1 for took, began in found.values())
+    Where another phase is as long, because the machine is busy, it shows that it does not grow with a longer delay.
+    """
+    for delay in (3000, 12_000, 48_000):
+        server.clear_faults()
+        server.set_fault(Fault(path, Delay(delay)))
+        start = time.monotonic()
+        found = phases(ready.run("--timings", "--", "true"))
+        passed = (time.monotonic() - start) * 1000
+
+        assert delay <= found[phase][0] <= found["total"][0] <= passed
+        assert all(took + began <= found["total"][0] + 1 for took, began in found.values())
+        as_long = {name for name, (took, _) in found.items() if took >= delay - 100}
+        if as_long == {phase, "total"}:
+            break
+
+    assert as_long == {phase, "total"}

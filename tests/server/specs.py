@@ -235,6 +235,7 @@ class AccountSpec:
 
     - `salt`: what the server says the salt is; None = the e-mail address, trimmed and lower-cased.
     - `token_lifetime`: seconds; None = 3600 (7200 for the vaultwarden styles).
+    - `takes_expired_tokens`: a short lifetime is only said: on a busy machine nothing has to be done within it.
     - `master_password_set` False: an account without a master password (no Key in the reply).
     - `key_connector`: HasMasterPassword false and ApiUseKeyConnector true; the user key is wrapped by a key that
       GET {url}/key-connector/user-keys gives.
@@ -257,6 +258,7 @@ class AccountSpec:
     premium: bool = True
     reply_style: ReplyStyle = "official"
     token_lifetime: int | None = None
+    takes_expired_tokens: bool = False
     master_password_set: bool = True
     key_connector: bool = False
     v2: bool = False

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bwrun.base.errors import AuthenticationError, ConfigError
 from bwrun.base.sensitive import Sensitive
-from bwrun.credentials.finding import ApiKey, Credentials
+from bwrun.credentials.found import ApiKey, Credentials
 from bwrun.login.token import read_login
 from bwrun.network.answer import Answer
 from bwrun.settings.servers import EU, GOV, US, Server, find_server, is_loopback

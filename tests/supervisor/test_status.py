@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import resource
-import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervisor import in_python, in_shell, output_of, started
+from tests.support.needs import program
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 
 # Signals whose default is to end a process (signal(7)); KILL and PIPE among them.
@@ -156,8 +156,9 @@ def test_place_that_was_asked_for_is_no_good(ready: Surroundings, kind: str) -> 
 @pytest.mark.parametrize("processes", [1, 2, 3])
 def test_no_process_to_be_had(ready: Surroundings, processes: int) -> None:
     """Where a fork is refused bwrun says so with 125, the command is not started, and nothing is left."""
-    if os.geteuid() != 0 or not shutil.which("setpriv"):
+    if os.geteuid() != 0:
         pytest.skip("the limit counts all processes of a user: needs root, to become one that has none")
+    program("setpriv", "setpriv is not installed (Debian: util-linux)")
     user = f"--reuid={1_000_000_000 + os.getpid()}"
     capability = "+dac_override"  # our files are root's
     as_user = ["setpriv", user, f"--inh-caps={capability}", f"--ambient-caps={capability}"]

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import pytest
+from tests.support.needs import unavailable
 
 DEAD = ("192.0.2.66", "192.0.2.67", "2001:db8::66")  # routed to a cable at whose end nobody listens
 ALIVE = ("198.51.100.80", "2001:db8::80")  # this machine's own, where a port without a listener refuses
@@ -164,10 +164,3 @@ def require_tools() -> None:
     missing = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
     if missing:
         unavailable(f"missing: {', '.join(missing)} (Debian: iproute2, util-linux, mount)")
-
-
-def unavailable(why: str) -> None:
-    """Skip the test; where CI is set, fail it."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-import pytest
+from tests.support.needs import program
 
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))  # sshd is for the administrator
 # What ssh-keygen is asked for: the type, then the form of the file.
@@ -51,13 +50,7 @@ def secret_piece(text: bytes) -> bytes:
 
 def tool(name: str) -> str:
     """Return a program's path; a machine without it skips the test, CI must have it."""
-    found = shutil.which(name, path=PATH)
-    if found is not None:
-        return found
-    why = f"{name} is not installed (the Makefile names its package in TOOLS)"
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
+    return program(name, f"{name} is not installed (the Makefile names its package in TOOLS)", PATH)
 
 
 @cache

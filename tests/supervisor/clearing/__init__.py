@@ -29,6 +29,7 @@ JANITOR = "session-janitor"
 CANARY = "signal-canary"
 
 # Commands. Each says "ready", and then waits to be ended.
+PAUSE = (*PYTHON, 'import os, signal; os.write(1, b"ready\\n"); signal.pause()')  # no execve comes after "ready"
 SLEEP = ("sh", "-c", "echo ready; exec sleep 1000")
 DEAF = ("sh", "-c", 'trap "" TERM; echo ready; exec sleep 1000')
 RECORDER = """\
@@ -133,8 +134,8 @@ class Run:
         def look() -> bool:
             try:
                 children = psutil.Process(self.pid).children()
-                found[:] = [child for child in sorted(children, key=psutil.Process.create_time) if fits(child)]
-            except psutil.NoSuchProcess:
+                found[:] = [child for child in sorted(children, key=started_at) if fits(child)]
+            except (psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
                 return False
             return bool(found)
 
@@ -149,6 +150,11 @@ class Run:
         """Send a signal to bwrun's process group."""
         if self.process.poll() is None or group_lives(self.pid):
             os.killpg(self.pid, number)
+
+
+def started_at(process: psutil.Process) -> int:
+    """Return when it was started, in ticks since boot (proc(5)): psutil's time moves when the clock is set."""
+    return int(Path(f"/proc/{process.pid}/stat").read_bytes().rpartition(b")")[2].split()[19])
 
 
 def _read(file: IO[bytes]) -> str:
@@ -202,21 +208,28 @@ def end(process: psutil.Process, number: int = signal.SIGKILL) -> None:
 # Other users ----------------------------------------------------------------------------------------------------------
 
 ANOTHER_USER = 12345
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+needs_root = pytest.mark.skipif(
+    os.geteuid() != 0, reason="only root can run a program as another user, trace any process, or mount"
+)
 
-# Where the way to Python is closed to other users (root's pyenv), it is opened in a mount namespace.
+# The way to Python may be closed to other users (root's pyenv), and that to the surroundings is: every start of pytest
+# closes the folder with all its temporary folders again. So both are opened in a mount namespace, where nobody else
+# sees it, and nobody can close it. The arguments: two folders, and the outermost closed one above each, or nothing.
 OPEN_THE_WAY = """\
 set -e
-python=$1 closed=$2
-shift 2
-if test -n "$closed"; then
-    mount --bind "$python" /mnt
-    mount -t tmpfs -o mode=755 none "$closed"
-    mkdir -p "$python"
-    mount --move /mnt "$python"
-fi
+mount -t tmpfs none /mnt
+mkdir /mnt/1 /mnt/2
+mount --bind "$1" /mnt/1
+mount --bind "$2" /mnt/2
+for closed in "$3" "$4"; do
+    if test -n "$closed"; then mount -t tmpfs -o mode=755 none "$closed"; fi
+done
+if test -n "$3"; then mkdir -p "$1"; mount --move /mnt/1 "$1"; fi
+if test -n "$4"; then mkdir -p "$2"; mount --move /mnt/2 "$2"; fi
+shift 4
 exec "$@"
 """
+TEMPORARY = ("pytest-", "popen-")  # how folders of pytest's begin
 
 
 def as_user(surroundings: Surroundings, user: int) -> list[str]:
@@ -229,10 +242,17 @@ def as_user(surroundings: Surroundings, user: int) -> list[str]:
         surroundings.environment["SSL_CERT_FILE"] = str(copy)
     for path in (root, *root.rglob("*")):
         os.chown(path, user, user, follow_symlinks=False)
-    for parent in root.parents:
-        if parent.name.startswith(("pytest-", "popen-")):
-            parent.chmod(parent.stat().st_mode | 0o011)
     python = Path(sys.base_prefix).resolve()
-    closed = [parent for parent in (python, *python.parents) if not parent.stat().st_mode & 0o001]
-    way = ["unshare", "-m", "sh", "-c", OPEN_THE_WAY, "sh", str(python), str(closed[-1]) if closed else ""]
+    ways = [str(python), str(root), closed_above(python), closed_above(root)]
+    way = ["unshare", "-m", "sh", "-c", OPEN_THE_WAY, "sh", *ways]
     return [*way, "setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups", "--"]
+
+
+def closed_above(path: Path) -> str:
+    """Return the outermost folder above or at `path` that is closed to other users, or that pytest may close; or ""."""
+    folders = [
+        folder
+        for folder in (*reversed(path.parents), path)
+        if folder.name.startswith(TEMPORARY) or not folder.stat().st_mode & 0o001
+    ]
+    return str(folders[0]) if folders else ""

@@ -156,6 +156,7 @@ def kill_both(*processes: psutil.Process) -> None:
     """Kill two processes in this order; neither sees the other's end."""
     for process in processes:
         process.suspend()
+    wait_until(lambda: {process.status() for process in processes} == {psutil.STATUS_STOPPED}, GONE)
     for process in processes:
         process.kill()
 

@@ -1,0 +1,49 @@
+"""What is found: a secret and the place it came from, a personal API key, and all credentials of a run."""
+
+from __future__ import annotations
+
+from bwrun.base.console import WarningMessage
+from bwrun.base.sensitive import Sensitive
+from bwrun.base.structs import Struct
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PROMPT = "the prompt"  # the place of what was typed
+
+
+class Secret(Struct):
+    """A credential and the place it came from."""
+
+    value: Sensitive
+    place: str  # for messages
+    doubts: tuple[str, ...] = ()  # hints for the case that it is refused
+    warnings: tuple[WarningMessage, ...] = ()
+
+
+class ApiKey(Struct):
+    """A personal API key: a client id of the form `user.UUID`, and its secret."""
+
+    client_id: str
+    client_secret: Sensitive
+
+
+class Credentials(Struct):
+    """A personal API key and the master password of its account, and where each came from, for messages."""
+
+    api_key: ApiKey
+    master_password: Sensitive | None  # None only with --key-connector-url
+    client_id_place: str
+    client_secret_place: str
+    master_password_place: str
+    doubts: Mapping[str, tuple[str, ...]] = {}
+    warnings: tuple[WarningMessage, ...] = ()
+
+    @property
+    def places(self) -> str:
+        """Say where each came from, for messages."""
+        password = self.master_password_place
+        return f"client_id from {self.client_id_place}, client_secret from {self.client_secret_place}, " + (
+            f"master password from {password}" if password else "no master password"
+        )
