@@ -101,6 +101,7 @@ def own_server() -> Iterator[BitwardenServer]:
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.official_cli
 def test_official_cli_reads_every_kind_of_item(official_bw: Path, own_server: BitwardenServer, tmp_path: Path) -> None:
     """`bw` logs in to a PBKDF2 account and reads all kinds of items, an organization's and own-key ones among them."""

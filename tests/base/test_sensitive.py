@@ -30,8 +30,8 @@ SECRET = Sensitive(CANARY.encode())
 # Texts that a dataclass of bwrun's shows in its repr. None of them is a secret; what is new and not listed fails here.
 # Encrypted: wrapped keys, EncStrings, a sync. A password's place, never its value.
 SHOWN = {
-    "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field"},
-    "Report": {"account", "credentials", "command", "session", "taken_away", "inherited"},
+    "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field", "newline"},
+    "Report": {"account", "credentials", "command", "session", "session_items", "taken_away", "inherited"},
 }
 
 FORMATS: dict[str, Callable[[Sensitive], str]] = {

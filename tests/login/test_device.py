@@ -228,6 +228,7 @@ def write_inside(bw: Bw) -> Json:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.official_cli
 def test_the_official_cli_inside(bare: Surroundings, official_bw: Path, node: Account, server: BitwardenServer) -> None:
     """The official CLI works in the session of the new device, also where it talks to the server."""

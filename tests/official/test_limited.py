@@ -137,6 +137,7 @@ def test_what_needs_the_server_fails_at_once(
     assert {request.path for request in server.requests()} <= {"/identity/connect/token", "/api/sync", "/api/config"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["ed25519", "ml-dsa-44"])
 def test_accounts_of_v2(server: BitwardenServer, official_bw: Path, tmp_path: Path, kind: sdk.Kind) -> None:
     """Items of an account with V2 encryption, blob items and items of its organization, are the same, too."""

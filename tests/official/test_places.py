@@ -41,6 +41,7 @@ def prefixed() -> Iterator[BitwardenServer]:
         yield running
 
 
+@pytest.mark.slow
 def test_server_below_a_path(prefixed: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """On a server below a path `bw` finds everything below that path."""
     account = prefixed.add_account(SPEC)
@@ -54,6 +55,7 @@ def test_server_below_a_path(prefixed: BitwardenServer, official_bw: Path, tmp_p
     assert all(request.split(" ")[1].startswith("/vault/here/") for request in paths(prefixed))
 
 
+@pytest.mark.slow
 def test_identity_and_api_apart(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """With only the services' own addresses given, on two hosts, `bw` asks each at its own, to log in again too."""
     account = server.add_account(replace(SPEC, email="apart@example.com"))

@@ -28,7 +28,7 @@ def both(bw: Bw) -> Json:
     return {"items": items, "brought": brought}
 
 
-@pytest.mark.parametrize("fillers", [0, 300], ids=["small vault", "large vault"])
+@pytest.mark.parametrize("fillers", [0, pytest.param(300, marks=pytest.mark.slow)], ids=["small vault", "large vault"])
 def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, tmp_path: Path, fillers: int) -> None:
     """
     `bw://ID/json` is what `bw get item ID` prints, and `bw://ID/password` its password, for every kind of item.

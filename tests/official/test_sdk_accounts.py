@@ -206,6 +206,7 @@ def create_one(bw: Bw) -> str:
     return identity
 
 
+@pytest.mark.slow
 def test_what_the_official_cli_writes(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """What the official CLI makes in one run, references of the next read: the item, and its file."""
     email = "written@example.com"

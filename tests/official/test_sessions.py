@@ -136,6 +136,7 @@ def own_session(bw: Bw) -> Json:
     }
 
 
+@pytest.mark.slow
 def test_the_session_is_dead_afterwards(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """When the command has ended, its BW_SESSION opens nothing: not in its directory, not in another session's."""
     account = server.add_account(replace(SPEC, email="dead@example.com"))

@@ -172,6 +172,7 @@ def write_and_sync(bw: Bw) -> Json:
     }
 
 
+@pytest.mark.slow
 def test_a_server_without_tls(official_bw: Path, tmp_path: Path) -> None:
     """Over plain http, which bwrun allows on the loopback, the CLI reads the session and refuses every request."""
     with BitwardenServer.start(certificate=None) as server:

@@ -95,7 +95,7 @@ def finish(run: Run, number: int = signal.SIGTERM) -> None:
     run.wait()
 
 
-@pytest.mark.parametrize("style", ["official", "vaultwarden"])
+@pytest.mark.parametrize("style", [pytest.param("official", marks=pytest.mark.slow), "vaultwarden"])
 def test_renewed_before_its_end(renewing: Renewing, style: str) -> None:
     """The token is another one before the first has ended, and again, silently; nobody else sees a difference."""
     renewing.account(lifetime=12, style=style)
@@ -225,6 +225,7 @@ json.dump({"written": written, "counter": state["counter"], "kept": kept, "token
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["in place", "replaced"])
 def test_loses_no_update(renewing: Renewing, how: str) -> None:
     """What the command wrote into data.json under the CLI's lock stays, however many renewals happen meanwhile."""
@@ -296,6 +297,7 @@ def take(lock: Path) -> None:
     wait_until(taken, GONE)
 
 
+@pytest.mark.slow
 def test_takes_over_a_stale_lock(renewing: Renewing) -> None:
     """A lock whose holder died does not keep the token from being renewed, and is gone afterwards."""
     renewing.account(lifetime=SHORT)
