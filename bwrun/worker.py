@@ -181,7 +181,7 @@ class Worker:
             self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
             return look_up(plan, self._config, vault, self._console)
 
-    def _collect(self, unlocked: UnlockedVault, chosen: dict[str, str] | None) -> SessionData:
+    def _collect(self, unlocked: UnlockedVault, chosen: frozenset[str] | None) -> SessionData:
         """Return what the session contains: the whole vault, or the `chosen` items."""
         from bwrun.session.collecting import collect_session_data  # noqa: PLC0415
 
@@ -190,10 +190,15 @@ class Worker:
             return data
         from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
 
-        self._console.step(f"the session holds {len(chosen)} item(s): {', '.join(chosen.values())}")
+        if self._config.verbose:
+            names = ", ".join(sorted(self._names_of(chosen).values()))
+            self._console.step(f"the session holds {len(chosen)} item(s): {names}")
         return limit_session(data, chosen, self._key_pair or make_key_pair())
 
-    def _open_session(self, unlocked: UnlockedVault, directory: str, chosen: dict[str, str] | None) -> dict[str, str]:
+    def _names_of(self, chosen: frozenset[str]) -> dict[str, str]:
+        return {} if self._vault is None else self._vault.names_of(sorted(chosen))
+
+    def _open_session(self, unlocked: UnlockedVault, directory: str, chosen: frozenset[str] | None) -> dict[str, str]:
         """Write the session into its directory; return the variables that lead the official CLI to it."""
         from bwrun.session.opening import open_session  # noqa: PLC0415
 
@@ -241,7 +246,7 @@ class Worker:
         plan: Plan,
         unlocked: UnlockedVault | None,
         resolved: ResolvedSecrets | None,
-        chosen: dict[str, str] | None,
+        chosen: frozenset[str] | None,
     ) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
         from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
@@ -264,7 +269,12 @@ class Worker:
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
         login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
-        return print_report(make_report(self._config, found, plan.file, (kind, chosen), login), self._config)
+        return print_report(
+            make_report(
+                self._config, found, plan.file, (kind, None if chosen is None else self._names_of(chosen)), login
+            ),
+            self._config,
+        )
 
     def _print_list(self, unlocked: UnlockedVault) -> int:
         """Print the items for `--list`."""

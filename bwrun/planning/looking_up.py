@@ -20,7 +20,7 @@ class LookedUp(Struct):
     """What was found."""
 
     resolved: ResolvedSecrets | None  # None: the run has neither references nor templates
-    chosen: dict[str, str] | None  # with --only: the names of the session's items, by their ids in lower case
+    chosen: frozenset[str] | None  # with --only: the ids of the session's items, in lower case
 
 
 def look_up(plan: Plan, config: Config, vault: Vault | None, console: Console) -> LookedUp:

@@ -39,32 +39,32 @@ def parse_selectors(texts: Iterable[str]) -> dict[str, Reference | None]:
 
 def choose_items(
     selectors: Mapping[str, Reference | None], references: Iterable[Reference], vault: Vault
-) -> dict[str, str]:
+) -> frozenset[str]:
     """
-    Return the names of the chosen items, by their ids in lower case; `references` are the run's own.
+    Return the ids of the chosen items in lower case; `references` are the run's own.
 
     Raises UnresolvedReferencesError: at least one selector means no item that can be used.
     """
-    chosen: dict[str, str] = {}
+    chosen: set[str] = set()
     failures = []
     for text, selector in selectors.items():
         try:
-            chosen |= _of_references(references, vault) if selector is None else vault.select(selector)
+            chosen.update(_of_references(references, vault) if selector is None else vault.select(selector))
         except BwrunError as error:
             failures.append(FailedReferenceError(f"--only {text}", error))
     if failures:
         raise UnresolvedReferencesError(failures)
-    return chosen
+    return frozenset(chosen)
 
 
-def _of_references(references: Iterable[Reference], vault: Vault) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _of_references(references: Iterable[Reference], vault: Vault) -> set[str]:
+    found: set[str] = set()
     for reference in references:
         try:
-            identity, name, _ = vault.identify(reference)
+            identity, _, _ = vault.identify(reference)
         except SecretNotFoundError:
             continue  # it is optional, or its own error says this
-        found[identity.lower()] = name
+        found.add(identity.lower())
     if not found:
         raise SecretNotFoundError(
             "not-found", "the run has no references to items", "name the items: `--only ITEM` or `--only ?folder=NAME`"

@@ -16,6 +16,7 @@ import base64
 import json
 import uuid
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 
 from bwrun.base.errors import BwrunError
 from bwrun.base.sensitive import Sensitive
@@ -23,6 +24,7 @@ from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import V1, AccountKeys
 from bwrun.crypto.asymmetric import PrivateKey
 from bwrun.crypto.parameters import WrappedAccountKeys
+from bwrun.crypto.rekeying import rekey
 from bwrun.crypto.vault_key import AesKey, VaultKey
 from bwrun.references.fields import MEMBERS
 from bwrun.session.contents import NoUnlockData, SessionData
@@ -52,6 +54,23 @@ class Owner(Struct):
     old: VaultKey
     new: AesKey
 
+    def rekey(self, texts: Collection[str], keys: Collection[str]) -> dict[str, str]:
+        """
+        Return the EncStrings under the new key, by what they were; `keys` are those that contain a key.
+
+        Those that the old key does not decrypt are left out.
+        """
+        if isinstance(self.old, AesKey):
+            return rekey([*texts, *keys], self.old.symmetric_key, self.new.symmetric_key)
+        found = {}
+        for text in texts:
+            with suppress(BwrunError):
+                found[text] = self.new.encrypt_text(self.old.decrypt_text(text))
+        for text in keys:
+            with suppress(BwrunError):
+                found[text] = self.new.wrap_key(self.old.unwrap_key(text))
+        return found
+
 
 def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) -> SessionData:
     """
@@ -61,7 +80,9 @@ def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) ->
     """
     sync = sync_of(data.sync)
     user = Owner(data.keys.user_key, AesKey.make())
-    items = [with_typed_fields(one) for one in _objects(sync.get("ciphers")) if _id(one.get("id")) in ids]
+    items = [
+        _without_leftovers(with_typed_fields(one)) for one in _objects(sync.get("ciphers")) if _id(one.get("id")) in ids
+    ]
     organizations = _organizations(organizations_of(sync), items, data.keys)
     owners = {identity: owner for identity, (_, owner) in organizations.items()}
 
@@ -94,9 +115,9 @@ def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) ->
                     for record, owner in organizations.values()
                 ],
             },
-            "ciphers": _encrypt_all(items, owner_of, _encrypt_item),
-            "folders": _encrypt_all(_in(sync.get("folders"), places), lambda _: user, _encrypt_name),
-            "collections": _encrypt_all(_in(sync.get("collections"), places), owner_of, _encrypt_name),
+            "ciphers": _encrypt_all(items, owner_of, _parts_of_item),
+            "folders": _encrypt_all(_in(sync.get("folders"), places), lambda _: user, _parts_of_place),
+            "collections": _encrypt_all(_in(sync.get("collections"), places), owner_of, _parts_of_place),
             "policies": [one for one in _objects(sync.get("policies")) if _id(one.get("organizationId")) in owners],
         },
     )
@@ -119,59 +140,68 @@ def _organizations(found: object, items: list[Record], keys: AccountKeys) -> dic
 
 
 def _encrypt_all(
-    records: list[Record], owner_of: Callable[[Record], Owner | None], encrypt: Callable[[Record, Owner], Record]
+    records: list[Record], owner_of: Callable[[Record], Owner | None], parts_of: Callable[[Record], Record]
 ) -> list[Record]:
-    """Return the records under the new keys of their owners. Those whose owner has no key are left out."""
-    return [encrypt(record, owner) for record in records if (owner := owner_of(record)) is not None]
-
-
-def _encrypt_name(record: Record, owner: Owner) -> Record:
-    return record | {"name": _encrypted(record.get("name"), owner)}
-
-
-def _encrypt_item(record: Record, owner: Owner) -> Record:
-    """Return an item under its owner's new key: with its own key wrapped anew, or with its texts encrypted anew."""
-    kept = {name: value for name, value in record.items() if name != "partialData"}
-    wrapped = record.get("key")
-    if wrapped not in ABSENT:
-        return kept | {"key": _wrapped(wrapped, owner)}
-    changed = {name: _encrypted(kept[name], owner) for name in ENCRYPTED_PARTS if kept.get(name) is not None}
-    if has_blob(record):
-        blob = json.loads(str(record["data"]))
-        blob["wrapped_cek"] = _wrapped(blob.get("wrapped_cek"), owner)
-        changed["data"] = json.dumps(blob)
-    return kept | changed
-
-
-def _encrypted(value: object, owner: Owner) -> object:
     """
-    Return a value whose EncStrings, at any depth, are encrypted with the new key; all else stays as it is.
+    Return the records with their EncStrings under the new keys of their owners.
 
-    An EncString that the old key does not decrypt stays, too: the new key does not decrypt it either, and the CLI says
+    `parts_of` returns what of a record its owner's key encrypts. Records whose owner has no key are left out. An
+    EncString that the old key does not decrypt stays as it is: the new key does not decrypt it either, and the CLI says
     of it what it would say in a whole session.
     """
+    owned = [(record, parts_of(record), owner) for record in records if (owner := owner_of(record)) is not None]
+    texts: dict[Owner, tuple[list[str], list[str]]] = {}
+    for _, parts, owner in owned:
+        _collect(parts, *texts.setdefault(owner, ([], [])))
+    replaced = {owner: owner.rekey(*found) for owner, found in texts.items()}
+    return [record | _replace(parts, replaced[owner]) for record, parts, owner in owned]
+
+
+def _parts_of_place(record: Record) -> Record:
+    return {"name": record.get("name")}
+
+
+def _parts_of_item(record: Record) -> Record:
+    """Return what the owner's key encrypts: the item's own key, or, if it has none, all that is encrypted."""
+    if record.get("key") not in ABSENT:
+        return {"key": record["key"]}
+    parts = {name: record[name] for name in ENCRYPTED_PARTS if record.get(name) is not None}
+    if has_blob(record):
+        parts["data"] = Blob(json.loads(str(record["data"])))
+    return parts
+
+
+class Blob(dict[str, object]):
+    """The parsed `data` of a blob item, in which only the key is encrypted with the item's key."""
+
+
+def _collect(value: object, texts: list[str], keys: list[str], name: str = "") -> None:
+    """Add the EncStrings in `value`, at any depth, to `texts`, and those that contain a key to `keys`."""
+    if isinstance(value, Blob):
+        _collect(value.get("wrapped_cek"), texts, keys, "key")
+    elif isinstance(value, dict):
+        for inner_name, inner in value.items():
+            _collect(inner, texts, keys, inner_name)
+    elif isinstance(value, list):
+        for inner in value:
+            _collect(inner, texts, keys)
+    elif isinstance(value, str) and is_encrypted(value):
+        (keys if name == "key" else texts).append(value)
+
+
+def _replace(value: Record, replaced: Mapping[str, str]) -> Record:
+    """Return `value` with its EncStrings replaced, at any depth."""
+    return {name: _replace_one(inner, replaced) for name, inner in value.items()}
+
+
+def _replace_one(value: object, replaced: Mapping[str, str]) -> object:
+    if isinstance(value, str):
+        return replaced.get(value, value)
+    if isinstance(value, Blob):
+        return json.dumps(_replace(value, replaced))
     if isinstance(value, dict):
-        return {
-            name: _wrapped(inner, owner) if name == "key" else _encrypted(inner, owner) for name, inner in value.items()
-        }
-    if isinstance(value, list):
-        return [_encrypted(inner, owner) for inner in value]
-    if not is_encrypted(value):
-        return value
-    try:
-        return owner.new.encrypt_text(owner.old.decrypt_text(str(value)))
-    except BwrunError:
-        return value
-
-
-def _wrapped(value: object, owner: Owner) -> object:
-    """Return a wrapped key under the new key; what is no wrapped key, or cannot be decrypted, stays as it is."""
-    if not isinstance(value, str):
-        return value
-    try:
-        return owner.new.wrap_key(owner.old.unwrap_key(value))
-    except BwrunError:
-        return value
+        return _replace(value, replaced)
+    return [_replace_one(inner, replaced) for inner in value] if isinstance(value, list) else value
 
 
 def _dead_token(data: SessionData, profile: Mapping[str, object]) -> Sensitive:
@@ -191,6 +221,11 @@ def _dead_token(data: SessionData, profile: Mapping[str, object]) -> Sensitive:
     header = {"alg": "none", "typ": "JWT"}
     parts = [base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=") for part in (header, claims)]
     return Sensitive(b".".join([*parts, b""]))
+
+
+def _without_leftovers(item: Record) -> Record:
+    """Return an item without the members that repeat its fields in another form."""
+    return {name: value for name, value in item.items() if name != "partialData" and (name != "data" or has_blob(item))}
 
 
 def _in(records: object, ids: Collection[str]) -> list[Record]:

@@ -9,7 +9,7 @@ the trash and items of a disabled organization, which lead to an error.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from bwrun.base.errors import (
     AmbiguousReferenceError,
@@ -169,9 +169,9 @@ class Vault:
         listed = [self._list_one(identity, called.get(identity)) for identity in alive]
         return sorted(listed, key=lambda one: (one.name is None, (one.name or "").casefold(), one.id))
 
-    def select(self, selector: Reference) -> dict[str, str]:
+    def select(self, selector: Reference) -> list[str]:
         """
-        Return the names of the items that a selector means, by id: one item, or all in the places that it names.
+        Return the ids of the items that a selector means, in lower case: one item, or all in the places that it names.
 
         Of the items in a place, those that cannot be decrypted and protected ones are left out.
 
@@ -179,20 +179,29 @@ class Vault:
         CryptoError.
         """
         if selector.item:
-            item = self._open(selector)
-            return {item.id.lower(): item.name()}
+            return [self._open(selector).id.lower()]
         found = self._lookup.find_all(selector)
-        names = {identity: name for name, ids in self._lookup.names.ids.items() for identity in ids}
-        usable = [one for one in found if one in names and (self._allow_protected or not self._is_protected(one))]
+        usable = [one for one in found if self._is_usable(one)]
         if not usable:
             raise UnavailableItemError(
                 "nothing-usable", f"none of the {len(found)} item(s) there can be used",
                 "they are protected (`--allow-protected` allows them), or this account has no key for them",
             )  # fmt: skip
-        return {identity: names[identity] for identity in usable}
+        return usable
 
-    def _is_protected(self, identity: str) -> bool:
-        return _asks_again(self._records[identity])
+    def names_of(self, ids: Collection[str]) -> dict[str, str]:
+        """Return the names of items by their ids; of an item whose name cannot be decrypted, the id."""
+        names = {identity: name for name, found in self._lookup.names.ids.items() for identity in found}
+        return {identity: names.get(identity, identity) for identity in ids}
+
+    def _is_usable(self, identity: str) -> bool:
+        """Return whether there is a key for an item, and whether protected items are allowed if it is one."""
+        record = self._records[identity]
+        try:
+            self._places.key_of(record)
+        except UnavailableItemError:
+            return False
+        return self._allow_protected or not _asks_again(record)
 
     def _list_one(self, identity: str, name: str | None) -> ListedItem:
         record = self._records[identity]

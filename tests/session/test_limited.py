@@ -161,7 +161,7 @@ def test_tells_what_the_session_holds(run_in: Surroundings) -> None:
     told = run_in.run("-v", *only("db", "card"), "--", "true").stderr
     checked = run_in.run(*only("db", "card"), "--check", "--", "true").stdout
 
-    assert "  the session holds 2 item(s): db, card\n" in told
+    assert "  the session holds 2 item(s): card, db\n" in told
     assert "session      a new one, limited to 2 item(s): card, db\n" in checked
 
 
