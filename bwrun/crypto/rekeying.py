@@ -1,7 +1,7 @@
 """
 Encrypting many values anew, with another key.
 
-For the keys of 10,000 items this takes 0.2 s. With two calls of AES for each value, it took 0.6 s. Measure it again with
+For the keys of 10,000 items this takes 0.2 s. With two calls of AES for each value, it took 0.6 s. Measure it with
 `bwrun --timings --only '?folder=NAME' -- true` (`write`), where NAME is a folder with so many items.
 """
 
