@@ -37,12 +37,12 @@ from tests.server.specs import (
     Uri,
 )
 from tests.support.needs import unavailable
+from tests.support.terminal import wait_until
 
 pytestmark = [pytest.mark.official_cli, pytest.mark.old_cli, pytest.mark.timeout(900)]
 
 FOLDER = Path(__file__).parents[1] / "cli" / "old"
 OLD = [name.removeprefix("bw-") for name in json.loads((FOLDER / "package.json").read_text())["dependencies"]]
-READS_V2_SINCE = (2025, 11, 0)  # bitwarden/server src/Core/KeyManagement/Constants.cs: older ones may not log in
 
 OWN = (
     ItemSpec(
@@ -102,6 +102,7 @@ SPECS = {
 }
 FILES = {"old.txt": b"very old", "kube.conf": b"\x00file\xff" * 1_000, "team.bin": b"team file"}
 UPLOAD = b"\x00up\xff" * 2_000
+NOTED = 60  # seconds in which a `bw serve` notes what it has changed: a moment, but for a busy machine
 
 
 CASES = [f"{version} {kind}" for version in (*OLD, VERSION) for kind in SPECS]
@@ -167,20 +168,26 @@ def use_all(bw: Bw, asked: list[list[Any]], names: Json) -> Json:
 
 
 def write_all(served: Served, names: Json) -> Json:
-    """Inside: one change of each kind; each of another item, for a `bw serve` may not see what it has just changed."""
+    """
+    Inside: one change of each kind; each of another item, for a `bw serve` may not see what it has just changed.
+
+    After each, wait until it does: the next change could otherwise be stored over the last one.
+    """
     login = {"username": "u", "password": "m1", "uris": [{"uri": "a://b"}]}
     calls = {
-        "create": served.ask("POST", "object", "item", send={"type": 1, "name": "made", "login": login}),
+        "create": create(served, {"type": 1, "name": "made", "login": login}),
         "edit": edit(served, names["prod-db"], {"username": "deploy", "password": "changed"}),
         "edit folder": served.ask("PUT", "object", "folder", names["folder"], send={"name": "Renamed"}),
-        "delete": served.ask("DELETE", "object", "item", names["memo"]),
-        "restore": served.ask("POST", "restore", "item", names["old"]),
-        "delete for good": served.ask("DELETE", "object", "item", names["bare"], permanent="true"),
+        "delete": gone(served, names["memo"], served.ask("DELETE", "object", "item", names["memo"])),
+        "restore": there(served, names["old"], served.ask("POST", "restore", "item", names["old"])),
+        "delete for good": gone(
+            served, names["bare"], served.ask("DELETE", "object", "item", names["bare"], permanent="true")
+        ),
     }
     if names["organization"]:
         ours = {"type": 2, "name": "made ours", "notes": "both", "secureNote": {"type": 0}}
         ours |= {"organizationId": names["organization"], "collectionIds": [names["collection"]]}
-        calls["create ours"] = served.ask("POST", "object", "item", send=ours)
+        calls["create ours"] = create(served, ours)
         calls["edit ours"] = edit(served, names["shared"], {"username": "team", "password": "changed"})
     return calls
 
@@ -188,7 +195,32 @@ def write_all(served: Served, names: Json) -> Json:
 def edit(served: Served, identity: str, login: Json) -> Json:
     """Inside: change the login of an item."""
     item = served.get("object", "item", identity)["body"]["data"]
-    return served.ask("PUT", "object", "item", identity, send=item | {"login": item["login"] | login})
+    done = served.ask("PUT", "object", "item", identity, send=item | {"login": item["login"] | login})
+    wait_until(lambda: listed(served).get(identity, {}).get("login", {}).get("password") == login["password"], NOTED)
+    return done
+
+
+def create(served: Served, item: Json) -> Json:
+    """Inside: create an item."""
+    done = served.ask("POST", "object", "item", send=item)
+    return there(served, done["body"]["data"]["id"], done)
+
+
+def listed(served: Served) -> Json:
+    """Inside: return the items that are not in the trash, by id."""
+    return {one["id"]: one for one in served.get("list", "object", "items")["body"]["data"]["data"]}
+
+
+def there(served: Served, identity: str, done: Json) -> Json:
+    """Inside: wait until the item is listed; return `done`."""
+    wait_until(lambda: identity in listed(served), NOTED)
+    return done
+
+
+def gone(served: Served, identity: str, done: Json) -> Json:
+    """Inside: wait until the item is not listed any more; return `done`."""
+    wait_until(lambda: identity not in listed(served), NOTED)
+    return done
 
 
 def program_of(version: str, official_bw: Path) -> Path:
