@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.unlocking import LoginContext, UnlockedVault
     from bwrun.planning.looking_up import LookedUp
+    from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
     from bwrun.session.limited import KeyPair
     from bwrun.session.ssh_agent import SshAgent
@@ -81,6 +82,7 @@ class Worker:
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
+        self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
@@ -93,12 +95,16 @@ class Worker:
         """
         config = self._config
         plan = make_plan(config, self._caller.supervisor, self._console)
+        if plan.outer is not None:
+            from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
+
+            plan, self._outer_vault = read_outer(plan, config, self._console)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
-        if config.mode == LIST and unlocked:
+        if config.mode == LIST:
             return self._print_list(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
@@ -112,6 +118,16 @@ class Worker:
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
         return self._start_command(plan.file, environment)
+
+    def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
+        """Return the vault: what the outer session holds, or that of the account; None if neither was opened."""
+        if self._outer_vault is not None:
+            return self._outer_vault.open(allow_protected=allow_protected)
+        if unlocked is None:
+            return None
+        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
+
+        return open_vault(unlocked, allow_protected=allow_protected)
 
     def _start_login(self, plan: Plan) -> LoginContext | None:
         """Ask the supervisor for the directory, and open connections meanwhile; return None if no login is needed."""
@@ -151,6 +167,9 @@ class Worker:
             if plan.opens_session:
                 import bwrun.session.collecting  # noqa: PLC0415
                 import bwrun.session.opening  # noqa: PLC0415
+                from bwrun.session.formats import FORMAT  # noqa: PLC0415
+
+                FORMAT.prepare()
             if plan.requested or self._config.mode == LIST:
                 import bwrun.injection.resolving  # noqa: PLC0415
                 import bwrun.planning.looking_up  # noqa: F401, PLC0415
@@ -172,11 +191,10 @@ class Worker:
 
     def _look_up(self, plan: Plan, unlocked: UnlockedVault | None) -> LookedUp:
         """Get the values of all requested secrets, and choose the items of a session with --only."""
-        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
         from bwrun.planning.looking_up import look_up  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
-            vault = open_vault(unlocked, allow_protected=self._config.allow_protected) if unlocked else None
+            vault = self._vault_of(unlocked, allow_protected=self._config.allow_protected)
             self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
             return look_up(plan, self._config, vault, self._console)
 
@@ -243,7 +261,7 @@ class Worker:
         chosen: dict[str, str] | None,
     ) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
-        from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
+        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
         from bwrun.login.account import account_of  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
 
@@ -258,20 +276,20 @@ class Worker:
             if resolved:
                 set_variables(environment, resolved, dict.fromkeys(resolved.paths, ""))
             check_size(plan.file, self._config.command, environment)
-        vault = open_vault(unlocked, allow_protected=True) if unlocked else None
+        vault = self._vault_of(unlocked, allow_protected=True)
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
         login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
         return print_report(make_report(self._config, found, plan.file, (kind, chosen), login), self._config)
 
-    def _print_list(self, unlocked: UnlockedVault) -> int:
+    def _print_list(self, unlocked: UnlockedVault | None) -> int:
         """Print the items for `--list`."""
-        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
         from bwrun.reports.listing import print_items  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
-            items = open_vault(unlocked, allow_protected=True).list_items()
+            vault = self._vault_of(unlocked, allow_protected=True)
+            items = [] if vault is None else vault.list_items()
         self._print_timings()
         return print_items(items, self._config)
 

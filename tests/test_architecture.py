@@ -35,13 +35,15 @@ ROOMS: dict[str, set[str]] = {
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
-    "planning": {"base", "command", "injection", "login", "network", "references", "session", "settings", "vault"},
+    "planning": {
+        "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
+    },
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
-    "launch": {"base", "session", "settings", "supervisor", "worker"},
+    "launch": {"base", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it
