@@ -22,10 +22,8 @@ if TYPE_CHECKING:
     from bwrun.settings.servers import Server
 
 HTTP_REFUSED = (401, 403)
-INSTEAD = (
-    "resolve the reference in the outer run: `bwrun -e NAME=@bw://ITEM/attachment/FILENAME -- COMMAND`",
-    "or give this run credentials of its own and another session: `--session-api-key` with `--env-file FILE`",
-)
+RENEW = "in a long job, `--renew` of the outer run renews it; with `--only`, a session never has a valid one"
+IN_OUTER = "or resolve the reference in the outer run: `bwrun -e NAME=@bw://ITEM/attachment/FILENAME -- COMMAND`"
 
 
 class StoredToken:
@@ -48,9 +46,10 @@ class StoredToken:
         if self._token is None or not is_alive(self._token):
             raise UnavailableItemError(
                 "no-download",
-                f"the file `{file_name}` cannot be downloaded: the session of the outer bwrun has no access token"
-                " that is still valid",
-                *INSTEAD,
+                f"the file `{file_name}` cannot be downloaded: the access token in the session of the outer bwrun is"
+                " not valid any more",
+                RENEW,
+                IN_OUTER,
             )
         from bwrun.network.client import attachment_path  # noqa: PLC0415  (few references name a file)
 
@@ -60,7 +59,8 @@ class StoredToken:
             raise AuthenticationError(
                 "token-refused",
                 f"{answer.url} does not accept the access token of the outer bwrun's session ({answer.status})",
-                *INSTEAD,
+                RENEW,
+                IN_OUTER,
             )
         return client.download(answer)
 
