@@ -153,7 +153,8 @@ def test_sees_no_more_than_the_outer_session(run_in: Surroundings, server: Bitwa
     """What an outer run with --only does not hold is an error with a hint, or unset if it is optional."""
     script = (
         '"$0" -e X=bw://prod-db -- sh -c \'echo "$X"\'; "$0" -e X=bw://own -- true;'
-        ' "$0" -e X=@bw://team?organization=Acme -- true; "$0" --optional X -e X=bw://own -- sh -c \'echo "${X-unset}"\''
+        ' "$0" -e X=@bw://team?organization=Acme -- true;'
+        ' "$0" --optional X -e X=bw://own -- sh -c \'echo "${X-unset}"\''
     )
 
     done = run_shell(run_in, script, "--only", "prod-db")
@@ -295,8 +296,8 @@ def test_attachment_after_the_end_of_the_token(run_in: Surroundings, server: Bit
     assert (done.status, done.codes) == (125, ["reference.no-download"])
     assert done.stderr.splitlines() == [
         (
-            "bwrun: error: X: the file `a.txt` cannot be downloaded: the access token in the session of the outer bwrun is"
-            " not valid any more [reference.no-download]"
+            "bwrun: error: X: the file `a.txt` cannot be downloaded: the access token in the session of the outer bwrun"
+            " is not valid any more [reference.no-download]"
         ),
         f"bwrun: hint: {RENEW}",
         f"bwrun: hint: {IN_OUTER}",
