@@ -57,6 +57,8 @@ LIBRARIES = {
     "psutil": "helpers.leftovers",
 }
 
+OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one version of Python each
+
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
     "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
@@ -121,7 +123,7 @@ def ours(imports: set[str]) -> set[str]:
 
 def third_party(imports: set[str]) -> set[str]:
     """Return the packages that neither we nor Python bring."""
-    return {name.partition(".")[0] for name in imports} - {"bwrun"} - sys.stdlib_module_names
+    return {name.partition(".")[0] for name in imports} - {"bwrun"} - sys.stdlib_module_names - OF_SOME_VERSIONS
 
 
 def closure(module: str) -> set[str]:

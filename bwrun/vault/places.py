@@ -7,9 +7,10 @@ Names and keys are decrypted when they are needed for the first time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple, TypeGuard
+from typing import TypeGuard
 
 from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
+from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.references.grammar import SCHEME, Reference, is_id, near_names
 from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
@@ -19,7 +20,7 @@ from bwrun.vault.sync import organizations_of
 ID_SIZE, HYPHENS = 36, (8, 13, 18, 23)
 
 
-class Narrowing(NamedTuple):
+class Narrowing(Struct):
     """The places to which a reference limits the search: ids in lower case, or None for any place."""
 
     folders: frozenset[str] | None
