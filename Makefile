@@ -51,7 +51,7 @@ test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
 test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm
-	$(PYTEST) -n 4 --dist loadgroup -m old_cli $(ARGS)
+	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
 
 test-long: $(VENV)/.ready $(CLI) tools  ## Run the slow tests, and with larger counts the tests that have counts
 	$(PYTEST) -n 4 --dist worksteal -m "(long or slow) and not old_cli" --thorough --fuzz 40 $(ARGS)

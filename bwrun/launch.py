@@ -65,7 +65,7 @@ def launch(arguments: list[str], started: float) -> int:
 
 def _try_nested(options: command_line.Options, console: Console) -> int | None:
     """Become the command if it can use the session of an outer bwrun; return None if not, a status if that failed."""
-    from bwrun.session.nested import run_in_place  # noqa: PLC0415  (few runs are nested)
+    from bwrun.planning.in_place import run_in_place  # noqa: PLC0415  (few runs are nested)
 
     try:
         run_in_place(options, console)

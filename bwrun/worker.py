@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocking import UnlockedVault
     from bwrun.planning.looking_up import LookedUp
+    from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
     from bwrun.session.limited import KeyPair
     from bwrun.session.ssh_agent import SshAgent
@@ -82,6 +83,7 @@ class Worker:
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
+        self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
@@ -94,12 +96,16 @@ class Worker:
         """
         config = self._config
         plan = make_plan(config, self._caller.supervisor, self._console)
+        if plan.outer is not None:
+            from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
+
+            plan, self._outer_vault = read_outer(plan, config, self._console)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
-        if config.mode == LIST and unlocked:
+        if config.mode == LIST:
             return self._print_list(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
@@ -113,6 +119,16 @@ class Worker:
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
         return self._start_command(plan.file, environment)
+
+    def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
+        """Return the vault: what the outer session holds, or that of the account; None if neither was opened."""
+        if self._outer_vault is not None:
+            return self._outer_vault.open(allow_protected=allow_protected)
+        if unlocked is None:
+            return None
+        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
+
+        return open_vault(unlocked, allow_protected=allow_protected)
 
     def _start_login(self, plan: Plan) -> LoginContext | None:
         """Ask the supervisor for the directory, and open connections meanwhile; return None if no login is needed."""
@@ -140,11 +156,7 @@ class Worker:
             raise explain_missing(error, self._config, has_references=has_references) from None
         self._console.print_warnings(credentials.warnings)
         self._console.step(f"credentials: {credentials.places}")
-        self._places = {
-            "client_id": credentials.client_id_place,
-            "client_secret": credentials.client_secret_place,
-            "master_password": credentials.master_password_place or None,
-        }
+        self._places = credentials.place_of_each
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
 
         def import_next_steps() -> None:
@@ -152,6 +164,9 @@ class Worker:
             if plan.opens_session:
                 import bwrun.session.collecting  # noqa: PLC0415
                 import bwrun.session.opening  # noqa: PLC0415
+                from bwrun.session.formats import FORMAT  # noqa: PLC0415
+
+                FORMAT.prepare()
             if plan.requested or self._config.mode == LIST:
                 import bwrun.injection.resolving  # noqa: PLC0415
                 import bwrun.planning.looking_up  # noqa: F401, PLC0415
@@ -164,20 +179,17 @@ class Worker:
 
         unlocked = unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
         if self._config.verbose and not unlocked.login.email:
-            from bwrun.login.account import account_of  # noqa: PLC0415  (most servers say it in their reply to the login)
+            from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
 
-            email = account_of(unlocked, self._config.server.name)["email"]
-            if email:
-                self._console.step(f"the account is that of {email}")
+            tell_account(unlocked, self._console)
         return unlocked
 
     def _look_up(self, plan: Plan, unlocked: UnlockedVault | None) -> LookedUp:
         """Get the values of all requested secrets, and choose the items of a session with --only."""
-        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
         from bwrun.planning.looking_up import look_up  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
-            vault = open_vault(unlocked, allow_protected=self._config.allow_protected) if unlocked else None
+            vault = self._vault_of(unlocked, allow_protected=self._config.allow_protected)
             self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
             return look_up(plan, self._config, vault, self._console)
 
@@ -249,7 +261,7 @@ class Worker:
         chosen: frozenset[str] | None,
     ) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
-        from bwrun.injection.resolving import open_vault, set_variables  # noqa: PLC0415
+        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
         from bwrun.login.account import account_of  # noqa: PLC0415
         from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
 
@@ -264,25 +276,21 @@ class Worker:
             if resolved:
                 set_variables(environment, resolved, dict.fromkeys(resolved.paths, ""))
             check_size(plan.file, self._config.command, environment)
-        vault = open_vault(unlocked, allow_protected=True) if unlocked else None
+        vault = self._vault_of(unlocked, allow_protected=True)
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
         login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
-        return print_report(
-            make_report(
-                self._config, found, plan.file, (kind, None if chosen is None else self._names_of(chosen)), login
-            ),
-            self._config,
-        )
+        names = None if chosen is None else self._names_of(chosen)
+        return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)
 
-    def _print_list(self, unlocked: UnlockedVault) -> int:
+    def _print_list(self, unlocked: UnlockedVault | None) -> int:
         """Print the items for `--list`."""
-        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
         from bwrun.reports.listing import print_items  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
-            items = open_vault(unlocked, allow_protected=True).list_items()
+            vault = self._vault_of(unlocked, allow_protected=True)
+            items = [] if vault is None else vault.list_items()
         self._print_timings()
         return print_items(items, self._config)
 

@@ -36,13 +36,15 @@ ROOMS: dict[str, set[str]] = {
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "credentials", "login", "network", "session", "settings"},
-    "planning": {"base", "command", "injection", "login", "network", "references", "session", "settings", "vault"},
+    "planning": {
+        "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
+    },
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
-    "launch": {"base", "session", "settings", "supervisor", "worker"},
+    "launch": {"base", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it
@@ -55,6 +57,8 @@ LIBRARIES = {
     "orjson": "base.jsontext",
     "psutil": "helpers.leftovers",
 }
+
+OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one version of Python each
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
@@ -120,7 +124,7 @@ def ours(imports: set[str]) -> set[str]:
 
 def third_party(imports: set[str]) -> set[str]:
     """Return the packages that neither we nor Python bring."""
-    return {name.partition(".")[0] for name in imports} - {"bwrun"} - sys.stdlib_module_names
+    return {name.partition(".")[0] for name in imports} - {"bwrun"} - sys.stdlib_module_names - OF_SOME_VERSIONS
 
 
 def closure(module: str) -> set[str]:

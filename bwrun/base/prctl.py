@@ -27,6 +27,11 @@ def hide_memory() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def show_memory() -> None:
+    """Undo `hide_memory()`, in a process that holds no secret after all."""
+    _prctl(_PR_SET_DUMPABLE, 1)
+
+
 def die_with_parent(parent: int) -> None:
     """
     Have the kernel kill this process as soon as its parent ends.

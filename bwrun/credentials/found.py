@@ -41,6 +41,15 @@ class Credentials(Struct):
     warnings: tuple[WarningMessage, ...] = ()
 
     @property
+    def place_of_each(self) -> dict[str, str | None]:
+        """Return where each came from, None for a master password that there is not."""
+        return {
+            "client_id": self.client_id_place,
+            "client_secret": self.client_secret_place,
+            "master_password": self.master_password_place or None,
+        }
+
+    @property
     def places(self) -> str:
         """Say where each came from, for messages."""
         password = self.master_password_place

@@ -7,12 +7,12 @@ This module knows none of Bitwarden's formats.  All sizes are in bytes.
 from __future__ import annotations
 
 import os
+from _operator import _compare_digest  # `hmac.compare_digest` by its own name: `hmac` loads OpenSSL once more, 3 ms
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from cryptography.exceptions import InvalidSignature, InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, hmac
-from cryptography.hazmat.primitives.constant_time import bytes_eq
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
@@ -75,7 +75,7 @@ def _keyed_mac(key: bytes) -> hmac.HMAC:
 
 def same_bytes(one: bytes, other: bytes) -> bool:
     """Compare two values in constant time."""
-    return bytes_eq(one, other)
+    return _compare_digest(one, other)
 
 
 def aes_256_cbc_decrypt(key: bytes, iv: bytes, ciphertext: bytes) -> bytes:

@@ -112,6 +112,10 @@ class AesKey(VaultKey):
             raise MalformedEncStringError("an encrypted file is not a multiple of 16 bytes long")
         return EncString(AES_256_CBC_HMAC_SHA256, iv, data, mac).decrypt(self.symmetric_key)
 
+    def unwrap_key_from_buffer(self, buffer: bytes) -> VaultKey:
+        """Decrypt the binary form of type 2 that contains a key: 64 bytes, or a padded COSE_Key."""
+        return parse_key(self.decrypt_buffer(buffer))
+
     def encode(self) -> bytes:
         """Return the 64 bytes."""
         return self.symmetric_key.to_bytes()

@@ -18,7 +18,6 @@ from bwrun.base.errors import (
 from bwrun.base.structs import Struct
 from bwrun.injection.lookup import Lookup
 from bwrun.injection.newlines import find_bad_newlines
-from bwrun.login.fetching import fetch_item
 from bwrun.references.grammar import Reference
 from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.settings.variable_names import why_forbidden_for_field
@@ -26,11 +25,13 @@ from bwrun.vault.sync import sync_of
 from bwrun.vault.vault import Requests, Vault
 
 if TYPE_CHECKING:
+    from bwrun.base.console import Console
     from bwrun.base.sensitive import Sensitive
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.ssh_keys import SshKey
     from bwrun.injection.templates import Template
     from bwrun.login.unlocking import UnlockedVault
+    from bwrun.settings.config import Config
     from bwrun.vault.items import Attachment
 
 MAX_VARIABLE = 32 * os.sysconf("SC_PAGESIZE")  # bytes of NAME=VALUE with its NUL; MAX_ARG_STRLEN in execve(2)
@@ -73,10 +74,27 @@ def open_vault(unlocked: UnlockedVault, *, allow_protected: bool) -> Vault:
         return bodies[key]
 
     def fetch(identity: str) -> dict[str, object] | None:
+        from bwrun.login.fetching import fetch_item  # noqa: PLC0415  (only for leased items)
+
         return fetch_item(unlocked.access, identity)
 
     requests = Requests(download, fetch if unlocked.is_whole else None)
     return Vault(sync_of(unlocked.sync), unlocked.keys, allow_protected=allow_protected, requests=requests)
+
+
+def resolve_for(config: Config, requested: RequestedSecrets, vault: Vault | None, console: Console) -> ResolvedSecrets:
+    """
+    Return the values of all requested secrets by the settings of a run, and print what the user has to know of them.
+
+    Raises UnresolvedReferencesError.
+    """
+    resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
+    console.print_warnings(resolved.warnings)
+    console.step(f"resolved {len(requested.references)} reference(s)")
+    for name, item in resolved.from_items.items():
+        if resolved.values[name] is None:
+            console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
+    return resolved
 
 
 def resolve_requested_secrets(

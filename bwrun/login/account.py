@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bwrun.base.console import Console
 from bwrun.login.unlocking import UnlockedVault
 from bwrun.vault.sync import sync_of
 
@@ -16,3 +17,10 @@ def account_of(unlocked: UnlockedVault, server: str) -> dict[str, str | None]:
     found = profile if isinstance(profile, dict) else {}
     email, identity = (value if isinstance(value, str) else None for value in map(found.get, ("email", "id")))
     return {"email": unlocked.login.email or email, "id": unlocked.login.user_id or identity, "server": server}
+
+
+def tell_account(unlocked: UnlockedVault, console: Console) -> None:
+    """Say with `-v` whose account it is, if the reply to the login has not said it."""
+    email = account_of(unlocked, "")["email"]
+    if email:
+        console.step(f"the account is that of {email}")

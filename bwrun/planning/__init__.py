@@ -1,5 +1,5 @@
 """
-What a run has to do, decided before any prompt and any request.
+What a run has to do, decided before any prompt and any request; and a nested run that needs neither.
 
-It sends nothing, and sees no secret.
+It sends nothing.
 """

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 from bwrun.base.console import Console
 from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
 from bwrun.base.structs import Struct
-from bwrun.injection.resolving import ResolvedSecrets, resolve_requested_secrets
+from bwrun.injection.resolving import ResolvedSecrets, resolve_for
 from bwrun.planning.plan import Plan
 from bwrun.settings.config import Config
 
 if TYPE_CHECKING:
-    from bwrun.injection.requested import RequestedSecrets
     from bwrun.vault.vault import Vault
 
 
@@ -34,7 +33,7 @@ def look_up(plan: Plan, config: Config, vault: Vault | None, console: Console) -
     resolved, chosen = None, None
     failures: list[FailedReferenceError] = []
     try:
-        resolved = _resolve(plan.requested, config, vault, console) if plan.requested else None
+        resolved = resolve_for(config, plan.requested, vault, console) if plan.requested else None
     except UnresolvedReferencesError as error:
         failures += error.failures
     if plan.selectors is not None and vault is not None:
@@ -47,13 +46,3 @@ def look_up(plan: Plan, config: Config, vault: Vault | None, console: Console) -
     if failures:
         raise UnresolvedReferencesError(failures)
     return LookedUp(resolved, chosen)
-
-
-def _resolve(requested: RequestedSecrets, config: Config, vault: Vault | None, console: Console) -> ResolvedSecrets:
-    resolved = resolve_requested_secrets(requested, vault, config.optional, config.assignments.keys())
-    console.print_warnings(resolved.warnings)
-    console.step(f"resolved {len(requested.references)} reference(s)")
-    for name, item in resolved.from_items.items():
-        if resolved.values[name] is None:
-            console.step(f"the custom field `{name}` of item `{item.item}` is empty: the variable is unset")
-    return resolved

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.network.dialing import Dial
     from bwrun.references.grammar import Reference
+    from bwrun.session.nested import OuterSession
     from bwrun.session.ssh_agent import SshAgent
     from bwrun.settings.config import Config
 
@@ -29,7 +30,8 @@ class Plan(Struct):
 
     file: bytes | None  # the command's; None: `--list`, or `--check` without a command
     requested: RequestedSecrets | None
-    outer_session: dict[str, str] | None  # the variables of an outer bwrun's session, if the command will use that one
+    outer: OuterSession | None  # the session of an outer bwrun, if this run can use that one
+    outer_session: dict[str, str] | None  # its variables, if the command will get them
     opens_session: bool
     logs_in: bool
     items: tuple[str, ...]  # the ids of the items to fetch; empty: the whole vault
@@ -42,6 +44,11 @@ class Plan(Struct):
         """Return whether the run writes a session or files."""
         return self.opens_session or (self.requested is not None and self.requested.makes_files)
 
+    @property
+    def has_references(self) -> bool:
+        """Return whether the run looks something up in the vault for the command."""
+        return self.requested is not None and bool(self.requested.references)
+
 
 def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     """
@@ -53,8 +60,11 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     ConfigError: a template cannot be used; CredentialError: the client id is malformed; SessionError: there is no
     ssh-agent for --ssh-key.
     """
+    may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
+    outer = _find_outer(config) if may_be_nested else None
     if config.mode == LIST:
-        return Plan(None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
+        dialed = None if outer else dial_early(config)
+        return Plan(None, None, outer, None, opens_session=False, logs_in=outer is None, items=(), dialed=dialed)
     environment = environment_without_secrets(config, {}, bwrun)
     file = find_command(config.command[0], environment.get(b"PATH")) if config.command else None
     ssh_agent = None
@@ -63,7 +73,6 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
 
         ssh_agent = SshAgent(config.sources.environment)
     has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
-    may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
     requested = None
     if has_references or config.templates or contains_scheme(environment.values()):
@@ -73,17 +82,39 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
         nested = may_be_nested and find_outer(config.sources.environment) is not None
         requested = find_requested_secrets(config, environment, console, nested=nested)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
-    outer_session = None
-    if config.wants_session and requested is None and may_be_nested:
-        from bwrun.session.nested import outer_session as find_outer_session  # noqa: PLC0415  (few runs are nested)
+    return _decide(config, file, requested, outer, dialed=dialed, ssh_agent=ssh_agent)
 
-        outer_session = find_outer_session(config)
-    opens_session = config.wants_session and outer_session is None
+
+def without_outer(plan: Plan, config: Config) -> Plan:
+    """Return the plan of a run that logs in, because the outer session cannot be used."""
+    if config.mode == LIST:
+        return Plan(None, None, None, None, opens_session=False, logs_in=True, items=(), dialed=None)
+    return _decide(config, plan.file, plan.requested, None, dialed=None, ssh_agent=plan.ssh_agent)
+
+
+def _decide(  # noqa: PLR0913  (all that is known by then)
+    config: Config,
+    file: bytes | None,
+    requested: RequestedSecrets | None,
+    outer: OuterSession | None,
+    *,
+    dialed: Dial | None,
+    ssh_agent: SshAgent | None,
+) -> Plan:
+    """Return the plan: it follows from what is asked for, and from whether there is an outer session to use."""
+    opens_session = config.wants_session and outer is None
+    outer_session = outer.variables if outer is not None and config.wants_session else None
     selectors = None
     if config.only and opens_session:
         from bwrun.planning.selecting import parse_selectors  # noqa: PLC0415  (only for --only)
 
         selectors = parse_selectors(config.only)
-    logs_in = opens_session or (requested is not None and bool(requested.references))
-    items = requested.ids_to_fetch_alone() if requested and not opens_session else ()
-    return Plan(file, requested, outer_session, opens_session, logs_in, items, dialed, ssh_agent, selectors)
+    logs_in = opens_session or (outer is None and requested is not None and bool(requested.references))
+    items = requested.ids_to_fetch_alone() if requested and logs_in and not opens_session else ()
+    return Plan(file, requested, outer, outer_session, opens_session, logs_in, items, dialed, ssh_agent, selectors)
+
+
+def _find_outer(config: Config) -> OuterSession | None:
+    from bwrun.session.nested import outer_session  # noqa: PLC0415  (few runs are nested)
+
+    return outer_session(config)

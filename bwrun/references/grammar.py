@@ -15,11 +15,9 @@ Values come from a `SecretSource`, which the vault is.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from typing import Literal, Protocol
-from urllib.parse import quote, unquote
 
 from bwrun.base.errors import (
     BwrunError,
@@ -142,7 +140,9 @@ def resolve(
 def near_names(wanted: str, names: Collection[str]) -> list[str]:
     """Return up to three of `names` that `wanted` resembles."""
     folded = {name.casefold(): name for name in names if len(name) <= 2 * len(wanted) + 10}
-    return [folded[found] for found in difflib.get_close_matches(wanted.casefold(), folded, 3, 0.7)]
+    from difflib import get_close_matches  # noqa: PLC0415  (only for hints)
+
+    return [folded[found] for found in get_close_matches(wanted.casefold(), folded, 3, 0.7)]
 
 
 def _parse_field(text: str) -> Field:
@@ -200,9 +200,14 @@ def _encode(part: str, marks: str = "/?&#%") -> str:
     """
     inner = len(part) - len(part.lstrip(" ")), len(part.rstrip(" "))
     return "".join(
-        char if char.isprintable() and char not in marks and inner[0] <= place < inner[1] else quote(char, "")
+        char if char.isprintable() and char not in marks and inner[0] <= place < inner[1] else _quoted(char)
         for place, char in enumerate(part)
     )
+
+
+def _quoted(char: str) -> str:
+    """Return a character as percent-encoded UTF-8."""
+    return "".join(f"%{byte:02X}" for byte in char.encode())
 
 
 def _decode(part: str, what: str, *, slash: bool = False) -> str:
@@ -225,6 +230,10 @@ def _decode(part: str, what: str, *, slash: bool = False) -> str:
             f"{what} in the reference contains a `%` without two hexadecimal digits after it",
             "write a `%` in a name as `%25`",
         )
+    if "%" not in part:
+        return part
+    from urllib.parse import unquote  # noqa: PLC0415  (4 ms, and few references have a `%`)
+
     try:
         return unquote(part, errors="strict")
     except UnicodeDecodeError:

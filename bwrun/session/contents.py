@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
-from bwrun.crypto.account_keys import AccountKeys
-from bwrun.crypto.parameters import Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
-from bwrun.settings.servers import Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bwrun.base.sensitive import Sensitive
+    from bwrun.crypto.account_keys import AccountKeys
+    from bwrun.crypto.parameters import Kdf, KeyConnectorData, UnlockData, WrappedAccountKeys
+    from bwrun.settings.servers import Server
 
 
 class NoUnlockData(Struct):
@@ -46,3 +49,11 @@ class EncodedSession(Struct):
 
     bw_session: str  # the value of BW_SESSION, the only thing that decrypts the session's user key
     files: dict[str, bytes]  # the files of the session's directory, by name
+
+
+class HeldVault(Struct):
+    """What a session holds of a vault, for a bwrun inside it that resolves references."""
+
+    sync: dict[str, object]  # in the form of a reply to GET /sync
+    keys: AccountKeys  # the private key is there only if the session holds organizations
+    access_token: Sensitive | None

@@ -4,8 +4,9 @@ Parsing bwrun's command line into Options, and the text of `--help`.
 The arguments before the first `--` are bwrun's, those after it are the command. If the first argument is not an option,
 all arguments are the command, even a later `--`.
 
-Calls without options (`bwrun -- COMMAND`, `bwrun COMMAND`) are parsed by hand, because argparse takes 10 ms to import
-(`python -X importtime -c "import argparse"`). This module reads neither the environment nor a file.
+Calls whose options are all of the plainest form (`-e NAME=VALUE`, `--item ITEM`, `-v`) are parsed by hand, because
+argparse takes 15 ms to import (`python -X importtime -c "import argparse"`), a third of a nested run. argparse parses
+all others, and makes the errors. This module reads neither the environment nor a file.
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ FLAG_OPTIONS = (
 
 
 FLAG_LETTERS = frozenset("vhV")
+SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
 
 class Options:
@@ -120,7 +122,7 @@ def parse(arguments: list[str]) -> Options:
         options = Options()
         options.command = arguments[1:] if arguments[0] == "--" else arguments
     else:
-        options = _parse_options(arguments)
+        options = _parse_plain(arguments) or _parse_options(arguments)
     if not options.command and options.text_to_print is None and not options.clean and options.mode == RUN:
         raise _no_command()
     return options
@@ -128,6 +130,33 @@ def parse(arguments: list[str]) -> Options:
 
 def _no_command() -> UsageError:
     return UsageError("no-command", "no command to run", "put the command after `--`, e.g. `bwrun -- make deploy`")
+
+
+def _parse_plain(arguments: list[str]) -> Options | None:
+    """Return the Options of a run whose options are all of the plainest form, as argparse would; None for others."""
+    if "--" not in arguments:
+        return None
+    end = arguments.index("--")
+    options = Options()
+    options.command = arguments[end + 1 :]
+    words = iter(arguments[:end])
+    for word in words:
+        name = SHORT_OPTIONS.get(word, word[2:])
+        if word not in SHORT_OPTIONS and word[:2] != "--":
+            return None
+        if name in FLAG_OPTIONS:
+            options.flags.add(name)
+            continue
+        value = next(words, "-")
+        if value.startswith("-"):
+            return None
+        if name in VALUE_OPTIONS:
+            options.values[name] = value
+        elif name in LIST_OPTIONS or name == "env":
+            options.lists.setdefault(name, []).append(value)
+        else:
+            return None
+    return options
 
 
 def _parse_options(arguments: list[str]) -> Options:

@@ -13,10 +13,8 @@ from functools import partial
 from bwrun.base.errors import AmbiguousReferenceError, BwrunError, InvalidTotpError, SecretNotFoundError
 from bwrun.references import fields
 from bwrun.references.grammar import Field, near_names
-from bwrun.vault.item_json import item_json
 from bwrun.vault.items import Attachment, CustomField, Item
 from bwrun.vault.same_names import same_names
-from bwrun.vault.totp import Totp
 
 SHOWN = 12  # of an item's fields, in a hint
 HIDDEN_BUILT_IN = ("password", "totp")
@@ -81,6 +79,8 @@ def built_in_value(item: Item, name: str, now: float) -> str | None:
         case "id":
             return item.id
         case "json":
+            from bwrun.vault.item_json import item_json  # noqa: PLC0415  (`datetime`: few references ask for JSON)
+
             return item_json(item)
     number = fields.uri_number(name)
     if number is not None:
@@ -165,6 +165,8 @@ def _empty(item: Item, name: str, custom: CustomField | None) -> SecretNotFoundE
 
 
 def _code(item: Item, key: str, now: float) -> str:
+    from bwrun.vault.totp import Totp  # noqa: PLC0415  (few references ask for a code)
+
     try:
         return Totp.parse(key).code(now)
     except InvalidTotpError as error:

@@ -7,9 +7,9 @@ Names and keys are decrypted when they are needed for the first time.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from bwrun.base.errors import BwrunError, CryptoError, SecretNotFoundError, UnavailableItemError
+from bwrun.base.structs import Struct
 from bwrun.crypto.account_keys import AccountKeys
 from bwrun.references.grammar import SCHEME, Reference, is_id, near_names
 from bwrun.vault.decryption import Key, Record, as_text, decrypt_text
@@ -17,7 +17,7 @@ from bwrun.vault.same_names import same_names
 from bwrun.vault.sync import organizations_of
 
 
-class Narrowing(NamedTuple):
+class Narrowing(Struct):
     """The places to which a reference limits the search: ids in lower case, or None for any place."""
 
     folders: frozenset[str] | None

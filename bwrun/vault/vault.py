@@ -70,24 +70,27 @@ class ListedItem(Struct):
 class Vault:
     """A synced vault and the keys that open it."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each has its name at the call)
         self,
         sync: Mapping[str, object],
         keys: AccountKeys,
         *,
         allow_protected: bool = False,
         requests: Requests | None = None,
+        explain: Callable[[SecretNotFoundError], SecretNotFoundError] | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         """
         Take the reply to a sync with names in camelCase. Any part of it may be wrong.
 
+        `explain` returns the error to raise in place of that for an item or a place that is not there.
         `now` says the time for authenticator codes, in seconds since the epoch.
         """
         self._records = {identity: with_typed_fields(one) for identity, one in records(sync.get("ciphers")).items()}
         self._places = Places(sync, keys)
         self._allow_protected = allow_protected
         self._requests = Requests() if requests is None else requests
+        self._explain = explain
         self._now = now
         self._items: dict[str, Item] = {}
         self._lookup = Lookup(self._records, self._places)
@@ -226,7 +229,7 @@ class Vault:
 
     def _open(self, reference: Reference, *, protected: bool = True) -> Item:
         """Return the item of a reference; if `protected`, check that its secrets may be used, and fetch leased ones."""
-        identity = self._lookup.find(reference)
+        identity = self._find(reference)
         record = self._records[identity]
         called = f"`{reference.item}`"
         if record.get("deletedDate") is not None:
@@ -244,6 +247,14 @@ class Vault:
         if identity not in self._items:
             self._items[identity] = self._make(identity, called)
         return self._items[identity]
+
+    def _find(self, reference: Reference) -> str:
+        try:
+            return self._lookup.find(reference)
+        except SecretNotFoundError as error:
+            if self._explain is None:
+                raise
+            raise self._explain(error) from None
 
     def _lease(self, identity: str, called: str) -> None:
         """Fetch a leased item alone: a sync does not contain its secrets, even if the user has a lease."""

@@ -20,6 +20,8 @@ BARE = (sys.executable, "-I", "-c", "pass")
 TRUE = ("--", "true")
 INTERPRETER = "bare interpreter"
 NESTED = "nested"
+NESTED_REFERENCE = "nested reference"
+NESTED_SIZE = 100  # items in the vault of the outer run
 PHASE = re.compile(r"(?P<name>[a-z][a-z ,+-]*?)[\s:=]+(?P<number>\d+(?:\.\d+)?)\s*ms\b")
 
 
@@ -34,11 +36,15 @@ def options_of(runner: Runner) -> frozenset[str]:
 
 
 @contextmanager
-def open_run(site: Site, first: str, *words: str) -> Iterator[int]:
-    """Keep a run open until the end of the block, and give its pid; its command does `first` and waits."""
+def open_run(site: Site, first: str, *words: str, size: int | None = None) -> Iterator[int]:
+    """
+    Keep a run open until the end of the block, and give its pid; its command does `first` and waits.
+
+    `size`: the items of its vault; None: the smallest one.
+    """
     process = subprocess.Popen(
         [BWRUN, "--", "sh", "-c", f"{first}; echo up; read line", "sh", *words],
-        env=site.environment(site.vaults[site.small]),
+        env=site.environment(site.vaults[site.small if size is None else size]),
         cwd=site.surroundings.work,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -54,7 +60,11 @@ def open_run(site: Site, first: str, *words: str) -> Iterator[int]:
 @contextmanager
 def outer_run(site: Site) -> Iterator[dict[str, str]]:
     """Keep a run open until the end of the block, and give the environment of its command."""
-    with tempfile.NamedTemporaryFile(dir=site.surroundings.work) as file, open_run(site, 'env -0 > "$1"', file.name):
+    size = NESTED_SIZE if NESTED_SIZE in site.vaults else site.small
+    with (
+        tempfile.NamedTemporaryFile(dir=site.surroundings.work) as file,
+        open_run(site, 'env -0 > "$1"', file.name, size=size),
+    ):
         text = Path(file.name).read_text()
         yield dict(entry.split("=", 1) for entry in text.split("\0") if entry)
 
@@ -77,6 +87,10 @@ class Probes:
             Probe(lambda: {INTERPRETER: self.runner.time(BARE, {})}),
             Probe(lambda: {NESTED: self.runner.time([BWRUN, *TRUE], self._nested_environment)}),
         ]
+        references = site.vaults[NESTED_SIZE if NESTED_SIZE in site.vaults else site.small].references
+        if references:
+            words = (BWRUN, "-e", f"SECRET={references[0]}", *TRUE)
+            probes.append(Probe(lambda: {NESTED_REFERENCE: self.runner.time(words, self._nested_environment)}))
         for distance in site.urls:
             probes += self._at(distance, site.small)
         for size in site.vaults:

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from tests.bench.measuring import Samples, add_sums, ratio, spread
 from tests.bench.memory import Waiting
-from tests.bench.probes import INTERPRETER, NESTED, key
+from tests.bench.probes import INTERPRETER, NESTED, NESTED_REFERENCE, key
 from tests.bench.site import DEFAULT_KDF, SECRETS, Site
 
 Peaks = Mapping[tuple[str, int], float]
@@ -74,7 +74,12 @@ class Table:
             where = f"round trip {distance} ms" if site.own else "the server as it is"
             heads = " ".join(f"{f'× {base}':>7}" for base in ("(a)", "(a')"))
             say(f"\n{where:44} {'median':>9} {'spread':>7} {heads}")
-            alone = [(INTERPRETER, INTERPRETER), ("nested bwrun -- true", NESTED)] if distance == site.near else []
+            alone = [
+                (INTERPRETER, INTERPRETER),
+                ("nested bwrun -- true", NESTED),
+                ("  with a reference by name", NESTED_REFERENCE),
+            ]
+            alone = alone if distance == site.near else []
             rows = [(title, key(row, distance, site.small)) for row, title in ROWS.items()]
             for title, name in alone + rows:
                 if name not in self.samples and distance != site.near:
@@ -175,6 +180,8 @@ class Table:
             value = times(row, row, size=LARGE) if LARGE in self.site.vaults else None
             found.append(Target(f"{ROWS[row].strip()}, 10,000 items in times 10", value, most=3.5))
         found.append(Target("nested, in times a bare interpreter", ratio(self.samples, NESTED, INTERPRETER), most=2))
+        value = ratio(self.samples, NESTED_REFERENCE, INTERPRETER)
+        found.append(Target("nested with a reference, in times a bare interpreter", value, most=2.5))
         together = sum(one.shared_alike for one in self.waiting) / 1000 * 1.024
         found.append(Target("waiting processes together, MB (PSS)", together, most=12))
         found.append(Target("worker's peak at 10,000 items, MB", self._largest_peak(), most=160))

@@ -313,11 +313,11 @@ def test_kill_after(run_in: Surroundings) -> None:
 
 
 def test_inside_another_run(run_in: Surroundings, server: BitwardenServer, vault: Account) -> None:
-    """Inside another run --no-session needs nothing where it wants nothing, and credentials where it wants a value."""
+    """Inside another run --no-session needs no credentials: values come from the session of that run."""
     script = '"$0" --no-session -- echo fine; "$0" --no-session -e A=bw://x -- echo started; echo $?'
     done = run_in.run("--", "sh", "-c", script, BWRUN, env={"BWRUN_RUNTIME_DIR": str(run_in.runtime)})
 
-    assert (done.status, done.stdout, done.codes) == (0, "fine\n125\n", ["credentials.missing"])
+    assert (done.status, done.stdout, done.codes) == (0, "fine\n125\n", ["reference.not-in-session"])
     assert paths(server).count(TOKEN) == 1
 
 

@@ -117,7 +117,7 @@ def test_session_is_imported_while_the_key_is_derived(ready: Surroundings) -> No
 
 def test_only_an_option_needs_argparse(ready: Surroundings) -> None:
     """The option makes the difference, and so the guard above can see one."""
-    assert "argparse" in before_login(ready.run("-v", "--", "true", env=TRACE))
+    assert "argparse" in before_login(ready.run("--verbose", "--timeout=9", "--", "true", env=TRACE))
 
 
 @pytest.mark.parametrize(("text", "needed"), [("NAME=value # plain\n", False), ("NAME='a value'\n", True)])

@@ -128,9 +128,9 @@ def test_outer_session_does_not_fit(ready: Surroundings, server: BitwardenServer
 @pytest.mark.parametrize(
     ("inner", "hint"),
     [
-        ("-e X=bw://prod-db -- true", f"{MOVE}; or {OWN}"),
+        ("--only mail -e X=bw://prod-db -- true", f"{MOVE}; or {OWN}"),
         ("--session-api-key -- true", OWN),
-        ("--list", OWN),
+        ("--server https://localhost:1 --list", OWN),
     ],
 )
 def test_credentials_that_the_outer_run_took_away(ready: Surroundings, inner: str, hint: str) -> None:

@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from bwrun.settings.command_line import _parse_options, _parse_plain
 from tests.support.program import BWRUN, Ended, Surroundings
 
 SCREEN_LINES, SCREEN_COLUMNS = 36, 80
@@ -151,3 +152,31 @@ def test_a_setting_that_cannot_be_used(bare: Surroundings, setting: str, value: 
     done = bare.run("--", "true", env={setting: value})
 
     assert (done.status, done.stdout, done.codes) == (125, "", [code])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-e", "A=1", "--env", "B=2"],
+        ["-e", "A=1", "-e", "A=2", "-v"],
+        ["-e", ""],
+        ["--item", "prod-db", "--item", "x y", "--optional", "A", "--no-session", "--verbose"],
+        ["--timeout", "5", "--timeout", "6", "--only", "?folder=Prod"],
+        ["--item", "--", "x"],
+        ["-e", "-x"],
+        ["--check"],
+        ["--json"],
+        ["--bogus"],
+        ["x"],
+        [""],
+        ["-"],
+        ["--"],
+    ],
+)
+def test_plain_options_are_read_as_argparse_reads_them(words: list[str]) -> None:
+    """The short way to read options gives what argparse gives, or leaves the line to it."""
+    arguments = [*words, "--", "make", "-v", "--", "x"]
+
+    plain = _parse_plain(arguments)
+
+    assert plain is None or vars(plain) == vars(_parse_options(arguments))
