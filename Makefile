@@ -25,10 +25,7 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
-check: lint types docs smoke  ## All that CI runs; the tests come last
-	@$(MAKE) test-pythons
-	@$(MAKE) test-long
-	@$(MAKE) test
+check: lint types docs smoke test-pythons test-long test  ## All that CI runs; the tests come last
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
 	$(BIN)/python -m ruff check .
@@ -55,6 +52,9 @@ test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs 
 
 test-long: $(VENV)/.ready $(CLI) tools  ## Run the slow tests, and with larger counts the tests that have counts
 	$(PYTEST) -n 4 --dist worksteal -m "(long or slow) and not old_cli" --thorough --fuzz 40 $(ARGS)
+
+test-failed: $(VENV)/.ready tools  ## Run again, one at a time, the tests that failed last
+	$(PYTEST) -m "not old_cli" --last-failed --last-failed-no-failures none $(ARGS) || [ $$? -eq 5 ]
 
 test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 4 --dist worksteal -m "not official_cli" $(ARGS)
@@ -117,5 +117,6 @@ tools:
 		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-fast tools bench
+.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast tools
+.PHONY: bench
 .PHONY: bench-libraries smoke lock clean
