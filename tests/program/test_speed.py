@@ -75,7 +75,8 @@ def test_login_and_sync_share_a_connection(ready: Surroundings, server: Bitwarde
     """
     The sync waits for no second handshake; only the config, which nothing waits for, may have one of its own.
 
-    On a busy machine, the thread for the config may start so late that it takes the connection of the login: three runs.
+    On a busy machine, the thread for the config may start so late that it takes the connection of the login. So it runs
+    three times.
     """
     shared = []
     for _ in range(3):
