@@ -98,6 +98,8 @@ ITEMS = (
 def own_server() -> Iterator[BitwardenServer]:
     """A server of these tests alone, below a path as Vaultwarden may be."""
     with BitwardenServer.start(path_prefix="/vault") as running:
+        # The first account decides in which style the server answers to a client that it does not know.
+        running.add_account(AccountSpec("first@example.com", "pw", CHEAP))
         yield running
 
 

@@ -8,7 +8,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from tests.server.control import BitwardenServer
 from tests.server.specs import AccountSpec
 from tests.server.tls import CertificateKind
 from tests.support.files import write_private
+from tests.support.front import close_after_alert
 from tests.support.program import Surroundings
 
 PRIVATE_CA = "if this is your private CA, trust it with `--ca-file FILE`"
@@ -124,14 +125,16 @@ def tls_server(authority: trustme.CA, *, wants_certificate: bool = False, newest
     if not newest:
         context.maximum_version = ssl.TLSVersion.TLSv1_2
 
+    def shake_hands(connection: socket.socket) -> None:
+        client = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+        with suppress(OSError):
+            client.do_handshake()
+        close_after_alert(client)
+
     def serve(listener: socket.socket) -> None:
         while True:
             try:
-                connection, _ = listener.accept()
-                with connection, context.wrap_socket(connection, server_side=True):
-                    pass
-            except ssl.SSLError:
-                continue
+                threading.Thread(target=shake_hands, args=(listener.accept()[0],), daemon=True).start()
             except OSError:
                 if listener.fileno() < 0:
                     return

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 import struct
+import time
 from pathlib import Path
 from typing import cast
 
@@ -13,6 +14,7 @@ from starlette.types import Scope
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 TRANSPORT = "transport"
+LOOKS = 50  # for a process, 10 ms apart
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -41,20 +43,21 @@ def reset(scope: Scope) -> None:
 
 def client_pid(scope: Scope) -> int | None:
     """The process at the other end of a loopback connection (Linux: /proc/net/tcp, /proc/PID/fd)."""
-    inode = _inode_of_port(scope["client"][1])
-    if inode is None:
-        return None
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and _has_socket(entry / "fd", inode):
-            return int(entry.name)
+    for _ in range(LOOKS):  # the lists in /proc are not read at once, so they may miss one that is there
+        inode = _inode_of_port(scope["client"][1], scope["server"][1])
+        for entry in Path("/proc").iterdir() if inode else ():
+            if entry.name.isdigit() and int(entry.name) != os.getpid() and _has_socket(entry / "fd", str(inode)):
+                return int(entry.name)
+        time.sleep(0.01)
     return None
 
 
-def _inode_of_port(port: int) -> str | None:
-    """The inode of the socket whose local port this is; the columns are those of proc(5), /proc/net/tcp."""
+def _inode_of_port(port: int, remote: int) -> str | None:
+    """The inode of the socket with these ports; the columns are those of proc(5), /proc/net/tcp."""
     for line in Path("/proc/net/tcp").read_text("ascii").splitlines()[1:]:
         columns = line.split()
-        if int(columns[1].rpartition(":")[2], 16) == port:
+        ports = [int(columns[place].rpartition(":")[2], 16) for place in (1, 2)]
+        if ports == [port, remote] and columns[9] != "0":  # 0: a connection that is over (TIME_WAIT)
             return columns[9]
     return None
 
