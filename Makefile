@@ -10,7 +10,7 @@ CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
 # What some tests need of the system: program:package of Debian.
-TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git # program:package of Debian
+TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -117,6 +117,5 @@ tools:
 		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast tools
-.PHONY: bench
-.PHONY: bench-libraries smoke lock clean
+.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
+.PHONY: tools bench bench-libraries smoke lock clean

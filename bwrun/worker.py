@@ -77,6 +77,10 @@ class Worker:
         die_with_parent(caller.supervisor)
         signals.pthread_sigmask(signals.SIG_SETMASK, caller.mask)
         self._config = load_config(options, environment)
+        if environment.get("BITWARDENCLI_APPDATA_DIR"):
+            from bwrun.session.nested import with_outer_server  # noqa: PLC0415  (few runs are nested)
+
+            self._config = with_outer_server(self._config)
         console.verbose = self._config.verbose
         console.print_warnings(self._config.warnings)
         self._timings = Timings(console.started)
@@ -111,8 +115,9 @@ class Worker:
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
             return self._print_check(plan, unlocked, resolved, chosen)
-        opens = plan.opens_session and unlocked
-        session = self._open_session(unlocked, directory, chosen) if opens and unlocked else plan.outer_session
+        session = plan.outer_session
+        if plan.opens_session and unlocked:
+            session = self._open_session(unlocked, directory, chosen)
         environment = environment_without_secrets(config, session or {}, self._caller.supervisor)
         if resolved:
             self._add_secrets(environment, resolved, directory)
@@ -158,26 +163,12 @@ class Worker:
         self._console.step(f"credentials: {credentials.places}")
         self._places = credentials.place_of_each
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
+        from bwrun.planning.preparing import prepare_next_steps  # noqa: PLC0415
 
-        def import_next_steps() -> None:
-            """Import what the steps after the key derivation need: it runs in a thread, and leaves Python free."""
-            if plan.opens_session:
-                import bwrun.session.collecting  # noqa: PLC0415
-                import bwrun.session.opening  # noqa: PLC0415
-                from bwrun.session.formats import FORMAT  # noqa: PLC0415
+        def meanwhile() -> None:
+            self._key_pair = prepare_next_steps(plan, self._config)
 
-                FORMAT.prepare()
-            if plan.requested or self._config.mode == LIST:
-                import bwrun.injection.resolving  # noqa: PLC0415
-                import bwrun.planning.looking_up  # noqa: F401, PLC0415
-            if plan.ssh_agent:
-                import subprocess  # noqa: F401, PLC0415
-            if plan.selectors is not None:
-                from bwrun.session.limited import make_key_pair  # noqa: PLC0415
-
-                self._key_pair = make_key_pair()
-
-        unlocked = unlock_vault(self._config, credentials, context, import_next_steps, plan.items)
+        unlocked = unlock_vault(self._config, credentials, context, meanwhile, plan.items)
         if self._config.verbose and not unlocked.login.email:
             from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
 
@@ -217,7 +208,9 @@ class Worker:
         config = self._config
         with self._timings.phase("write"):
             data = self._collect(unlocked, chosen)
-            session = open_session(directory, data, unlocked.api_key.client_id, config.ca_files, renews=config.renew)
+            session = open_session(
+                directory, data, unlocked.api_key.client_id, config.ca_files, renews=config.renew, only=config.only
+            )
         self._console.step(f"wrote the session to {directory}")
         if config.renew:
             from bwrun.helpers.renewing import make_renewal_request  # noqa: PLC0415  (only for --renew)

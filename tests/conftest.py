@@ -41,7 +41,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that do more when they are asked to: `make test-long` runs these."""
+    """
+    Mark the tests that do more when they are asked to: `make test-long` runs these.
+
+    Those with the official CLI, which take long, come first, so that no process is left with one when all others end.
+    """
+    items.sort(key=lambda item: item.get_closest_marker("official_cli") is None)
     for item in items:
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
         if not LONG.isdisjoint(fixtures) or item.get_closest_marker("hypothesis"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import ClassVar, dataclass_transform
+    from typing import ClassVar, Self, dataclass_transform
 else:
 
     def dataclass_transform(**_options):  # noqa: ANN003, ANN201, D103
@@ -64,6 +64,14 @@ class Struct:
     def __repr__(self) -> str:
         """Return the name of the class, and nothing of the fields."""
         return f"{type(self).__name__}(…)"
+
+    def replaced(self, **changes: object) -> Self:
+        """
+        Return a copy in which some fields have other values.
+
+        Raises TypeError: there is no such field.
+        """
+        return type(self)(**{**self.as_dict(), **changes})
 
     def as_tuple(self) -> tuple[object, ...]:
         """Return the values of the fields, in order."""

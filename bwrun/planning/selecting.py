@@ -59,14 +59,14 @@ def choose_items(
 
 def _of_references(references: Iterable[Reference], vault: Vault) -> set[str]:
     found: set[str] = set()
+    none = "the run has no references to items"
     for reference in references:
+        none = "none of the items that the run's references name was found"
         try:
             identity, _, _ = vault.identify(reference)
         except SecretNotFoundError:
             continue  # it is optional, or its own error says this
         found.add(identity.lower())
     if not found:
-        raise SecretNotFoundError(
-            "not-found", "the run has no references to items", "name the items: `--only ITEM` or `--only ?folder=NAME`"
-        )
+        raise SecretNotFoundError("not-found", none, "name the items: `--only ITEM` or `--only ?folder=NAME`")
     return found

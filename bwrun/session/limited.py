@@ -29,6 +29,7 @@ from bwrun.crypto.vault_key import AesKey, VaultKey
 from bwrun.references.fields import MEMBERS
 from bwrun.session.contents import NoUnlockData, SessionData
 from bwrun.session.readable import is_encrypted
+from bwrun.vault.places import as_list, lower_id
 from bwrun.vault.sync import organizations_of, profile_of, sync_of
 from bwrun.vault.typed_fields import has_blob, with_typed_fields
 
@@ -80,19 +81,17 @@ def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) ->
     """
     sync = sync_of(data.sync)
     user = Owner(data.keys.user_key, AesKey.make())
-    items = [
-        _without_leftovers(with_typed_fields(one)) for one in _objects(sync.get("ciphers")) if _id(one.get("id")) in ids
-    ]
+    items = [_without_leftovers(with_typed_fields(one)) for one in _in(sync.get("ciphers"), ids)]
     organizations = _organizations(organizations_of(sync), items, data.keys)
     owners = {identity: owner for identity, (_, owner) in organizations.items()}
 
     def owner_of(record: Record) -> Owner | None:
         identity = record.get("organizationId")
-        return user if identity in ABSENT else owners.get(_id(identity))
+        return user if identity in ABSENT else owners.get(lower_id(identity))
 
-    places = {_id(one.get("folderId")) for one in items}
+    places = {lower_id(one.get("folderId")) for one in items}
     for one in items:
-        places.update(map(_id, _list(one.get("collectionIds"))))
+        places.update(map(lower_id, as_list(one.get("collectionIds"))))
     return SessionData(
         server=data.server,
         user_id=data.user_id,
@@ -118,17 +117,19 @@ def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) ->
             "ciphers": _encrypt_all(items, owner_of, _parts_of_item),
             "folders": _encrypt_all(_in(sync.get("folders"), places), lambda _: user, _parts_of_place),
             "collections": _encrypt_all(_in(sync.get("collections"), places), owner_of, _parts_of_place),
-            "policies": [one for one in _objects(sync.get("policies")) if _id(one.get("organizationId")) in owners],
+            "policies": [
+                one for one in _objects(sync.get("policies")) if lower_id(one.get("organizationId")) in owners
+            ],
         },
     )
 
 
 def _organizations(found: object, items: list[Record], keys: AccountKeys) -> dict[str, tuple[Record, Owner]]:
     """Return the organizations of `items` by id: their records, and their keys. One whose key does not open is left."""
-    wanted = {_id(one.get("organizationId")) for one in items}
+    wanted = {lower_id(one.get("organizationId")) for one in items}
     organizations = {}
     for record in _objects(found):
-        identity, wrapped = _id(record.get("id")), record.get("key")
+        identity, wrapped = lower_id(record.get("id")), record.get("key")
         if identity not in wanted or not isinstance(wrapped, str):
             continue
         try:
@@ -229,16 +230,8 @@ def _without_leftovers(item: Record) -> Record:
 
 
 def _in(records: object, ids: Collection[str]) -> list[Record]:
-    return [one for one in _objects(records) if _id(one.get("id")) in ids]
+    return [one for one in _objects(records) if lower_id(one.get("id")) in ids]
 
 
 def _objects(value: object) -> list[Record]:
-    return [one for one in _list(value) if isinstance(one, dict)]
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
-def _id(value: object) -> str:
-    return value.lower() if isinstance(value, str) else ""
+    return [one for one in as_list(value) if isinstance(one, dict)]

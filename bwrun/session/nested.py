@@ -11,7 +11,7 @@ from __future__ import annotations
 from bwrun.base.errors import CredentialError
 from bwrun.base.structs import Struct
 from bwrun.credentials.finding import find_client_id
-from bwrun.session.outer import Mark, find_outer
+from bwrun.session.outer import Mark, find_outer, limits_of
 from bwrun.settings.config import Config
 from bwrun.settings.servers import SELF_HOSTED, Server
 from bwrun.settings.sources import SESSION_VARIABLES
@@ -38,6 +38,23 @@ def outer_session(config: Config) -> OuterSession | None:
     return OuterSession(variables, Server(mark.identity, mark.api, None, SELF_HOSTED))
 
 
+def with_outer_server(config: Config) -> Config:
+    """
+    Return the settings of a nested run with the server of the outer one, if none is set and the account is the same.
+
+    The outer bwrun has taken BWRUN_SERVER away. Without this, a login of this run would send the API key to
+    bitwarden.com.
+
+    Raises CredentialError: the client id is malformed.
+    """
+    mark = find_outer(config.sources.environment)
+    if mark is None or config.server_is_set or not _is_same_account(mark, config):
+        return config
+    if (config.server.identity, config.server.api) == (mark.identity, mark.api):
+        return config
+    return config.replaced(server=Server(mark.identity, mark.api, None, SELF_HOSTED))
+
+
 def explain_missing(error: CredentialError, config: Config, *, has_references: bool) -> CredentialError:
     """
     Return the error for credentials that are missing: inside another bwrun, that one has taken them away.
@@ -50,18 +67,22 @@ def explain_missing(error: CredentialError, config: Config, *, has_references: b
     move = "resolve the reference in the outer run: `bwrun -e NAME=bw://ITEM/FIELD -- COMMAND`"
     return CredentialError(
         "missing", error.message,
-        error.hints[0],  # where bwrun looked
+        *error.hints[:1],  # where bwrun looked
         "this run is inside another bwrun, which does not pass its credentials on",
         f"{move}; or {own}" if has_references else own,
     )  # fmt: skip
 
 
 def _fits(mark: Mark, config: Config) -> bool:
-    client_id = find_client_id(config.sources)
-    if client_id is not None and client_id.lower() != mark.client_id.lower():
+    if not _is_same_account(mark, config):
         return False
     if config.server_is_set and (config.server.identity, config.server.api) != (mark.identity, mark.api):
         return False
-    if config.only:
+    if config.only and config.wants_session and mark.limits != limits_of(config.only):
         return False  # the outer session may hold more
     return (mark.has_api_key or not config.session_api_key) and (mark.renews or not config.renew)
+
+
+def _is_same_account(mark: Mark, config: Config) -> bool:
+    client_id = find_client_id(config.sources)
+    return client_id is None or client_id.lower() == mark.client_id.lower()

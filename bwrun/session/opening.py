@@ -8,16 +8,24 @@ from bwrun.base.errors import SessionError
 from bwrun.session.contents import SessionData
 from bwrun.session.files import write_private
 from bwrun.session.formats import FORMAT
-from bwrun.session.outer import MARK_FILE, Mark, fingerprint
+from bwrun.session.outer import MARK_FILE, Mark, fingerprint, limits_of
 
 CA_FILE = "ca.pem"
 
 
-def open_session(
-    directory: str, data: SessionData, client_id: str, ca_files: tuple[str, ...], *, renews: bool = False
+def open_session(  # noqa: PLR0913  (the session, and what nested runs must know of it)
+    directory: str,
+    data: SessionData,
+    client_id: str,
+    ca_files: tuple[str, ...],
+    *,
+    renews: bool = False,
+    only: tuple[str, ...] = (),
 ) -> dict[str, str]:
     """
     Write the session's files (mode 0600) into `directory` and return its variables.
+
+    `only` are the selectors by which the session is limited.
 
     Raises SessionError: a file cannot be written; ServerError: the server's
     replies lack something that the session needs.
@@ -30,6 +38,7 @@ def open_session(
         data.server.api,
         has_api_key=data.api_key is not None,
         renews=renews,
+        limits=limits_of(only),
     )
     for name, content in session.files.items():
         write_private(directory, name, [content])

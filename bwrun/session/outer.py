@@ -25,7 +25,7 @@ from bwrun.supervisor import directory
 
 TYPE_CHECKING = False  # `typing` costs 20 ms at the start of each process
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 MARK_FILE = "session"
 
@@ -33,36 +33,46 @@ MARK_FILE = "session"
 class Mark:
     """The facts about a session by which a nested bwrun decides whether it can use it."""
 
-    def __init__(  # noqa: PLR0913  (a mark has six facts)
-        self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool, renews: bool
+    def __init__(  # noqa: PLR0913  (a mark has seven facts)
+        self, fingerprint: str, client_id: str, identity: str, api: str, *, has_api_key: bool, renews: bool, limits: str
     ) -> None:
-        """Take the facts. `fingerprint` is that of BW_SESSION; `identity` and `api` are URLs."""
+        """
+        Take the facts.
+
+        `fingerprint` is that of BW_SESSION; `identity` and `api` are URLs; `limits` is what `limits_of()` returns.
+        """
         self.fingerprint = fingerprint
         self.client_id = client_id
         self.identity = identity
         self.api = api
         self.has_api_key = has_api_key
         self.renews = renews
+        self.limits = limits
 
     def to_bytes(self) -> bytes:
-        """Return the content of the mark's file: six lines."""
+        """Return the content of the mark's file: seven lines."""
         flags = ("key" if self.has_api_key else "-", "renew" if self.renews else "-")
-        lines = (self.fingerprint, self.client_id, self.identity, self.api, *flags)
+        lines = (self.fingerprint, self.client_id, self.identity, self.api, *flags, self.limits)
         return "".join(f"{line}\n" for line in lines).encode()
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Mark | None:
         """Return the mark that `data` holds, None if it holds none."""
         lines = data.decode("utf-8", "replace").split("\n")
-        if len(lines) != 7:
+        if len(lines) != 8:
             return None
-        return cls(*lines[:4], has_api_key=lines[4] == "key", renews=lines[5] == "renew")
+        return cls(*lines[:4], has_api_key=lines[4] == "key", renews=lines[5] == "renew", limits=lines[6])
 
 
-def fingerprint(bw_session: str) -> str:
-    """Return the SHA-256 of BW_SESSION in hex. It recognizes the key, and does not reveal it."""
-    digest: str = sha256(os.fsencode(bw_session)).hexdigest()
+def fingerprint(text: str) -> str:
+    """Return the SHA-256 of a text, such as BW_SESSION, in hex. It recognizes the text, and does not reveal it."""
+    digest: str = sha256(os.fsencode(text)).hexdigest()
     return digest
+
+
+def limits_of(selectors: Sequence[str]) -> str:
+    """Return a fingerprint of the selectors of --only, `-` if there are none. It does not reveal the names of items."""
+    return fingerprint("\n".join(selectors)) if selectors else "-"
 
 
 def find_outer(environment: Mapping[str, str]) -> Mark | None:

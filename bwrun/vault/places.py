@@ -27,12 +27,11 @@ class Narrowing(Struct):
 
     def has(self, item: Record) -> bool:
         """Return whether an item is in one of these places."""
+        collections = map(lower_id, as_list(item.get("collectionIds")))
         return (
-            (self.folders is None or _id(item.get("folderId")) in self.folders)
-            and (self.organizations is None or _id(item.get("organizationId")) in self.organizations)
-            and (
-                self.collections is None or not self.collections.isdisjoint(map(_id, _list(item.get("collectionIds"))))
-            )
+            (self.folders is None or lower_id(item.get("folderId")) in self.folders)
+            and (self.organizations is None or lower_id(item.get("organizationId")) in self.organizations)
+            and (self.collections is None or not self.collections.isdisjoint(collections))
         )
 
 
@@ -59,7 +58,7 @@ class Places:
         owner = item.get("organizationId")
         if owner is None or owner == "":
             return self._user_key
-        identity = _id(owner)
+        identity = lower_id(owner)
         if identity not in self._keys:
             self._keys[identity] = self._open_organization(identity)
         key = self._keys[identity]
@@ -69,23 +68,23 @@ class Places:
 
     def is_disabled(self, item: Record) -> bool:
         """Return whether the item's organization is disabled."""
-        organization = self._organizations.get(_id(item.get("organizationId")))
+        organization = self._organizations.get(lower_id(item.get("organizationId")))
         return organization is not None and organization.get("enabled") is False
 
     def organization_name(self, item: Record) -> str | None:
         """Return the name of an item's organization (its id if it has none), None if it is nobody's."""
-        identity = _id(item.get("organizationId"))
+        identity = lower_id(item.get("organizationId"))
         return as_text(self._organizations.get(identity, {}).get("name")) or identity or None
 
     def folder_name(self, item: Record) -> str | None:
         """Return the name of an item's folder (its id if the name does not open), None if it is in none."""
-        identity = _id(item.get("folderId"))
+        identity = lower_id(item.get("folderId"))
         return self._names_of_folders().get(identity, identity) or None
 
     def collection_names(self, item: Record) -> list[str]:
         """Return the names of an item's collections, without those whose name does not open."""
         names = self._names_of_collections()
-        return [names[identity] for identity in map(_id, _list(item.get("collectionIds"))) if identity in names]
+        return [names[identity] for identity in map(lower_id, as_list(item.get("collectionIds"))) if identity in names]
 
     def describe(self, item: Record) -> str:
         """Return in words where an item is, for messages: its organization and collections, or its folder."""
@@ -177,7 +176,7 @@ class Places:
 def records(value: object) -> dict[str, Record]:
     """Return the objects in a list by their ids in lower case. Entries that are no objects with an id are ignored."""
     found: dict[str, Record] = {}
-    for one in _list(value):
+    for one in as_list(value):
         if not isinstance(one, dict):
             continue
         identity = one.get("id")
@@ -222,9 +221,11 @@ def _no_key(message: str) -> UnavailableItemError:
     )
 
 
-def _id(value: object) -> str:
+def lower_id(value: object) -> str:
+    """Return an id in lower case, as ids are compared; empty if `value` is no text."""
     return (as_text(value) or "").lower()
 
 
-def _list(value: object) -> list[object]:
+def as_list(value: object) -> list[object]:
+    """Return `value` if it is a list, else an empty one."""
     return value if isinstance(value, list) else []

@@ -226,6 +226,17 @@ def test_nested_runs(run_in: Surroundings) -> None:
     assert (narrower.status, narrower.codes) == (125, ["credentials.missing"])
 
 
+def test_nested_runs_with_the_same_env_file(run_in: Surroundings, server: BitwardenServer) -> None:
+    """A run inside, which finds the same `.env` with the same selectors, uses the session and does not log in again."""
+    names = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
+    lines = [f"{name}='{run_in.environment.pop(name)}'\n" for name in names]
+    write_private(run_in.work / ".env", "".join([*lines, "BWRUN_ONLY='db\ncard'\n"]))
+    done = run_in.run("--", BWRUN, "-e", "A=bw://card/card.number", "--", "sh", "-c", 'echo "$A"')
+
+    assert (done.status, done.stdout, done.stderr) == (0, "4111\n", "")
+    assert [one.path for one in server.requests()].count("/identity/connect/token") == 1
+
+
 # Keys
 
 

@@ -105,6 +105,17 @@ def test_another_account_has_a_session_of_its_own(
     assert settings.exists()
 
 
+def test_login_of_the_same_account_goes_to_the_same_server(ready: Surroundings, server: BitwardenServer) -> None:
+    """The outer run takes BWRUN_SERVER away; a login of a nested run must not go to bitwarden.com because of that."""
+    names = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
+    write_private(ready.work / ".env", *(f'{name}="{ready.environment.pop(name)}"' for name in names))
+
+    done = run_shell(ready, '"$0" --session-api-key -- echo inside; "$0" --only mail -- echo limited')
+
+    assert (done.status, done.stdout, done.stderr) == (0, "inside\nlimited\n", "")
+    assert logins(server) == 3
+
+
 def test_outer_session_does_not_fit(ready: Surroundings, server: BitwardenServer) -> None:
     """Another server, account or kind of session, or variables that do not belong together, need a login."""
     script = f"""
