@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.supervisor.clearing import ANOTHER_USER, GONE, PYTHON, Run, as_user, needs_root, wait_cleared
+from tests.support.needs import unavailable
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
 
@@ -286,7 +287,7 @@ def test_user_namespace(ready: Surroundings) -> None:
     before = [*before, "unshare", "--user", "--map-root-user"]
     probe = run_after(ready, [*before, "true"], env={})
     if probe.status != 0:
-        pytest.skip(f"no user namespace can be made: {probe.stderr.strip()}")
+        unavailable(f"no user namespace can be made: {probe.stderr.strip()}")
     env = {"XDG_RUNTIME_DIR": None, "TMPDIR": "/nonexistent"}
     done = run_after(ready, before, "--", "true", env=env)
 
