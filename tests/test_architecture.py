@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "references": {"base"},
     "settings": {"base"},
     "supervisor": {"base"},
+    "cache": {"base", "supervisor"},
     "command": {"base", "settings"},
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
