@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
-    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.login.unlocked import UnlockedVault
     from bwrun.planning.looking_up import LookedUp
     from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData

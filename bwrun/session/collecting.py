@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import Console
-from bwrun.login.unlocking import UnlockedVault
+from bwrun.login.unlocked import UnlockedVault
 from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
 

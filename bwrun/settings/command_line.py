@@ -73,6 +73,9 @@ VALUE_OPTIONS = (
     "password-fd",
     "password-command",
     "timeout",
+    "cache",
+    "max-age",
+    "offline",
     "kill-after",
     "signal-exit",
 )  # fmt: skip
@@ -89,6 +92,8 @@ FLAG_OPTIONS = (
 )
 
 
+# The values of options that may be given without one: their values stand after `=`.
+DEFAULT_VALUES = {"cache": "on", "offline": "auto"}
 FLAG_LETTERS = frozenset("vhV")
 SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
@@ -147,6 +152,9 @@ def _parse_plain(arguments: list[str]) -> Options | None:
         if name in FLAG_OPTIONS:
             options.flags.add(name)
             continue
+        if name in DEFAULT_VALUES:
+            options.values[name] = DEFAULT_VALUES[name]
+            continue
         value = next(words, "-")
         if value.startswith("-"):
             return None
@@ -162,7 +170,7 @@ def _parse_plain(arguments: list[str]) -> Options | None:
 def _parse_options(arguments: list[str]) -> Options:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     _check_joined_letters(arguments[:end])
-    found, rest = _make_parser().parse_known_args(arguments[:end])
+    found, rest = _make_parser().parse_known_args([_with_value(word) for word in arguments[:end]])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
     options = Options()
@@ -180,6 +188,12 @@ def _parse_options(arguments: list[str]) -> Options:
     else:
         _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
+
+
+def _with_value(word: str) -> str:
+    """Return an option with its default value, if it may be given without one."""
+    name = word.removeprefix("--")
+    return f"{word}={DEFAULT_VALUES[name]}" if word.startswith("--") and name in DEFAULT_VALUES else word
 
 
 def _check_joined_letters(arguments: list[str]) -> None:
