@@ -272,7 +272,10 @@ class Worker:
         vault = self._vault_of(unlocked, allow_protected=True)
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
-        login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
+        login = None
+        if unlocked:
+            vault_is = unlocked.cached or ("fetched" if self._config.cache else None)
+            login = (account_of(unlocked, self._config.server.name), self._places, vault_is)
         self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
         return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)

@@ -45,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
-    "launch": {"base", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it

@@ -32,9 +32,11 @@ class CacheSettings(Struct):
         return self.max_age > 0 or self.offline == ALWAYS
 
 
-def read_cache_settings(find: Callable[[str], SettingValue | None]) -> CacheSettings | None:
+def read_cache_settings(find: Callable[[str], SettingValue | None], directory: str | None) -> CacheSettings | None:
     """
-    Return the settings of the cache, None if it is off; `find` returns the value of an option or of its variable.
+    Return the settings of the cache, None if it is off.
+
+    `find` returns the value of an option or of its variable; `directory` is that of BWRUN_CACHE_DIR.
 
     Raises ConfigError: a value is wrong; UsageError: an option needs --cache.
     """
@@ -47,12 +49,11 @@ def read_cache_settings(find: Callable[[str], SettingValue | None]) -> CacheSett
             if found is not None and (name, mode) != ("offline", None):
                 raise UsageError("conflict", f"`--{name}` needs `--cache`", "add `--cache`, or leave it out")
         return None
-    directory = find("cache-dir")
     return CacheSettings(
         lifetime=lifetime,
         max_age=0.0 if max_age is None else _max_age(max_age),
         offline=mode,
-        directory=None if directory is None else directory.value,
+        directory=directory or None,
     )
 
 

@@ -39,6 +39,7 @@ Server and login:
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS   Limit for everything before COMMAND; default: 60
+      --cache[=TIME], --max-age SECONDS, --offline[=auto|always]   Log in less
 Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
@@ -46,13 +47,12 @@ Session and command:
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
-      --kill-leftovers    End the processes that COMMAND leaves running
-      --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
+      --kill-leftovers, --signal-exit 128   End what it leaves; exit by 128+N
   -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
-      --clean             Remove the sessions that killed runs left behind
+      --clean             Remove caches, and the sessions that killed runs left
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """

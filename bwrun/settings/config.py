@@ -100,7 +100,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         key_connector_url=key_connector_url,
         gateway=gateway,
         ca_files=_ca_files(settings, environment),
-        cache=_cache(settings),
+        cache=_cache(settings, environment),
         timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervisor_settings=_supervisor_settings(settings),
         renew=settings.flag("renew"),
@@ -134,13 +134,13 @@ def _gateway(settings: Settings, server: Server, key_connector_url: str | None) 
     return read_gateway_settings(given, tuple(filter(None, (server.identity, server.api, key_connector_url))))
 
 
-def _cache(settings: Settings) -> CacheSettings | None:
+def _cache(settings: Settings, environment: Mapping[str, str]) -> CacheSettings | None:
     """Return the settings of the cache; None if it is off."""
     if not any(settings.found(name) for name in ("cache", "max-age", "offline")):
         return None
     from bwrun.settings.caching import read_cache_settings  # noqa: PLC0415  (only for --cache)
 
-    return read_cache_settings(settings.found)
+    return read_cache_settings(settings.found, environment.get("BWRUN_CACHE_DIR"))
 
 
 def _ca_files(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
