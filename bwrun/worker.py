@@ -164,11 +164,13 @@ class Worker:
         self._places = credentials.place_of_each
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
         from bwrun.planning.preparing import prepare_next_steps  # noqa: PLC0415
+        from bwrun.planning.purpose import purpose_of  # noqa: PLC0415
 
         def meanwhile() -> None:
             self._key_pair = prepare_next_steps(plan, self._config)
 
-        unlocked = unlock_vault(self._config, credentials, context, meanwhile, plan.items)
+        purpose = purpose_of(plan, self._config, lambda unlocked: self._collect(unlocked, None))
+        unlocked = unlock_vault(self._config, credentials, context, meanwhile, purpose)
         if self._config.verbose and not unlocked.login.email:
             from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
 

@@ -19,6 +19,7 @@ from bwrun.crypto.vault_key import parse_key
 from bwrun.login.access import HTTP_UNAUTHORIZED, Access
 from bwrun.login.fetching import Fetched, fetch_sync
 from bwrun.login.kept_vault import KeptLogin, KeptVault, Stamp, in_words, left_of, nothing_kept, read_kept, revision_of
+from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.token import Login, read_login
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.settings.caching import ALWAYS, AUTO, CacheSettings
@@ -28,13 +29,13 @@ from bwrun.vault.sync import sync_of
 
 if TYPE_CHECKING:
     from bwrun.cache.sealed_file import SealedFile
-    from bwrun.login.steps import UnlockingSteps
-    from bwrun.login.unlocked import UnlockedVault
+    from bwrun.login.unlocked import Purpose, UnlockedVault
 
 # An access token is used if it is valid for so many seconds yet. The token of a session is for the command; other runs
 # need one for attachments at most.
 SESSION_USE = 900.0
 SHORT_USE = 60.0
+CURRENT = "current"
 WORTH_SAYING = 1.0  # seconds; longer waits are told
 ROUNDS = 3  # how often a run waits for another one before it does without the lock
 # The errors of a server that cannot be reached, and of one that fails: `--offline=auto` uses the cache then.
@@ -47,11 +48,14 @@ OWN = ("network.timeout", "server.rate-limit")
 class CachedUnlocking:
     """The steps of unlocking with the cache."""
 
-    def __init__(self, steps: UnlockingSteps, store: CacheStore, settings: CacheSettings, *, in_ram: bool) -> None:
+    def __init__(
+        self, steps: UnlockingSteps, store: CacheStore, settings: CacheSettings, purpose: Purpose, *, in_ram: bool
+    ) -> None:
         """Begin to open the cache file, in a thread. `in_ram` says whether the user key may be kept."""
         self._steps = steps
         self._store = store
         self._settings = settings
+        self._purpose = purpose
         self._in_ram = in_ram
         self._refused = False  # whether the server refused the access token of the cache
         self._revision: str | None = None  # what the server said last
@@ -88,14 +92,14 @@ class CachedUnlocking:
 
     def _import(self) -> None:
         """Import what is needed in any case, while a thread opens the cache file."""
-        from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
+        import bwrun.crypto.account_keys  # noqa: F401, PLC0415
 
         if not self._settings.may_ask_nothing:
             _ = self._steps.client
-        import_what_follows()
 
     def _read(self) -> KeptVault | None:
-        return read_kept(self._store.open(), self._settings.lifetime, Moment.now())
+        needs_sync = self._purpose.needs_sync
+        return read_kept(self._store.open(), self._settings.lifetime, Moment.now(), needs_sync=needs_sync)
 
     def _try(self, kept: KeptVault, meanwhile: Callable[[], None]) -> UnlockedVault | None:
         """Return the vault if it is current; None if it has to be fetched, or if the access token does not do."""
@@ -119,7 +123,7 @@ class CachedUnlocking:
             return None
         if self._steps.config.mode != CHECK:
             kept.file.write_stamp(Stamp(self._revision, now).to_bytes())
-        return self._use(kept, meanwhile, "current")
+        return self._use(kept, meanwhile, CURRENT)
 
     def _ask(self, access: Access, meanwhile: Callable[[], None]) -> str | None:
         """Return when the vault was last changed; None if the server does not say, or refuses the token."""
@@ -136,8 +140,9 @@ class CachedUnlocking:
         """Open the vault in the cache. `how` says what is known of it."""
         words = f"cached {in_words(kept.login.written.age(Moment.now()))} ago, {how}"
         self._steps.context.console.step(f"using the vault in the cache: {words}")
-        fetched = Fetched(kept.sync(), kept.login.sync_date)
-        return self._open(kept.login, fetched, meanwhile).replaced(cached=words)
+        current = None if how == CURRENT else kept.stamp.checked.wall
+        unlocked = self._open(kept.login, kept.fetched(current), meanwhile)
+        return unlocked.replaced(cached=words, encoded=kept.encoded)
 
     def _open(self, state: KeptLogin, fetched: Fetched, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Open a vault with what is kept of the login."""
@@ -149,8 +154,15 @@ class CachedUnlocking:
             user_key = parse_key(state.user_key)
         else:
             user_key, connector = self._steps.unwrap_user_key(login, access, Task(lambda: fetched), meanwhile)
-        config = Task(lambda: state.server_config)
-        return self._steps.open_vault(login, access, fetched, user_key, connector=connector, server_config=config)
+        return self._steps.open_vault(
+            login,
+            access,
+            fetched,
+            user_key,
+            connector=connector,
+            server_config=state.server_config,
+            account_keys=(state.wrapped_keys, state.user_id),
+        )
 
     def _renew(self, kept: KeptVault | None, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Fetch what is not current, and keep it for the next runs."""
@@ -167,12 +179,11 @@ class CachedUnlocking:
         login, now = self._login_of(kept.login), Moment.now()
         access = self._steps.access_of(login)
         fetched = self._steps.wait_for_sync(self._steps.start_sync(access, login))
-        if access.device != kept.login.device or _keys_in(fetched.data) != _keys_in(kept.sync()):
+        if access.device != kept.login.device or _keys_in(fetched.data) != _keys_in(kept.sync() or {}):
             return None
         state = kept.login.replaced(written=now, sync_date=fetched.date)
         unlocked = self._open(state, fetched, meanwhile)
-        self._keep(kept.file, state, fetched, Stamp(revision, now))
-        return unlocked
+        return self._keep(kept.file, state, unlocked, Stamp(revision, now))
 
     def _log_in(self, kept: KeptVault | None, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Log in; fetch the vault too, unless the one in the cache is current."""
@@ -194,19 +205,23 @@ class CachedUnlocking:
         else:
             user_key, connector = steps.unwrap_user_key(login, access, sync, meanwhile)
         fetched = steps.wait_for_sync(sync)
-        unlocked = steps.open_vault(login, access, fetched, user_key, connector=connector, server_config=config)
+        unlocked = steps.open_vault(
+            login, access, fetched, user_key, connector=connector, server_config=result_if_ready(config)
+        )
         state = KeptLogin(
             reply=answer.data,
             device=access.device,
             issued=issued,
             sync_date=fetched.date,
+            wrapped_keys=unlocked.wrapped_keys,
+            user_id=unlocked.user_id,
             server_config=unlocked.server_config,
             user_key=user_key.encode() if self._in_ram else None,
             key_connector_url=connector,
             written=issued,
         )
         if access.device == steps.device:  # else the server has dropped the access token in `answer`
-            self._keep(new.result(), state, fetched, Stamp(fetching.result()[1], issued))
+            return self._keep(new.result(), state, unlocked, Stamp(fetching.result()[1], issued))
         return unlocked
 
     def _fetch(self, access: Access, kept: KeptVault | None) -> tuple[Fetched, str | None]:
@@ -215,18 +230,22 @@ class CachedUnlocking:
             revision = self._request_revision(access)
         except ServerError:
             revision = None
-        if kept is not None and kept.is_current(revision):
-            return Fetched(kept.sync(), kept.login.sync_date), revision
+        if kept is not None and kept.is_current(revision) and (sync := kept.sync()) is not None:
+            return Fetched(lambda: sync, kept.login.sync_date), revision
         return fetch_sync(access), revision
 
-    def _keep(self, file: SealedFile, state: KeptLogin, fetched: Fetched, stamp: Stamp) -> None:
-        """Write the cache file, and let the runs go on that wait for it."""
-        if self._steps.config.mode != CHECK:
-            with self._steps.context.timings.phase("keep"):
-                parts = {"state": state.to_bytes(), "sync": write_json(fetched.data)}
-                saved = self._store.save(file, parts, stamp.to_bytes())
-            self._steps.context.console.step("kept the vault in the cache" if saved else "cannot write the cache file")
+    def _keep(self, file: SealedFile, state: KeptLogin, unlocked: UnlockedVault, stamp: Stamp) -> UnlockedVault:
+        """Write the cache file, and let the runs go on that wait for it. Return the vault with what was made of it."""
+        if self._steps.config.mode == CHECK:
+            return unlocked
+        encode = self._purpose.encode
+        encoded = None if encode is None else encode(unlocked)
+        with self._steps.context.timings.phase("keep"):
+            parts = {"state": state.to_bytes(), "sync": write_json(unlocked.sync), "session": encoded or b""}
+            saved = self._store.save(file, parts, stamp.to_bytes())
         self._store.unlock()
+        self._steps.context.console.step("kept the vault in the cache" if saved else "cannot write the cache file")
+        return unlocked.replaced(encoded=encoded)
 
     def _login_of(self, state: KeptLogin) -> Login:
         """Return the login of the cache, whose access token is valid for less time by now."""

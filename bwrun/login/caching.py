@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from bwrun import __version__
 from bwrun.cache.place import find_place
 from bwrun.cache.sealing import NOTHING, PASSWORD, Secrets
 from bwrun.cache.store import CacheStore
 from bwrun.login.cached_unlocking import CachedUnlocking
 from bwrun.login.kept_vault import nothing_kept
 from bwrun.login.steps import UnlockingSteps
+from bwrun.login.unlocked import Purpose
 from bwrun.settings.caching import ALWAYS
 from bwrun.settings.command_line import CHECK
 
 
-def open_cache(steps: UnlockingSteps) -> CachedUnlocking | None:
+def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | None:
     """
     Return how to unlock with the cache. None: there is no place for it, of which the user is warned.
 
@@ -34,5 +36,5 @@ def open_cache(steps: UnlockingSteps) -> CachedUnlocking | None:
         return None
     password = credentials.master_password
     secrets = Secrets(credentials.api_key.client_secret, password, NOTHING if password is None else PASSWORD)
-    account = (credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
-    return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, in_ram=place.in_ram)
+    account = (__version__, credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
+    return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, purpose, in_ram=place.in_ram)

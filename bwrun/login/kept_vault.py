@@ -14,6 +14,8 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.jsontext import read_json
 from bwrun.base.moment import Moment
 from bwrun.base.structs import Struct
+from bwrun.crypto.parameters import WrappedAccountKeys
+from bwrun.login.fetching import Fetched
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +31,9 @@ class KeptLogin(Struct):
     reply: object  # of the server, to the login
     device: str
     issued: Moment  # when the access token was
-    sync_date: str | None
+    sync_date: float | None  # the header Date of the sync, in seconds since the epoch
+    wrapped_keys: WrappedAccountKeys  # the other keys of the account, as the server sent them
+    user_id: str | None
     server_config: object
     user_key: bytes | None  # None on a disk
     key_connector_url: str | None
@@ -44,6 +48,7 @@ class KeptLogin(Struct):
                 "issued": self.issued.to_list(),
                 "written": self.written.to_list(),
                 "user_key": None if key is None else base64.b64encode(key).decode("ascii"),
+                "wrapped_keys": self.wrapped_keys.as_dict(),
             }
         ).encode()
 
@@ -57,6 +62,7 @@ class KeptLogin(Struct):
             parts = {
                 **{name: found[name] for name in cls.FIELDS},
                 "user_key": None if key is None else base64.b64decode(key),
+                "wrapped_keys": WrappedAccountKeys(**found["wrapped_keys"]),
             }
         except (ValueError, TypeError, KeyError):
             return None
@@ -90,39 +96,55 @@ class Stamp(Struct):
 class KeptVault:
     """A vault in the cache."""
 
-    def __init__(self, file: SealedFile, login: KeptLogin, stamp: Stamp, body: bytes) -> None:
-        """Take what is in `file`; `body` is the reply to the sync, which is JSON, and is read when it is asked for."""
+    def __init__(self, file: SealedFile, login: KeptLogin, stamp: Stamp, parts: dict[str, bytes]) -> None:
+        """Take what is in `file`; `parts` has the vault in one form or both: `sync` and `session`."""
         self.file = file
         self.login = login
         self.stamp = stamp
-        self._body = body
-        self._sync: dict[str, object] | None = None
+        self._parts = parts
 
     def is_current(self, revision: str | None) -> bool:
         """Return whether nothing has changed since the vault was fetched; `revision` is what the server says now."""
         return revision is not None and revision == self.stamp.revision
 
-    def sync(self) -> dict[str, object]:
-        """Return the reply to the sync."""
-        if self._sync is None:
-            found = read_json(self._body)
-            self._sync = found if isinstance(found, dict) else {}
-        return self._sync
+    @property
+    def encoded(self) -> bytes | None:
+        """Return the vault as sessions hold it, None if it is not there."""
+        return self._parts.get("session") or None
+
+    def sync(self) -> dict[str, object] | None:
+        """Return the reply to the sync, None if that part of the file is damaged."""
+        data = self._parts.get("sync") or self.file.part("sync")
+        found = None if data is None else read_json(data)
+        return found if isinstance(found, dict) else None
+
+    def fetched(self, current: float | None = None) -> Fetched:
+        """Return the vault; `current` is when it was last known to be current, None: just now."""
+        return Fetched(lambda: self.sync() or {}, self.login.sync_date, current)
 
 
-def read_kept(file: SealedFile | None, lifetime: float, now: Moment) -> KeptVault | None:
-    """Return the vault in a cache file; None if it does not open, is damaged, or is older than `lifetime` seconds."""
+def read_kept(file: SealedFile | None, lifetime: float, now: Moment, *, needs_sync: bool) -> KeptVault | None:
+    """
+    Return the vault in a cache file; None if it does not open, is damaged, or is older than `lifetime` seconds.
+
+    `needs_sync`: the run needs the reply to the sync. Otherwise the form that sessions hold is enough, if it is there.
+    """
     state = None if file is None else file.part("state")
     login = None if state is None else KeptLogin.read(state)
-    body = None if file is None or login is None else file.part("sync")
-    if file is None or login is None or body is None:
+    if file is None or login is None:
         return None
     age = login.written.age(now)
     if age is None or age > lifetime or login.issued.age(now) is None:
         return None
+    parts = {} if needs_sync else {"session": file.part("session")}
+    if not parts.get("session"):
+        parts["sync"] = file.part("sync")
+    found = {name: part for name, part in parts.items() if part is not None}
+    if len(found) < len(parts):
+        return None
     data = file.stamp()
     stamp = None if data is None else Stamp.read(data, now.boot)
-    return KeptVault(file, login, stamp or Stamp(None, login.written), body)
+    return KeptVault(file, login, stamp or Stamp(None, login.written), found)
 
 
 def left_of(login: Login, issued: Moment, now: Moment) -> float:

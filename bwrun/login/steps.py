@@ -24,6 +24,7 @@ from bwrun.settings.config import Config
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:
+    from bwrun.crypto.parameters import WrappedAccountKeys
     from bwrun.crypto.vault_key import VaultKey
     from bwrun.network.answer import Answer
     from bwrun.network.client import Client
@@ -104,23 +105,31 @@ class UnlockingSteps:
         user_key: VaultKey,
         *,
         connector: str | None,
-        server_config: Task[object] | None,
+        server_config: object,
+        account_keys: tuple[WrappedAccountKeys, str | None] | None = None,
         is_whole: bool = True,
     ) -> UnlockedVault:
-        """Open the account's other keys. Raises CryptoError: they cannot be decrypted."""
+        """
+        Open the account's other keys.
+
+        `account_keys` are those, wrapped, and the user's id; None: as `login` and `fetched` say.
+
+        Raises CryptoError: they cannot be decrypted.
+        """
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
 
         with self.context.timings.phase("decrypt"):
-            wrapped, user_id = find_account_keys(login, fetched.data)
+            wrapped, user_id = account_keys or find_account_keys(login, fetched.data)
             keys = open_account_keys(user_key, wrapped, user_id)
         return UnlockedVault(
             api_key=self.credentials.api_key,
             login=login,
             fetched=fetched,
             is_whole=is_whole,
-            server_config=None if server_config is None else result_if_ready(server_config),
+            server_config=server_config,
             keys=keys,
             wrapped_keys=wrapped,
+            user_id=user_id,
             key_connector_url=connector,
             access=access,
             gateway=None if self.config.gateway is None else self.context.network.gateway,
@@ -158,8 +167,10 @@ def _fetch(access: Access, login: Login, items: tuple[str, ...]) -> Fetched:
     return fetch_sync(access)
 
 
-def result_if_ready(server_config: Task[object]) -> object:
-    """Return the server's config, which was asked for long ago; None if it has not come."""
+def result_if_ready(server_config: Task[object] | None) -> object:
+    """Return the server's config, which was asked for long ago; None if it was not, or has not come."""
+    if server_config is None:
+        return None
     try:
         return server_config.result(CONFIG_TIMEOUT)
     except TimeoutError:

@@ -12,7 +12,7 @@ from bwrun.crypto.parameters import KeyConnectorData
 from bwrun.login.context import LoginContext
 from bwrun.login.fetching import AT_ONCE
 from bwrun.login.steps import UnlockingSteps, result_if_ready
-from bwrun.login.unlocked import UnlockedVault
+from bwrun.login.unlocked import Purpose, UnlockedVault
 from bwrun.settings.config import Config
 from bwrun.settings.servers import Server
 
@@ -34,13 +34,12 @@ def unlock_vault(
     credentials: Credentials,
     context: LoginContext,
     meanwhile: Callable[[], None],
-    items: tuple[str, ...],
+    purpose: Purpose,
 ) -> UnlockedVault:
     """
-    Log in, fetch the vault and unlock it.
+    Log in, fetch the vault and unlock it; or use the cache.
 
-    `meanwhile` is called while the key derivation runs. `items` are the ids of the items to fetch; if it is empty, the
-    whole vault is fetched.
+    `meanwhile` is called while the key derivation runs. `purpose` says what of the vault is needed.
 
     Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
     not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
@@ -50,10 +49,10 @@ def unlock_vault(
         if config.cache is not None:
             from bwrun.login.caching import open_cache  # noqa: PLC0415  (only for --cache)
 
-            cache = open_cache(steps)
+            cache = open_cache(steps, purpose)
             if cache is not None:
                 return cache.unlock(meanwhile)
-        return _unlock(steps, config, meanwhile, items)
+        return _unlock(steps, config, meanwhile, purpose.items)
     except ServerError as error:
         if error.code not in TURNED_AWAY:
             raise
@@ -72,7 +71,13 @@ def _unlock(
     user_key, connector = steps.unwrap_user_key(login, access, sync, meanwhile)
     fetched = steps.wait_for_sync(sync, items)
     return steps.open_vault(
-        login, access, fetched, user_key, connector=connector, server_config=server_config, is_whole=not items
+        login,
+        access,
+        fetched,
+        user_key,
+        connector=connector,
+        server_config=result_if_ready(server_config),
+        is_whole=not items,
     )
 
 
