@@ -133,6 +133,15 @@ class BitwardenServer:
         secret = secrets.token_urlsafe(22)
         return Account(**self._command("rotate_api_key", {"user_id": account.user_id, "client_secret": secret}))
 
+    def change_password(self, account: Account, master_password: str) -> Account:
+        """Another master password for the same keys; ends all tokens, and gives the account with it."""
+        arguments = {"user_id": account.user_id, "master_password": master_password}
+        return Account(**self._command("change_password", arguments))
+
+    def rotate_keys(self, account: Account) -> Account:
+        """Another user key, and all items of the account's spec encrypted anew; ends all tokens."""
+        return Account(**self._command("rotate_keys", {"user_id": account.user_id}))
+
     def expire_tokens(self, account: Account) -> None:
         """From now on answer every token issued to the account so far with 401."""
         self._command("expire_tokens", {"user_id": account.user_id})

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from Crypto.Cipher import AES
 
+from bwrun import __version__
 from tests.server.control import Account, BitwardenServer
 from tests.server.json_types import Json
 from tests.support.program import LATER, Surroundings
@@ -54,7 +55,8 @@ class Owner:
     @property
     def bound(self) -> bytes:
         """Return what each part is bound to beside the header: who and where, nothing secret."""
-        return b"\0".join(part.encode() for part in (self.client_id.lower(), self.identity, self.api))
+        parts = (__version__, self.client_id.lower(), self.identity, self.api)
+        return b"\0".join(part.encode() for part in parts)
 
     @property
     def name(self) -> str:
@@ -128,16 +130,22 @@ class CacheFile:
         """Return the file with changes of what is kept of the login."""
         return replace(self, parts={**self.parts, "state": json.dumps(self.state | changes).encode()})
 
-    def moved(self, seconds: float) -> CacheFile:
-        """Return the file as if all in it had happened `seconds` earlier; a negative number: later."""
-        state = self.state
-        moved = {name: [state[name][0] - seconds, state[name][1] - seconds, state[name][2]] for name in MOMENTS}
+    def moved(self, seconds: float, *names: str) -> CacheFile:
+        """
+        Return the file as if what is named had happened `seconds` earlier; a negative number: later.
+
+        The names: `issued` (the token), `written` (the vault), `checked` (the stamp); without a name it is all three.
+        """
+        state, chosen = self.state, names or ("issued", "written", "checked")
+        moved = {
+            name: [state[name][0] - seconds, state[name][1] - seconds, state[name][2]]
+            for name in chosen
+            if name != "checked"
+        }
         revision, wall, running, boot = json.loads(self.stamp)
-        stamp = json.dumps([revision, wall - seconds, running - seconds, boot]).encode()
-        return replace(self.with_state(**moved), stamp=stamp)
-
-
-MOMENTS = ("issued", "written")  # in `state`: the token, the vault
+        if "checked" in chosen:
+            wall, running = wall - seconds, running - seconds
+        return replace(self.with_state(**moved), stamp=json.dumps([revision, wall, running, boot]).encode())
 
 
 def directory_of(surroundings: Surroundings) -> Path:
