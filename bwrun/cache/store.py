@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bwrun.base.moment import Moment
+    from bwrun.base.sensitive import Sensitive
     from bwrun.cache.place import Place
     from bwrun.cache.sealing import Secrets
 
@@ -51,9 +52,14 @@ class CacheStore:
         """Return the cache file; None if there is none that can be trusted."""
         return open_file(self._place, self._name + CACHE, self._secrets, self._bound)
 
-    def new(self) -> SealedFile:
-        """Return a file with a key of its own, for `save()`. It takes 16 ms: do it beside something else."""
-        return new_file(self._secrets, self._bound)
+    def new(self, password: Sensitive | None = None) -> SealedFile:
+        """
+        Return a file with a key of its own, for `save()`. It takes 16 ms: do it beside something else.
+
+        `password` is the right master password, if that of this store was wrong.
+        """
+        secrets = self._secrets if password is None else self._secrets.replaced(second=password)
+        return new_file(secrets, self._bound)
 
     def save(self, file: SealedFile, parts: dict[str, bytes], stamp: bytes) -> SealedFile | None:
         """Replace the cache file, under the key of `file`; return None if it cannot be written. The lock is needed."""
@@ -62,9 +68,11 @@ class CacheStore:
             self._remove(FAILED)
         return saved
 
-    def remove(self) -> None:
-        """Remove the cache file."""
-        self._remove(CACHE)
+    def remove_own(self) -> None:
+        """Remove the cache file if it opens with the secrets of this run; that of other secrets stays."""
+        file = self.open()
+        if file is not None and file.part("state") is not None:
+            self._remove(CACHE)
 
     def try_lock(self) -> Callable[[], None] | None:
         """

@@ -87,7 +87,7 @@ class CachedUnlocking:
         try:
             return self._renew(kept, meanwhile)
         except BwrunError as error:
-            self._after_failure(error, opened=kept is not None)
+            self._after_failure(error)
             raise
 
     def _import(self) -> None:
@@ -204,6 +204,8 @@ class CachedUnlocking:
             user_key, connector = parse_key(key), kept.login.key_connector_url
         else:
             user_key, connector = steps.unwrap_user_key(login, access, sync, meanwhile)
+        if steps.retyped is not None:
+            new = Task(lambda: self._store.new(steps.retyped))
         fetched = steps.wait_for_sync(sync)
         unlocked = steps.open_vault(
             login, access, fetched, user_key, connector=connector, server_config=result_if_ready(config)
@@ -271,12 +273,12 @@ class CachedUnlocking:
             self._steps.context.console.tell("waiting for another run of bwrun, which is logging in to this account")
             self._steps.context.wait(turn, "another run of bwrun, which is logging in to this account")
 
-    def _after_failure(self, error: BwrunError, *, opened: bool) -> None:
-        """Tell the runs that wait, and remove a cache whose account or API key the server does not accept any more."""
+    def _after_failure(self, error: BwrunError) -> None:
+        """Tell the runs that wait, and remove a cache that opens with credentials that are not right any more."""
         if self._steps.config.mode == CHECK:
             return
-        if opened and isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
-            self._store.remove()
+        if isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
+            self._store.remove_own()
         if error.code not in OWN and not isinstance(error, ToldError):
             self._store.note_failure(error, Moment.now())
         self._store.unlock()

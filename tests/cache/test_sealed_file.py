@@ -377,7 +377,7 @@ def test_a_directory_lies_there(place: Place) -> None:
 
     assert store.open() is None
     assert store.save(store.new(), CONTENTS, b"a stamp") is None
-    store.remove()
+    store.remove_own()
     assert [one.name for one in Path(place.path).iterdir()] == [f"{OWNER.name}.cache"]
 
 

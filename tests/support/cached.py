@@ -13,14 +13,16 @@ from tests.support.program import Ended, Surroundings
 
 NAMES = {
     "/connect/token": "login",
-    "/api/config": "config",
     "/api/accounts/revision-date": "date",
     "/api/sync": "sync",
 }
-COLD = ["config", "date", "login", "sync"]  # what a run without a cache asks, in alphabetical order
+# What a run without a cache asks, in alphabetical order. It asks for the server's config too, but does not wait long
+# for it: on a busy machine, that request may come in later. So lists of requests are without it.
+COLD = ["date", "login", "sync"]
 WARM = ["date"]
 SHOW = ("-e", "DB=bw://prod-db/password", "--", "sh", "-c", 'printf %s "$DB"')  # prints a secret of the vault
 # Not to be repeated within any timeout, so a run gives up at once.
+CONFIG = "/api/config"
 DOWN = Status(503, '{"message": "down"}', headers={"Retry-After": "99999"})
 
 
@@ -73,6 +75,8 @@ class Cached:
         """Return what was asked since the requests were cleared, in alphabetical order."""
         found = []
         for request in self.server.requests():
+            if request.path.endswith(CONFIG):
+                continue
             name = next((name for end, name in NAMES.items() if request.path.endswith(end)), request.path)
             found.append(name if request.status == 200 else f"{name} {request.status}")
         return sorted(found)
