@@ -18,14 +18,23 @@ from bwrun.cache.store import CacheStore, ToldError
 from bwrun.crypto.vault_key import parse_key
 from bwrun.login.access import HTTP_UNAUTHORIZED, Access
 from bwrun.login.fetching import Fetched, fetch_sync
-from bwrun.login.kept_vault import KeptLogin, KeptVault, Stamp, in_words, left_of, nothing_kept, read_kept, revision_of
+from bwrun.login.kept_vault import (
+    KeptLogin,
+    KeptVault,
+    Stamp,
+    in_words,
+    keys_in,
+    left_of,
+    nothing_kept,
+    read_kept,
+    revision_of,
+)
 from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.token import Login, read_login
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.settings.caching import ALWAYS, AUTO, CacheSettings
 from bwrun.settings.command_line import CHECK, LIST
 from bwrun.settings.servers import origin
-from bwrun.vault.sync import sync_of
 
 if TYPE_CHECKING:
     from bwrun.cache.sealed_file import SealedFile
@@ -39,8 +48,10 @@ CURRENT = "current"
 WORTH_SAYING = 1.0  # seconds; longer waits are told
 ROUNDS = 3  # how often a run waits for another one before it does without the lock
 # The errors of a server that cannot be reached, and of one that fails: `--offline=auto` uses the cache then.
-OUT_OF_REACH = ("network.timeout", "network.dns", "network.unreachable", "network.interrupted", "network.proxy")
-FAILING = "server.unavailable"
+NO_ANSWER = (
+    "network.timeout", "network.dns", "network.unreachable", "network.interrupted", "network.proxy",
+    "server.unavailable",
+)  # fmt: skip
 # What is not told to runs that wait for this one: they have time of their own.
 OWN = ("network.timeout", "server.rate-limit")
 
@@ -88,7 +99,9 @@ class CachedUnlocking:
             return self._renew(kept, meanwhile)
         except BwrunError as error:
             self._after_failure(error)
-            raise
+            if kept is None or self._refused or not self._may_do_without(error):
+                raise
+            return self._use_offline(kept, error, meanwhile)
 
     def _import(self) -> None:
         """Import what is needed in any case, while a thread opens the cache file."""
@@ -114,11 +127,9 @@ class CachedUnlocking:
         try:
             self._revision = self._ask(access, meanwhile)
         except (NetworkError, ServerError) as error:
-            if self._settings.offline != AUTO or not (error.code in OUT_OF_REACH or error.code == FAILING):
+            if not self._may_do_without(error):
                 raise
-            age = in_words(kept.login.written.age(now))
-            self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
-            return self._use(kept, meanwhile, "offline")
+            return self._use_offline(kept, error, meanwhile)
         if self._refused or not kept.is_current(self._revision):
             return None
         if self._steps.config.mode != CHECK:
@@ -135,6 +146,16 @@ class CachedUnlocking:
         said = self._steps.client.get("accounts/revision-date", access.token)
         self._refused = said.status == HTTP_UNAUTHORIZED
         return revision_of(said.data) if said.status == HTTP_OK else None
+
+    def _may_do_without(self, error: BwrunError) -> bool:
+        """Return whether the cache may be used after this error, because the server did not answer."""
+        return self._settings.offline == AUTO and error.code in NO_ANSWER
+
+    def _use_offline(self, kept: KeptVault, error: BwrunError, meanwhile: Callable[[], None]) -> UnlockedVault:
+        """Open the vault in the cache, and warn of its age."""
+        age = in_words(kept.login.written.age(Moment.now()))
+        self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
+        return self._use(kept, meanwhile, "offline")
 
     def _use(self, kept: KeptVault, meanwhile: Callable[[], None], how: str) -> UnlockedVault:
         """Open the vault in the cache. `how` says what is known of it."""
@@ -179,7 +200,7 @@ class CachedUnlocking:
         login, now = self._login_of(kept.login), Moment.now()
         access = self._steps.access_of(login)
         fetched = self._steps.wait_for_sync(self._steps.start_sync(access, login))
-        if access.device != kept.login.device or _keys_in(fetched.data) != _keys_in(kept.sync() or {}):
+        if access.device != kept.login.device or keys_in(fetched.data) != keys_in(kept.sync() or {}):
             return None
         state = kept.login.replaced(written=now, sync_date=fetched.date)
         unlocked = self._open(state, fetched, meanwhile)
@@ -282,10 +303,3 @@ class CachedUnlocking:
         if error.code not in OWN and not isinstance(error, ToldError):
             self._store.note_failure(error, Moment.now())
         self._store.unlock()
-
-
-def _keys_in(sync: dict[str, object]) -> tuple[object, ...]:
-    """Return the wrapped keys of the account in the reply to a sync."""
-    profile = sync_of(sync).get("profile")
-    found = profile if isinstance(profile, dict) else {}
-    return tuple(found.get(name) for name in ("key", "privateKey", "accountKeys"))
