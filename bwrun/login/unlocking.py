@@ -47,7 +47,7 @@ class UnlockedVault(Struct):
     server_config: object  # None: it was not asked for, or did not come in time
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
-    key_connector_url: str | None  # the Key Connector that was asked, if any
+    key_connector_url: str | None  # the Key Connector that was asked, or would be
     access: Access  # the access token, which a later request may replace
     gateway: Gateway | None  # the client certificate and the headers for the server
 
@@ -72,7 +72,8 @@ def unlock_vault(
     whole vault is fetched.
 
     Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
-    not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
+    not usable; CryptoError: the master password or the user key is wrong, or keys cannot be decrypted; CredentialError:
+    the user key is malformed.
     """
     unlocking = _Unlocking(config, credentials, context)
     try:
@@ -108,9 +109,14 @@ class _Unlocking:
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
 
         config = self._config
+        given = self._credentials.user_key
+        if given is not None:
+            from bwrun.login.given_user_key import check_fits, check_form  # noqa: PLC0415  (most runs have a password)
+
+            check_form(self._credentials)
         login, server_config = self._log_in()
         if isinstance(login.unlock, KeyConnectorData) and not (
-            config.key_connector_url and login.unlock.wrapped_user_key
+            given or (config.key_connector_url and login.unlock.wrapped_user_key)
         ):
             items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
         access = Access(self._client, login, self._device, None if config.device_id else self._log_in_again)
@@ -123,6 +129,9 @@ class _Unlocking:
         self._context.console.step(f"{what} from {config.server.api}")
         with self._context.timings.phase("decrypt"):
             wrapped, user_id = find_account_keys(login, fetched.data)
+            if given is not None:
+                check_fits(user_key, wrapped, fetched.data, self._credentials.user_key_place)
+                self._context.console.step(f"the user key from {self._credentials.user_key_place} opens the vault")
             keys = open_account_keys(user_key, wrapped, user_id)
         return UnlockedVault(
             api_key=self._credentials.api_key,

@@ -1,6 +1,8 @@
 """
 The user key, with which the vault is encrypted: unwrapping it with the master password, or the key of a Key Connector.
 
+A user key that was given (BWRUN_USER_KEY) needs neither.
+
 The key derivation runs in a thread, and the modules that are needed next are imported meanwhile.
 """
 
@@ -42,10 +44,17 @@ class UserKeyUnwrapping:
     def unwrap(
         self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
-        """Return the user key, and the address of the Key Connector that was asked for it, if any."""
+        """Return the user key, and the address of the Key Connector of its account, if there is one and it is known."""
         from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         unlock, connector = login.unlock, self._config.key_connector_url
+        if self._credentials.user_key is not None:
+            from bwrun.login.given_user_key import find_connector, open_key  # noqa: PLC0415  (most runs have a password)
+
+            self._context.import_by(import_what_follows)
+            self._context.import_by(meanwhile)
+            fetched = self._context.wait(sync, origin(self._config.server.api))
+            return open_key(self._credentials), find_connector(self._config, login, fetched.data)
         if not isinstance(unlock, UnlockData):
             self._context.import_by(import_what_follows)
             self._context.import_by(meanwhile)
