@@ -18,7 +18,7 @@ from bwrun.credentials.found import Secret
 from bwrun.settings.sources import USER_KEY
 
 V1_SIZE = 64  # bytes
-MAX_SIZE = 1024  # bytes; those of V2 have 71
+MAX_SIZE = 1024  # bytes; V2 keys have about 70
 HINT = "print it again: `bwrun --print-user-key`"
 
 
