@@ -22,8 +22,6 @@ from bwrun.credentials.user_key import HINT, V1_SIZE, damaged
 from bwrun.crypto.parameters import KeyConnectorData, WrappedAccountKeys
 from bwrun.login.token import Login
 from bwrun.settings.config import Config
-from bwrun.vault.sync import sync_of
-from bwrun.vault.typed_fields import with_typed_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,6 +119,9 @@ def _opens_contents(key: VaultKey, sync: dict[str, object]) -> bool | None:
 
 def _encrypted_texts(sync: dict[str, object]) -> Iterator[str]:
     """Yield what is encrypted under the user key itself: names of folders, keys of items, else their names."""
+    from bwrun.vault.sync import sync_of  # noqa: PLC0415  (only for an account without a private key)
+    from bwrun.vault.typed_fields import with_typed_fields  # noqa: PLC0415
+
     found = sync_of(sync)
     for folder in _records(found.get("folders")):
         yield from _texts(folder.get("name"))

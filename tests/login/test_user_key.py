@@ -137,6 +137,17 @@ def test_a_nested_run(keyed: Surroundings, server: BitwardenServer, kind: str) -
     assert logins == [account.client_id, other.client_id]
 
 
+def test_an_outer_session_that_cannot_be_used(keyed: Surroundings, server: BitwardenServer) -> None:
+    """A nested run whose outer session was damaged logs in with the API key and the user key that it has."""
+    account = server.add_account(SPEC)
+    use(keyed, server, account)
+    own = 'BW_CLIENTID="$I" BW_CLIENTSECRET="$S" BWRUN_USER_KEY="$K" BWRUN_SERVER="$U"'
+    script = f': >"$BITWARDENCLI_APPDATA_DIR/data.json"; {own} "$0" -e A=bw://prod-db -- sh -c \'printf "$A"\''
+    names = {"I": account.client_id, "S": account.client_secret, "K": text_of(account), "U": server.url}
+
+    assert keyed.run("--", "sh", "-c", script, BWRUN, env=names) == Ended(0, "p4ss", "")
+
+
 # What it survives.
 
 
