@@ -88,15 +88,20 @@ def _print(text: str, console: Console) -> int:
 
 def _clean(console: Console) -> int:
     """Do `--clean`; return the exit status."""
-    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415  (only for --clean)
+    from bwrun.cache.cleaning import remove_caches  # noqa: PLC0415  (only for --clean)
+    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415
 
+    caches = remove_caches(os.environ)
     try:
         places, _ = bases.find_bases(os.environ)
         count = sum(map(sweeping.sweep, places))
     except bases.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
-    return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n", console)
+    text = f"bwrun: removed {count} session(s) that killed runs left behind\n"
+    if caches:
+        text += f"bwrun: removed {caches} cached vault(s)\n"
+    return _print(text, console)
 
 
 def _fork_worker(options: command_line.Options, console: Console) -> NoReturn:

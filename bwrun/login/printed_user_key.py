@@ -9,7 +9,7 @@ from bwrun.credentials.confirming import confirm_printing, exposed_output
 from bwrun.credentials.user_key import write_user_key
 from bwrun.login.account import account_of
 from bwrun.login.given_user_key import check_fits
-from bwrun.login.unlocking import UnlockedVault
+from bwrun.login.unlocked import UnlockedVault
 from bwrun.settings.config import Config
 
 

@@ -19,8 +19,8 @@ from bwrun.network.backoff import LEAST_SPREAD, MOST_RETRIES, SHARE, Backoff
 from bwrun.network.failures import network_failure
 from bwrun.network.rate_limit import told_wait
 from bwrun.network.transport import Kind, Reply, TransportError
-from bwrun.settings.config import MAX_TIMEOUT
 from bwrun.settings.servers import EU, US, origin
+from bwrun.settings.values import MAX_TIMEOUT
 
 LOGIN = "/connect/token"
 WORTH_SAYING = 1.0  # seconds; longer waits are printed

@@ -226,7 +226,7 @@ def test_where_it_is_from(keyed: Surroundings, account: Account) -> None:
     as_json = keyed.run("--check", "--json")
 
     assert f"  credentials: {places}\n" in verbose.stderr
-    assert "  the user key from `.env` line 2 opens the vault\n" in verbose.stderr
+    assert "  unlocked the vault with the user key from `.env` line 2\n" in verbose.stderr
     assert f"credentials  {places}\n" in check.stdout
     assert '"master_password": null,' in as_json.stdout
     assert '"user_key": "`.env` line 2"' in as_json.stdout

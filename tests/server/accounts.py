@@ -66,7 +66,9 @@ def change_master_password(account: StoredAccount, password: str) -> None:
 def rotate_keys(account: StoredAccount, **changes: JsonValue) -> StoredAccount:
     """The account with a new user key, under which all is encrypted anew; `changes` to its spec, such as `v2`."""
     spec = replace(account.spec, client_id=account.client_id, client_secret=account.client_secret, **changes)
-    return make_account(spec)
+    rotated = make_account(spec)
+    rotated.revision = max(rotated.revision, account.revision + 1)
+    return rotated
 
 
 def master_password_hash(account: StoredAccount) -> str:
