@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bwrun.base.errors import AuthenticationError, BwrunError, NetworkError, ServerError
+from bwrun.base.errors import AuthenticationError, BwrunError, NetworkError, ServerError, WrongMasterPasswordError
 from bwrun.base.jsontext import write_json
 from bwrun.base.moment import Moment
 from bwrun.base.tasks import Task
@@ -275,7 +275,7 @@ class CachedUnlocking:
         """Tell the runs that wait, and remove a cache whose account or API key the server does not accept any more."""
         if self._steps.config.mode == CHECK:
             return
-        if opened and isinstance(error, AuthenticationError):
+        if opened and isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
             self._store.remove()
         if error.code not in OWN and not isinstance(error, ToldError):
             self._store.note_failure(error, Moment.now())
