@@ -118,6 +118,7 @@ def test_for_machines(run_in: Surroundings, vault: Account, server: BitwardenSer
             **dict.fromkeys(("client_id", "client_secret", "master_password"), "the environment"),
             "user_key": None,
         },
+        "vault": None,
         "session": "own",
         "variables": EXPECTED,
         "taken_away": ["BWRUN_SERVER", "BW_CLIENTSECRET", "BW_PASSWORD"],
