@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from bwrun.base.errors import ServerError
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
+from bwrun.cache.waits import Waits
 from bwrun.credentials.found import ApiKey, Credentials
 from bwrun.crypto.parameters import KeyConnectorData, WrappedAccountKeys
 from bwrun.login.access import Access
@@ -100,14 +101,20 @@ class _Unlocking:
         if proxy is not None:
             self._context.console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
         self._client = Client(
-            config.server, context.network, config.client_version, context.deadline, context.console.tell
-        )
+            config.server, context.network, config.client_version, context.deadline, context.console.tell,
+            memory=Waits(config.sources.environment, credentials.api_key.client_id, config.server.identity),
+        )  # fmt: skip
         self._gateway = context.network.gateway
 
     def run(self, meanwhile: Callable[[], None], items: tuple[str, ...]) -> UnlockedVault:
         from bwrun.crypto.account_keys import open_account_keys  # noqa: PLC0415
 
         config = self._config
+        if config.jitter and config.mode == RUN:  # somebody waits for what --check and --list print
+            from bwrun.login.jitter import wait_at_random  # noqa: PLC0415  (only for --jitter)
+
+            wait_at_random(config.jitter, self._context, self._client)
+        self._client.check_waits()
         login, server_config = self._log_in()
         if isinstance(login.unlock, KeyConnectorData) and not (
             config.key_connector_url and login.unlock.wrapped_user_key

@@ -46,6 +46,7 @@ class Config(Struct):
     gateway: GatewaySettings | None  # the client certificate and the headers for the server
     ca_files: tuple[str, ...]  # absolute paths
     timeout: float  # seconds for everything before the command, except prompts and --password-command
+    jitter: float  # seconds: the longest random time to wait before the login of a run
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
     renew: bool
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
@@ -99,6 +100,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         gateway=gateway,
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        jitter=_seconds(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
         renew=settings.flag("renew"),
         assignments=_assignments(options),
@@ -186,15 +188,15 @@ def _check_ca_file(path: str, place: str) -> None:
         raise ConfigError("ca-file", f"the CA file `{path}` (from {place}) contains no certificate", CA_HINT)
 
 
-def _seconds(found: SettingValue | None, what: str) -> float | None:
+def _seconds(found: SettingValue | None, what: str, *, can_be_zero: bool = False) -> float | None:
     if found is None:
         return None
     try:
         seconds = float(found.value)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_TIMEOUT:
-        allowed = f"above 0 and at most {MAX_TIMEOUT:.0f}"
+        seconds = -1.0
+    if not (0 < seconds <= MAX_TIMEOUT or (can_be_zero and seconds == 0)):
+        allowed = f"{'from 0 to' if can_be_zero else 'above 0 and at most'} {MAX_TIMEOUT:.0f}"
         raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds {allowed}")
     return seconds
 
