@@ -33,8 +33,8 @@ def draw(title: str, lines: Mapping[str, tuple[Sequence[float], int]], longest: 
         ordered = sorted(moments)
         points = []
         for number in range(POINTS + 1):
-            share = bisect_right(ordered, longest * number / POINTS) / runs
-            x, y = LEFT + inner_width * number / POINTS, TOP + inner_height * (1 - share)
+            done = bisect_right(ordered, longest * number / POINTS) / runs
+            x, y = LEFT + inner_width * number / POINTS, TOP + inner_height * (1 - done)
             points.append(f"{x:.1f},{y:.1f}")
         parts.append(f'<polyline points="{" ".join(points)}" fill="none" stroke="{color}" stroke-width="2"/>')
     for number, (name, color) in enumerate(zip(lines, COLORS, strict=False)):
