@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
-    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.login.unlocked import UnlockedVault
     from bwrun.planning.looking_up import LookedUp
     from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
@@ -164,11 +164,13 @@ class Worker:
         self._places = credentials.place_of_each
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
         from bwrun.planning.preparing import prepare_next_steps  # noqa: PLC0415
+        from bwrun.planning.purpose import purpose_of  # noqa: PLC0415
 
         def meanwhile() -> None:
             self._key_pair = prepare_next_steps(plan, self._config)
 
-        unlocked = unlock_vault(self._config, credentials, context, meanwhile, plan.items)
+        purpose = purpose_of(plan, self._config, lambda unlocked: self._collect(unlocked, None))
+        unlocked = unlock_vault(self._config, credentials, context, meanwhile, purpose)
         if self._config.verbose and not unlocked.login.email:
             from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
 
@@ -272,7 +274,10 @@ class Worker:
         vault = self._vault_of(unlocked, allow_protected=True)
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
-        login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
+        login = None
+        if unlocked:
+            vault_is = unlocked.cached or ("fetched" if self._config.cache else None)
+            login = (account_of(unlocked, self._config.server.name), self._places, vault_is)
         self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
         return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)

@@ -30,7 +30,7 @@ ROOMS: dict[str, set[str]] = {
     "command": {"base", "settings"},
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
-    "cache": {"base", "network", "supervisor"},
+    "cache": {"base", "crypto", "network", "supervisor"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "crypto", "login", "references", "settings", "vault"},

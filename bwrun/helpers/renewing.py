@@ -28,7 +28,7 @@ from bwrun.settings.servers import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.login.unlocked import UnlockedVault
     from bwrun.settings.config import Config
 
 TIMEOUT = 120.0  # seconds for the login

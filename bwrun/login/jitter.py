@@ -11,14 +11,17 @@ if TYPE_CHECKING:
     from bwrun.network.client import Client
 
 
-def wait_at_random(longest: float, context: LoginContext, client: Client) -> None:
+def wait_at_random(longest: float, context: LoginContext, client: Client, *, logs_in: bool) -> None:
     """
     Wait a random time of up to `longest` seconds, which does not count against the timeout.
+
+    `logs_in`: whether the run is sure to log in.
 
     Raises ServerError: the server asked an earlier run for a wait for which there will be no time either.
     """
     wait = random() * longest  # noqa: S311  (nothing secret depends on it)
-    client.check_waits(wait)
+    if logs_in:
+        client.check_waits(wait)
     context.console.step(f"waiting {wait:.1f} s: a random time of up to {longest:g} s (--jitter)")
     with context.timings.phase("jitter"):
         time.sleep(wait)

@@ -18,13 +18,13 @@ from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
 from bwrun.login.fetching import Fetched
 from bwrun.login.token import Login, find_user_key
-from bwrun.network.client import Client
 from bwrun.settings.config import Config
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:
     from bwrun.credentials.found import Secret
     from bwrun.crypto.vault_key import VaultKey
+    from bwrun.network.client import Client
 
 MAX_ATTEMPTS = 3  # at typing the master password
 
@@ -32,12 +32,14 @@ MAX_ATTEMPTS = 3  # at typing the master password
 class UserKeyUnwrapping:
     """The steps to the user key, and the values that they share."""
 
-    def __init__(self, config: Config, credentials: Credentials, context: LoginContext, client: Client) -> None:
-        """Remember what the steps need."""
+    def __init__(
+        self, config: Config, credentials: Credentials, context: LoginContext, client: Callable[[], Client]
+    ) -> None:
+        """Remember what the steps need; `client` returns the client for requests."""
         self._config = config
         self._credentials = credentials
         self._context = context
-        self._client = client
+        self._get_client = client
 
     def unwrap(
         self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
@@ -96,11 +98,8 @@ class UserKeyUnwrapping:
         wrapped = unlock.wrapped_user_key
         if wrapped is None:
             wrapped = find_user_key(self._context.wait(sync, origin(self._config.server.api)).data)
-        given = wrapped
-        token = access.token
-        answer = self._context.start(
-            "kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token))
-        )
+        given, token, client = wrapped, access.token, self._get_client()
+        answer = self._context.start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(client, address, token)))
         user_key = self._context.wait(answer, origin(url))
         self._context.console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url

@@ -20,8 +20,8 @@ from bwrun.network.failures import network_failure
 from bwrun.network.rate_limit import told_wait
 from bwrun.network.remembered import LOGINS, REQUESTS, Memory, Record, make_record
 from bwrun.network.transport import Kind, Reply, TransportError
-from bwrun.settings.config import MAX_TIMEOUT
 from bwrun.settings.servers import EU, US, origin
+from bwrun.settings.values import MAX_TIMEOUT
 
 LOGIN = "/connect/token"
 TOO_MANY_REQUESTS = 429

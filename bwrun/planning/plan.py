@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
 from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
@@ -75,14 +76,33 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
     requested = None
+    failures = _failures_of_selectors(config)
     if has_references or config.templates or contains_scheme(environment.values()):
         from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (it imports `re`)
         from bwrun.session.outer import find_outer  # noqa: PLC0415  (few runs are nested)
 
         nested = may_be_nested and find_outer(config.sources.environment) is not None
-        requested = find_requested_secrets(config, environment, console, nested=nested)
+        try:
+            requested = find_requested_secrets(config, environment, console, nested=nested)
+        except UnresolvedReferencesError as error:
+            failures += error.failures
+    if failures:
+        raise UnresolvedReferencesError(failures)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
     return _decide(config, file, requested, outer, dialed=dialed, ssh_agent=ssh_agent)
+
+
+def _failures_of_selectors(config: Config) -> list[FailedReferenceError]:
+    """Return the errors of the values of `--only` that are malformed."""
+    if not config.only:
+        return []
+    from bwrun.planning.selecting import parse_selectors  # noqa: PLC0415  (only for --only)
+
+    try:
+        parse_selectors(config.only)
+    except UnresolvedReferencesError as error:
+        return list(error.failures)
+    return []
 
 
 def without_outer(plan: Plan, config: Config) -> Plan:

@@ -55,6 +55,7 @@ class Report:
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
     inherited: tuple[str, ...]  # the caller's variables that it would get unchanged
+    vault: str | None = None  # how current the vault is, with --cache: `cached 3 min ago, current`, or `fetched`
     session_items: tuple[dict[str, str], ...] | None = None  # id and name of each, with --only; None: all items
 
     def to_text(self) -> str:
@@ -70,6 +71,8 @@ class Report:
         if self.credentials is not None:
             places = [(CREDENTIALS[name], place) for name, place in self.credentials.items() if place]
             head["credentials"] = ", ".join(f"{name} from {place}" for name, place in places)
+        if self.vault is not None:
+            head["vault"] = self.vault
         head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
         head["removed"] = ", ".join(self.taken_away) or "nothing"
         head["inherited"] = f"{len(self.inherited)} variables, unchanged"
@@ -98,14 +101,14 @@ def make_report(
     found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
     command: bytes | None,
     session: tuple[str, Mapping[str, str] | None],
-    login: tuple[Facts, Facts] | None,
+    login: tuple[Facts, Facts, str | None] | None,
 ) -> Report:
     """
     Return the report for a run.
 
-    `found` has the requested secrets, their values and the vault, if there are any; `login` has the account and the
-    places of the credentials, if there was a login; `session` is its kind, and with --only the names of its items by
-    their ids.
+    `found` has the requested secrets, their values and the vault, if there are any. `login` has the account, the places
+    of the credentials, and with --cache how current the vault is, if there was a login. `session` is its kind, and with
+    --only the names of its items by their ids.
     """
     kind, chosen = session
     rows = [] if found is None else list(_from_vault(config, *found))
@@ -129,6 +132,7 @@ def make_report(
         command=None if command is None else os.fsdecode(command),
         account=login and login[0],
         credentials=login and login[1],
+        vault=login and login[2],
         session=kind,
         variables=tuple(sorted(rows, key=lambda one: one.name)),
         taken_away=tuple(gone),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import Console
-from bwrun.login.unlocking import UnlockedVault
+from bwrun.login.unlocked import UnlockedVault
 from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
 
@@ -26,8 +26,10 @@ def collect_session_data(config: Config, unlocked: UnlockedVault, console: Conso
         keys=unlocked.keys,
         wrapped_keys=unlocked.wrapped_keys,
         key_connector_url=unlocked.key_connector_url,
-        sync=unlocked.sync,
-        sync_date=unlocked.sync_date,
+        read_sync=lambda: unlocked.sync,
+        sync_date=unlocked.fetched.date,
+        sync_current=unlocked.fetched.current,
+        encoded_vault=unlocked.encoded,
         server_config=unlocked.server_config,
         note=console.step,
     )

@@ -39,6 +39,7 @@ Server and login:
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
       --timeout SECONDS, --jitter SECONDS   Limit (60), random wait at first
+      --cache[=TIME], --max-age SECONDS, --offline[=auto|always]   Log in less
 Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
@@ -46,13 +47,12 @@ Session and command:
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
-      --kill-leftovers    End the processes that COMMAND leaves running
-      --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
+      --kill-leftovers, --signal-exit 128   End what it leaves; exit by 128+N
   -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
-      --clean             Remove sessions of killed runs, and remembered waits
+      --clean             Remove caches, known waits, sessions of killed runs
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
@@ -74,6 +74,9 @@ VALUE_OPTIONS = (
     "password-command",
     "timeout",
     "jitter",
+    "cache",
+    "max-age",
+    "offline",
     "kill-after",
     "signal-exit",
 )  # fmt: skip
@@ -90,6 +93,8 @@ FLAG_OPTIONS = (
 )
 
 
+# The values of options that may be given without one: their values stand after `=`.
+DEFAULT_VALUES = {"cache": "on", "offline": "auto"}
 FLAG_LETTERS = frozenset("vhV")
 SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
@@ -148,6 +153,9 @@ def _parse_plain(arguments: list[str]) -> Options | None:
         if name in FLAG_OPTIONS:
             options.flags.add(name)
             continue
+        if name in DEFAULT_VALUES:
+            options.values[name] = DEFAULT_VALUES[name]
+            continue
         value = next(words, "-")
         if value.startswith("-"):
             return None
@@ -163,7 +171,7 @@ def _parse_plain(arguments: list[str]) -> Options | None:
 def _parse_options(arguments: list[str]) -> Options:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     _check_joined_letters(arguments[:end])
-    found, rest = _make_parser().parse_known_args(arguments[:end])
+    found, rest = _make_parser().parse_known_args([_with_value(word) for word in arguments[:end]])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
     options = Options()
@@ -181,6 +189,12 @@ def _parse_options(arguments: list[str]) -> Options:
     else:
         _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
+
+
+def _with_value(word: str) -> str:
+    """Return an option with its default value, if it may be given without one."""
+    name = word.removeprefix("--")
+    return f"{word}={DEFAULT_VALUES[name]}" if word.startswith("--") and name in DEFAULT_VALUES else word
 
 
 def _check_joined_letters(arguments: list[str]) -> None:

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 # Settings that have a variable and no option.
-WITHOUT_OPTION = ("BWRUN_DEVICE_ID", "BWRUN_RUNTIME_DIR", "BWRUN_CLIENT_VERSION")
+WITHOUT_OPTION = ("BWRUN_DEVICE_ID", "BWRUN_RUNTIME_DIR", "BWRUN_CACHE_DIR", "BWRUN_CLIENT_VERSION")
 KNOWN = frozenset((*map(variable_name, (*VALUE_OPTIONS, *LIST_OPTIONS, *FLAG_OPTIONS)), *WITHOUT_OPTION))
 OTHERS_OWN = "BW_"  # the official CLI has variables of its own with this prefix
 SYNONYMS = {"BWMASTERPASSWORD": "BW_PASSWORD", "BWPASS": "BW_PASSWORD", "BWSECRET": "BW_CLIENTSECRET"}

@@ -92,6 +92,18 @@ def test_does_not_wait_where_no_login_is_needed(ready: Surroundings, server: Bit
     assert ready.run("--jitter", DAY, "--no-session", "--", "echo", "ran") == Ended(0, "ran\n", "")
 
 
+def test_does_not_wait_where_the_cache_is_enough(ready: Surroundings, server: BitwardenServer) -> None:
+    """With `--max-age`, a run may ask nothing; a run that asks whether the vault is current waits first."""
+    assert ready.run("--cache", "--", "true").status == 0
+    server.clear_requests()
+
+    assert ready.run("--cache", "--max-age", "3600", "--jitter", DAY, "--", "true") == Ended(0, "", "")
+    assert server.requests() == []
+    done = ready.run("-v", "--cache", "--jitter", "0.5", "--", "true")
+    assert WAITING.search(done.stderr) is not None
+    assert asked(server, TOKEN) == []
+
+
 @pytest.mark.parametrize("mode", ["--check", "--list"])
 def test_does_not_wait_for_a_report(ready: Surroundings, mode: str) -> None:
     """Somebody waits for what `--check` and `--list` print."""

@@ -18,7 +18,7 @@ import pytest
 
 from tests.conftest import CANARY, CHEAP
 from tests.server.control import Account, BitwardenServer, RecordedRequest
-from tests.server.faults import RATE_LIMITED_OFFICIAL, RATE_LIMITED_VAULTWARDEN, Fault, Status
+from tests.server.faults import RATE_LIMITED_OFFICIAL, RATE_LIMITED_VAULTWARDEN, Fault, Hang, Status
 from tests.server.specs import AccountSpec
 from tests.support.needs import unavailable
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
@@ -140,6 +140,19 @@ def test_a_wait_is_told_on_a_terminal(ready: Surroundings, server: BitwardenServ
     assert ready.run("--", "true") == Ended(0, "", "")
 
 
+def test_a_wait_in_vain_is_in_the_error(ready: Surroundings, server: BitwardenServer) -> None:
+    """What the waits took of the timeout is said when the rest was not enough."""
+    server.set_fault(Fault(TOKEN, limit(2), count=1))
+    server.set_fault(Fault(SYNC, Hang()))
+
+    done = ready.run("--timeout", "6", "--", "true")
+
+    assert done.codes == ["network.timeout"]
+    assert re.search(
+        r"timed out after 6 s while waiting for \S+; [23] s were waits: the server limits logins \[", done.stderr
+    )
+
+
 def test_a_failure_with_a_time_is_remembered(ready: Surroundings, server: BitwardenServer) -> None:
     """A server that says how long it will be down is not asked before that; without a time it is asked."""
     server.set_fault(Fault(TOKEN, limit(60, 503), count=1))
@@ -227,6 +240,39 @@ def test_a_record_says_nothing_about_the_account(
     assert re.fullmatch(r"[0-9a-f]{32}\.wait", path.name)
     assert re.fullmatch(r"bwrun-wait 1 429 1 told [0-9.]+ [0-9.]+\n", path.read_text())
     assert not any(word in path.name + path.read_text() for word in words)
+
+
+def test_a_limit_on_logins_does_not_hold_up_a_cached_vault(
+    ready: Surroundings, server: BitwardenServer, account: Account
+) -> None:
+    """Whoever has a vault in the cache needs no login, and is not refused one."""
+    assert ready.run("--cache", "--", "true").status == 0
+    write(record_file(ready, account, server), text_of(600))
+    server.clear_requests()
+
+    assert ready.run("--cache", "--timeout", "20", "--", "true") == Ended(0, "", "")
+
+    assert [request.path for request in server.requests()] == ["/api/accounts/revision-date"]
+    assert ready.run("--timeout", "20", "--", "true").codes == ["server.rate-limit"]
+
+
+def test_a_limit_on_requests_holds_up_a_cached_vault(
+    ready: Surroundings, server: BitwardenServer, account: Account
+) -> None:
+    """It is not asked whether it is current; a server that is down for a time is one that `--offline` does without."""
+    assert ready.run("--cache", "--", "true").status == 0
+    path = record_file(ready, account, server, "requests")
+    server.clear_requests()
+
+    write(path, text_of(600))
+    assert ready.run("--cache", "--offline", "--timeout", "20", "--", "true").codes == ["server.rate-limit"]
+    write(path, text_of(600, status=503))
+    assert ready.run("--cache", "--timeout", "20", "--", "true").codes == ["server.unavailable"]
+    done = ready.run("--cache", "--offline", "--timeout", "20", "--", "true")
+
+    assert (done.status, done.codes) == (0, [])
+    assert "using the vault that was cached" in done.stderr
+    assert server.requests() == []
 
 
 def test_clean_forgets(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
