@@ -37,7 +37,7 @@ Server and login:
       --client-cert FILE, --client-key FILE, --client-key-password-file FILE
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
-      --timeout SECONDS   Limit for everything before COMMAND; default: 60
+      --timeout SECONDS, --jitter SECONDS   Limit (60), random wait at first
       --cache[=TIME], --max-age SECONDS, --offline[=auto|always]   Log in less
 Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
@@ -51,7 +51,7 @@ Session and command:
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
-      --clean             Remove caches, and the sessions that killed runs left
+      --clean             Remove caches, known waits, sessions of killed runs
       --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
@@ -74,6 +74,7 @@ VALUE_OPTIONS = (
     "password-fd",
     "password-command",
     "timeout",
+    "jitter",
     "cache",
     "max-age",
     "offline",

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from tests.server.faults import Fault
 from tests.server.json_types import JsonValue
+from tests.server.limits import Limit
 from tests.server.spec_json import to_json
 from tests.server.specs import AccountSpec, ItemSpec
 from tests.server.tls import CertificateKind
@@ -152,6 +153,10 @@ class BitwardenServer:
     def set_fault(self, fault: Fault) -> None:
         """Add a fault."""
         self._command("set_fault", to_json(fault))
+
+    def set_limit(self, limit: Limit) -> None:
+        """Add a limit on how often clients may ask; `clear_faults` takes it away."""
+        self._command("set_limit", to_json(limit))
 
     def clear_faults(self) -> None:
         """Let everything go right again."""
