@@ -104,8 +104,10 @@ def bare(tmp_path: Path) -> Iterator[Surroundings]:
     Their runtime directory is in RAM where that can be had, as it is on every system that makes one.
     """
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
-    with tempfile.TemporaryDirectory(prefix="bwrun-test-", dir=memory) as runtime:
-        surroundings = Surroundings.make(tmp_path, Path(runtime))
+    with tempfile.TemporaryDirectory(prefix="bwrun-test-", dir=memory) as folder:
+        runtime = Path(folder, "runtime")
+        runtime.mkdir(mode=0o700)
+        surroundings = Surroundings.make(tmp_path, runtime)
         yield surroundings
 
         assert surroundings.left() == []

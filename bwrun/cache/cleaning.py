@@ -10,8 +10,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CACHE = ".cache"
-OTHERS = (".lock", ".failed", ".new")  # the suffixes of the files beside a cache
+CACHE = "cache"
+SUFFIXES = (CACHE, "lock", "failed", "cache.new", "failed.new")
+NAME_LENGTH = 32  # hexadecimal digits
 
 
 def remove_caches(environment: Mapping[str, str]) -> int:
@@ -27,10 +28,11 @@ def _remove_in(environment: Mapping[str, str], chosen: str | None) -> int:
     count = 0
     try:
         for name in os.listdir(place.descriptor):
-            if name.endswith((CACHE, *OTHERS)):
+            stem, _, suffix = name.partition(".")
+            if suffix in SUFFIXES and len(stem) == NAME_LENGTH and not stem.strip("0123456789abcdef"):
                 try:
                     os.unlink(name, dir_fd=place.descriptor)
-                    count += name.endswith(CACHE)
+                    count += suffix == CACHE
                 except OSError:
                     pass  # another process has removed it, or it is a directory that somebody made
         if chosen is None:

@@ -12,7 +12,6 @@ import os
 import stat
 
 from bwrun.base.structs import Struct
-from bwrun.supervisor.bases import why_unusable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +75,8 @@ def _open_in(base: str, name: str, shown: str, problems: list[str], *, create: b
     except OSError:
         if not create:
             return None
+    from bwrun.supervisor.bases import why_unusable  # noqa: PLC0415  (most runs find no directory and make none)
+
     problem = why_unusable(base)
     if problem is None and not _is_in_ram(_device_of(base)):
         problem = "is not in RAM"

@@ -99,9 +99,7 @@ class CachedUnlocking:
             return self._renew(kept, meanwhile)
         except BwrunError as error:
             self._after_failure(error)
-            if kept is None or self._refused or not self._may_do_without(error):
-                raise
-            return self._use_offline(kept, error, meanwhile)
+            return self._do_without(kept, error, meanwhile)
 
     def _import(self) -> None:
         """Import what is needed in any case, while a thread opens the cache file."""
@@ -121,15 +119,13 @@ class CachedUnlocking:
         if checked is not None and checked <= self._settings.max_age:
             return self._use(kept, meanwhile, f"checked {in_words(checked)} ago")
         login = self._login_of(kept.login)
-        if login.lifetime < self._needed():
+        if login.lifetime < self._needed(login.lifetime + (kept.login.issued.age(now) or 0)):
             return None
         access = self._steps.access_of(login)
         try:
             self._revision = self._ask(access, meanwhile)
         except (NetworkError, ServerError) as error:
-            if not self._may_do_without(error):
-                raise
-            return self._use_offline(kept, error, meanwhile)
+            return self._do_without(kept, error, meanwhile)
         if self._refused or not kept.is_current(self._revision):
             return None
         if self._steps.config.mode != CHECK:
@@ -147,12 +143,10 @@ class CachedUnlocking:
         self._refused = said.status == HTTP_UNAUTHORIZED
         return revision_of(said.data) if said.status == HTTP_OK else None
 
-    def _may_do_without(self, error: BwrunError) -> bool:
-        """Return whether the cache may be used after this error, because the server did not answer."""
-        return self._settings.offline == AUTO and error.code in NO_ANSWER
-
-    def _use_offline(self, kept: KeptVault, error: BwrunError, meanwhile: Callable[[], None]) -> UnlockedVault:
-        """Open the vault in the cache, and warn of its age."""
+    def _do_without(self, kept: KeptVault | None, error: BwrunError, meanwhile: Callable[[], None]) -> UnlockedVault:
+        """Open the vault in the cache, with a warning, if `--offline` allows that after this error; else raise it."""
+        if kept is None or self._refused or self._settings.offline != AUTO or error.code not in NO_ANSWER:
+            raise error
         age = in_words(kept.login.written.age(Moment.now()))
         self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
         return self._use(kept, meanwhile, "offline")
@@ -276,9 +270,10 @@ class CachedUnlocking:
         left = left_of(login, state.issued, Moment.now())
         return login.replaced(lifetime=max(1, int(left)))
 
-    def _needed(self) -> float:
-        """Return the seconds for which this run needs an access token."""
-        return SESSION_USE if self._steps.config.wants_session and self._steps.config.mode != LIST else SHORT_USE
+    def _needed(self, lifetime: float) -> float:
+        """Return the seconds for which this run needs an access token, which was issued for `lifetime` seconds."""
+        opens_session = self._steps.config.wants_session and self._steps.config.mode != LIST
+        return min(lifetime / 2, SESSION_USE if opens_session else SHORT_USE)
 
     def _wait_for_lock(self) -> None:
         """Wait until no other run is logging in to this account."""

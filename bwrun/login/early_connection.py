@@ -11,6 +11,7 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
+from bwrun.settings.command_line import RUN
 from bwrun.settings.config import Config
 
 TYPE_CHECKING = False
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
 
 
 def dial_early(config: Config) -> Dial | None:
-    """Begin to connect to the identity service; None if a proxy is used, or a credential must be waited for."""
-    if config.untrusted_server is not None or not are_all_set(config) or _may_ask_nothing(config):
+    """Begin to connect to the identity service; None if a proxy is used, or something must be waited for."""
+    if config.untrusted_server is not None or not _is_soon(config) or _may_ask_nothing(config):
         return None
     if find_proxy(config.server.identity) is not None:
         return None
@@ -67,6 +68,11 @@ def start_connecting(
     return LoginContext(console, timings, deadline, open_network)
 
 
+def _is_soon(config: Config) -> bool:
+    """Return whether the login comes at once; else the server could close an early connection before it is used."""
+    return are_all_set(config) and not (config.jitter and config.mode == RUN)
+
+
 def _may_ask_nothing(config: Config) -> bool:
     """Return whether the cache may be all that the run needs, so that no connection is opened before it is read."""
     return config.cache is not None and config.cache.may_ask_nothing
@@ -84,7 +90,7 @@ def _open_network(
 
         gateway = open_gateway(config.gateway, deadline)
     network = Network(config.ca_files, deadline, timings, gateway)
-    is_soon = are_all_set(config)  # else the server could close an early connection before it is used
+    is_soon = _is_soon(config)
     if is_soon:
         network.expect(config.server.identity, dialed)
     from bwrun.login.unlocking import prepare_connections  # noqa: PLC0415

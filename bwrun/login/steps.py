@@ -47,7 +47,7 @@ class UnlockingSteps:
 
     @property
     def client(self) -> Client:
-        """Return the client for all requests. The first call opens the network."""
+        """Return the client for all requests. The first call opens the network, after the wait of `--jitter`."""
         if self._client is None:
             self._client = self._make_client()
         return self._client
@@ -61,6 +61,7 @@ class UnlockingSteps:
         Raises NetworkError, AuthenticationError, ServerError.
         """
         api_key, server, client = self.credentials.api_key, self.config.server, self.client
+        client.check_waits()
         form = login_form(api_key, self.device)
         reply = self.context.start("token", lambda: client.post_token(form, api_key.client_secret))
         opens_session = self.config.wants_session and self.config.mode == RUN
@@ -140,7 +141,8 @@ class UnlockingSteps:
         )
 
     def _make_client(self) -> Client:
-        from bwrun.network.client import Client  # noqa: PLC0415  (a run may find all that it needs in the cache)
+        from bwrun.cache.waits import Waits  # noqa: PLC0415  (a run may find all that it needs in the cache)
+        from bwrun.network.client import Client  # noqa: PLC0415
 
         config, context = self.config, self.context
         if config.gateway is not None and config.gateway.key_is_encrypted:
@@ -152,7 +154,15 @@ class UnlockingSteps:
             proxy = network.prepare(config.server.identity)
         if proxy is not None:
             context.console.step(f"connecting through the proxy {proxy.shown} ({proxy.variable})")
-        return Client(config.server, network, config.client_version, context.deadline, context.console.tell)
+        waits = Waits(config.sources.environment, self.credentials.api_key.client_id, config.server.identity)
+        client = Client(
+            config.server, network, config.client_version, context.deadline, context.console.tell, memory=waits
+        )
+        if config.jitter and config.mode == RUN:  # somebody waits for what --check and --list print
+            from bwrun.login.jitter import wait_at_random  # noqa: PLC0415  (only for --jitter)
+
+            wait_at_random(config.jitter, context, client, logs_in=config.cache is None)
+        return client
 
     def _log_in_again(self, device: str) -> Login:
         """Log in as another device, to get an access token that no other run invalidates."""

@@ -35,10 +35,10 @@ MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 class Config(Struct):
     """All settings of one run."""
 
-    mode: str  # RUN, CHECK or LIST of bwrun.settings.command_line
+    mode: str  # RUN, CHECK, LIST or PRINT_USER_KEY of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
-    command: tuple[str, ...]  # may be empty with --check and --list
+    command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default
@@ -48,6 +48,7 @@ class Config(Struct):
     ca_files: tuple[str, ...]  # absolute paths
     cache: CacheSettings | None  # None: the cache is off
     timeout: float  # seconds for everything before the command, except prompts and --password-command
+    jitter: float  # seconds: the longest random time to wait before the login of a run
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
     renew: bool
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
@@ -102,6 +103,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         ca_files=_ca_files(settings, environment),
         cache=_cache(settings, environment),
         timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
         renew=settings.flag("renew"),
         assignments=_assignments(options),

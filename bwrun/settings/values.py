@@ -45,20 +45,20 @@ class Settings:
         raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
 
 
-def seconds_of(found: SettingValue | None, what: str) -> float | None:
+def seconds_of(found: SettingValue | None, what: str, *, can_be_zero: bool = False) -> float | None:
     """
     Return a number of seconds, which may be broken; `what` is the option, for messages.
 
-    Raises ConfigError: it is not a number above 0 and up to a day.
+    Raises ConfigError: it is not a number above 0, or from 0 on, and up to a day.
     """
     if found is None:
         return None
     try:
         seconds = float(found.value)
     except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_TIMEOUT:
-        allowed = f"above 0 and at most {MAX_TIMEOUT:.0f}"
+        seconds = -1.0
+    if not (0 < seconds <= MAX_TIMEOUT or (can_be_zero and seconds == 0)):
+        allowed = f"{'from 0 to' if can_be_zero else 'above 0 and at most'} {MAX_TIMEOUT:.0f}"
         raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds {allowed}")
     return seconds
 

@@ -87,18 +87,21 @@ def test_a_check_writes_nothing(cached: Cached, *, stale: bool) -> None:
     assert (cached.path.read_bytes() if stale else None) == before
 
 
-def test_a_token_that_ends_soon(cached: Cached) -> None:
-    """A session gets a token for 15 minutes more; a run without one needs it for itself alone."""
-    cached.server.change_spec(cached.account, token_lifetime=880)
-
+@pytest.mark.parametrize(("lifetime", "needed"), [(3600, 900), (880, 440)])
+def test_a_token_that_ends_soon(cached: Cached, lifetime: int, needed: int) -> None:
+    """A session gets a token for 15 minutes more, or for half of its time; a run without one needs it for itself."""
+    cached.server.change_spec(cached.account, token_lifetime=lifetime)
     assert cached.ask() == COLD
+    cached.change(lambda file: file.moved(lifetime - needed - 60, "issued"))
+
+    assert cached.ask() == WARM
+
+    cached.change(lambda file: file.moved(90, "issued"))
+
+    assert cached.ask("--no-session") == WARM
     assert cached.ask() == ["date", "login"]
-    assert cached.ask("--no-session") == WARM
-
-    cached.change(lambda file: file.moved(850, "issued"))
-
+    cached.change(lambda file: file.moved(lifetime - 30, "issued"))
     assert cached.ask("--no-session") == ["date", "login"]
-    assert cached.ask("--no-session") == WARM
 
 
 def test_how_long_it_lasts(cached: Cached) -> None:

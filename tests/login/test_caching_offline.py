@@ -79,7 +79,7 @@ def test_a_vault_that_cannot_be_fetched(filled: Cached) -> None:
 
     assert_used(filled.run("--offline"))
     assert filled.run().codes == ["server.unavailable"]
-    filled.server.clear_faults()
+    filled.recover()
     assert filled.ask() == ["date", "sync"]
 
 
@@ -150,7 +150,7 @@ def test_nothing_to_use(cached: Cached) -> None:
     assert check.codes == ["config.nothing-cached"]
     cached.server.set_fault(Fault("", DOWN))
     assert cached.run("--offline").codes == ["server.unavailable"]
-    cached.server.clear_faults()
+    cached.recover()
     assert cached.ask("--offline") == COLD
     assert cached.ask("--offline=always") == []
     cached.server.add_items(cached.account, NEW)
@@ -204,7 +204,7 @@ def test_many_at_once(filled: Cached) -> None:
     for run, (stdout, stderr) in zip(runs, printed, strict=True):
         assert_used(Ended(run.returncode, stdout, stderr))
     assert filled.path.exists()
-    filled.server.clear_faults()
+    filled.recover()
     assert filled.ask() == ["date", "sync"]
 
 

@@ -56,6 +56,21 @@ def _wrap_user_key(spec: AccountSpec, salt: str, user_key: bytes, key_connector_
     return crypto.encrypt(user_key, crypto.stretch_master_key(master_key))
 
 
+def change_master_password(account: StoredAccount, password: str) -> None:
+    """Another master password, as a client sets it: the same user key, wrapped anew."""
+    account.spec = replace(account.spec, master_password=password)
+    account.wrapped_user_key = _wrap_user_key(account.spec, account.salt, account.user_key, account.key_connector_key)
+    account.touch()
+
+
+def rotate_keys(account: StoredAccount, **changes: JsonValue) -> StoredAccount:
+    """The account with a new user key, under which all is encrypted anew; `changes` to its spec, such as `v2`."""
+    spec = replace(account.spec, client_id=account.client_id, client_secret=account.client_secret, **changes)
+    rotated = make_account(spec)
+    rotated.revision = max(rotated.revision, account.revision + 1)
+    return rotated
+
+
 def master_password_hash(account: StoredAccount) -> str:
     """What a client proves with that it knows the master password: base64 of one round over the master key."""
     spec = account.spec
@@ -80,34 +95,6 @@ def _sign_keys(key: cose.Key, user_id: str) -> SignedKeys:
         signed_public_key=base64.b64encode(signer.sign1(cose.cbor(public), 1)).decode("ascii"),
         security_state=base64.b64encode(signer.sign1(cose.cbor(state), 2)).decode("ascii"),
     )
-
-
-def change_password(account: StoredAccount, password: str) -> None:
-    """Wrap the user key anew, as a client does when the master password is changed; it stays the same key."""
-    account.spec = replace(account.spec, master_password=password)
-    _renew_credentials(account)
-
-
-def rotate_keys(account: StoredAccount) -> None:
-    """Give the account a new user key, and encrypt the items of its spec anew under their old ids."""
-    old = account.item_ids
-    key: Key = crypto.make_symmetric_key() if isinstance(account.key, bytes) else cose.Key(cose.XAES)
-    account.key, account.user_key = key, key if isinstance(key, bytes) else key.padded()
-    account.private_key = _wrap_private_key(key)
-    account.signed = None if isinstance(key, bytes) else _sign_keys(key, account.user_id)
-    for held in (account.ciphers, account.files, account.folders, account.folder_ids):
-        held.clear()
-    for name in account.spec.folders:
-        account.folder_ids[name] = add_folder(account, name)
-    add_items(account, tuple(replace(item, id=old[item.name]) for item in account.spec.items))
-    _renew_credentials(account)
-
-
-def _renew_credentials(account: StoredAccount) -> None:
-    """Wrap the user key of now, and note the change; who calls this ends the tokens."""
-    account.wrapped_user_key = _wrap_user_key(account.spec, account.salt, account.user_key, account.key_connector_key)
-    account.security_stamp = make_id()
-    account.touch()
 
 
 def _take_over(account: StoredAccount, made: Mapping[str, JsonValue]) -> None:

@@ -21,7 +21,7 @@ NAMES = {
 COLD = ["date", "login", "sync"]
 WARM = ["date"]
 SHOW = ("-e", "DB=bw://prod-db/password", "--", "sh", "-c", 'printf %s "$DB"')  # prints a secret of the vault
-# Not to be repeated within any timeout, so a run gives up at once.
+# Not to be repeated within any timeout, so a run gives up at once; later runs remember it (`Cached.recover()`).
 CONFIG = "/api/config"
 DOWN = Status(503, '{"message": "down"}', headers={"Retry-After": "99999"})
 
@@ -56,6 +56,13 @@ class Cached:
     def change(self, how: Callable[[CacheFile], CacheFile]) -> None:
         """Change what the cache holds."""
         change(self.path, self.owner, how)
+
+    def recover(self) -> None:
+        """Let everything go right again, and forget what runs noted of the server's failures."""
+        self.server.clear_faults()
+        for path in self.path.parent.iterdir():
+            if path.suffix not in (".cache", ".lock"):
+                path.unlink()
 
     def run(self, *options: str | Path, cache: str = "--cache", env: Mapping[str, str | None] | None = None) -> Ended:
         """Run `bwrun --cache OPTIONS` with a command that prints the password of `prod-db`."""
