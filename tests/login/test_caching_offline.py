@@ -94,7 +94,7 @@ def test_a_login_that_fails(filled: Cached) -> None:
     assert filled.path.exists()
 
 
-@pytest.mark.parametrize("on_a_disk", [False, True])
+@pytest.mark.parametrize("on_a_disk", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_server_that_hangs(cached: Cached, request: pytest.FixtureRequest, *, on_a_disk: bool) -> None:
     """After --timeout the cache is used; on a disk, the key is derived then."""
     if on_a_disk:
@@ -181,6 +181,7 @@ def test_a_check_says_it(filled: Cached) -> None:
     assert re.search(r"\nvault        cached [0-9]+ s ago, offline\n", done.stdout)
 
 
+@pytest.mark.slow
 def test_an_answer_that_breaks_off(filled: Cached) -> None:
     """A connection that is closed in the answer counts as one that cannot be had."""
     filled.server.set_fault(Fault("/revision-date", CloseMidBody()))
