@@ -52,8 +52,8 @@ NO_ANSWER = (
     "network.timeout", "network.dns", "network.unreachable", "network.interrupted", "network.proxy",
     "server.unavailable",
 )  # fmt: skip
-# What is not told to runs that wait for this one: they have time of their own.
-OWN = ("network.timeout", "server.rate-limit")
+# What is not told to runs that wait for this one: it comes of this run's own time, network and settings.
+OWN = ("network.", "config.", "server.rate-limit", "crypto.kdf-parameters", "crypto.argon2", "crypto.key-connector")
 
 
 class CachedUnlocking:
@@ -295,6 +295,6 @@ class CachedUnlocking:
             return
         if isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
             self._store.remove_own()
-        if error.code not in OWN and not isinstance(error, ToldError):
+        if not error.code.startswith(OWN) and not isinstance(error, ToldError):
             self._store.note_failure(error, Moment.now())
         self._store.unlock()
