@@ -8,8 +8,10 @@ from contextlib import ExitStack
 import pytest
 
 from tests.conftest import CANARY
+from tests.login.test_accounts import odd_kdf
 from tests.login.test_login_failures import TOKEN, messages
 from tests.server.faults import Fault, Hold, Status
+from tests.server.specs import Pbkdf2
 from tests.supervisor.clearing import GONE, Run
 from tests.support.cache_file import names_in
 from tests.support.cached import COLD, DOWN, SHOW, WARM, Cached
@@ -92,6 +94,21 @@ def test_a_login_that_fails(cached: Cached, how: str) -> None:
     cached.recover()
     assert cached.ask() == COLD  # a later run tries it again
     assert cached.ask() == WARM
+
+
+def test_an_error_of_a_runs_own_settings(cached: Cached) -> None:
+    """What a run did not allow may be allowed in the run that waits for it: that logs in itself."""
+    cached.server.set_fault(Fault(TOKEN, Hold(), count=1))
+    cached.server.set_fault(Fault(TOKEN, odd_kdf(Pbkdf2(60_000_000)), count=1))
+    show = ("-v", "--cache", "--timeout", PATIENCE)
+    with Run.start(cached.surroundings, *show, *SHOW) as strict:
+        wait_until(lambda: "login" in "".join(cached.asked()) or strict.process.poll() is not None, GONE)
+        with Run.start(cached.surroundings, *show, "--allow-costly-kdf", *SHOW) as generous:
+            wait_until(lambda: WAITING in generous.stderr, GONE)
+            cached.recover()
+
+            assert strict.wait().codes == ["crypto.kdf-parameters"]
+            assert generous.wait().stdout == "p4ss"
 
 
 @pytest.mark.parametrize("whom", ["pid", pytest.param("group", marks=pytest.mark.slow)])
