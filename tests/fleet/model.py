@@ -212,7 +212,8 @@ class _Address:
         if run.known is not None and run.host.records.get(kind) == run.known:
             del run.host.records[kind]
         run.known = None
-        run.backoff = Backoff(self._random.random)
+        if run.backoff.tries or run.backoff.level:
+            run.backoff = Backoff(self._random.random)
         run.kinds.pop()
         if run.kinds:
             self._at(now + ANSWER, run)
