@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, LIST, Options
+from bwrun.settings.command_line import CHECK, LIST, PRINT_USER_KEY, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -94,7 +94,7 @@ class Worker:
         """
         Take the steps of the run and become the command.
 
-        Return the exit status of `--check` and `--list`, which start no command.
+        Return the exit status of `--check`, `--list` and `--print-user-key`, which start no command.
 
         Raises BwrunError.
         """
@@ -109,6 +109,10 @@ class Worker:
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
+        if config.mode == PRINT_USER_KEY and unlocked:
+            from bwrun.login.printed_user_key import print_user_key  # noqa: PLC0415
+
+            return print_user_key(unlocked, config, self._console)
         if config.mode == LIST:
             return self._print_list(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
@@ -138,9 +142,8 @@ class Worker:
     def _start_login(self, plan: Plan) -> LoginContext | None:
         """Ask the supervisor for the directory, and open connections meanwhile; return None if no login is needed."""
         self._supervisor.request_directory(needed=plan.needs_directory, dry_run=self._config.mode == CHECK)
-        if not plan.logs_in:
-            return None
-        return start_connecting(self._config, plan.dialed, plan.items, self._console, self._timings)
+        connect = (self._config, plan.dialed, plan.items, self._console, self._timings)
+        return start_connecting(*connect) if plan.logs_in else None
 
     def _wait_for_supervisor(self) -> str:
         """Wait until this process is guarded; return the session's directory, which is empty if none is needed."""

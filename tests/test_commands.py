@@ -16,6 +16,7 @@ from tests.support.files import write_private
 from tests.support.openssh import tool
 from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
+from tests.support.user_keys import text_of
 
 GATEWAY = "needs such a server; tests/network/test_gateway.py has one"
 # Command lines that are not run, each with the reason.
@@ -25,6 +26,7 @@ NOT_RUN = {
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
+    "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
@@ -70,7 +72,8 @@ def test_example(
 def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServer, account: Account) -> None:
     """Write the file that a page shows: the account's credentials stand in for those that the page leaves out."""
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
-    text = re.sub(r"^(BW_\w+)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
+    own["BWRUN_USER_KEY"] = text_of(account)
+    text = re.sub(r"^(BW_\w+|BWRUN_USER_KEY)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
     write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
     if name == ".env":  # what the reader has not in the file is in the environment
         if "BW_CLIENTSECRET" not in text:

@@ -108,7 +108,7 @@ class CachedUnlocking:
         if checked is not None and checked <= self._settings.max_age:
             return self._use(kept, meanwhile, f"checked {in_words(checked)} ago")
         login = self._login_of(kept.login)
-        if login.lifetime < self._needed():
+        if login.lifetime < self._needed(login.lifetime + (kept.login.issued.age(now) or 0)):
             return None
         access = self._steps.access_of(login)
         try:
@@ -253,9 +253,10 @@ class CachedUnlocking:
         left = left_of(login, state.issued, Moment.now())
         return login.replaced(lifetime=max(1, int(left)))
 
-    def _needed(self) -> float:
-        """Return the seconds for which this run needs an access token."""
-        return SESSION_USE if self._steps.config.wants_session and self._steps.config.mode != LIST else SHORT_USE
+    def _needed(self, lifetime: float) -> float:
+        """Return the seconds for which this run needs an access token, which was issued for `lifetime` seconds."""
+        opens_session = self._steps.config.wants_session and self._steps.config.mode != LIST
+        return min(lifetime / 2, SESSION_USE if opens_session else SHORT_USE)
 
     def _wait_for_lock(self) -> None:
         """Wait until no other run is logging in to this account."""

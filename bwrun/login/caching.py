@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bwrun import __version__
 from bwrun.cache.place import find_place
-from bwrun.cache.sealing import NOTHING, PASSWORD, Secrets
+from bwrun.cache.sealing import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.cache.store import CacheStore
+from bwrun.credentials.found import Credentials
 from bwrun.login.cached_unlocking import CachedUnlocking
 from bwrun.login.kept_vault import nothing_kept
 from bwrun.login.steps import UnlockingSteps
@@ -34,7 +35,16 @@ def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | Non
         if settings.offline == ALWAYS:
             raise nothing_kept()
         return None
-    password = credentials.master_password
-    secrets = Secrets(credentials.api_key.client_secret, password, NOTHING if password is None else PASSWORD)
+    secrets = _secrets_of(credentials)
     account = (__version__, credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
     return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, purpose, in_ram=place.in_ram)
+
+
+def _secrets_of(credentials: Credentials) -> Secrets:
+    """Return what the cache is sealed with: the client secret, and the user key or the master password."""
+    kind, second = NOTHING, None
+    if credentials.user_key is not None:
+        kind, second = USER_KEY, credentials.user_key
+    elif credentials.master_password is not None:
+        kind, second = PASSWORD, credentials.master_password
+    return Secrets(credentials.api_key.client_secret, second, kind)

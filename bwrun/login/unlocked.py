@@ -36,7 +36,7 @@ class UnlockedVault(Struct):
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys  # encrypted, as the server keeps them
     user_id: str | None
-    key_connector_url: str | None  # the Key Connector that was asked, if any
+    key_connector_url: str | None  # the Key Connector that was asked, or would be
     access: Access  # the access token, which a later request may replace
     gateway: Gateway | None  # the client certificate and the headers for the server
     encoded: bytes | None = None  # the vault as sessions hold it, if that is known (session/formats.py)

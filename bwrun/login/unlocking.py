@@ -13,6 +13,7 @@ from bwrun.login.context import LoginContext
 from bwrun.login.fetching import AT_ONCE
 from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.unlocked import Purpose, UnlockedVault
+from bwrun.settings.command_line import PRINT_USER_KEY
 from bwrun.settings.config import Config
 from bwrun.settings.servers import Server
 
@@ -42,11 +43,16 @@ def unlock_vault(
     `meanwhile` is called while the key derivation runs. `purpose` says what of the vault is needed.
 
     Raises NetworkError: there is no answer in time; AuthenticationError: the login failed; ServerError: an answer is
-    not usable; CryptoError: the master password is wrong, or keys cannot be decrypted.
+    not usable; CryptoError: the master password or the user key is wrong, or keys cannot be decrypted; CredentialError:
+    the user key is malformed.
     """
+    if credentials.user_key is not None:
+        from bwrun.login.given_user_key import check_form  # noqa: PLC0415  (most runs have a password)
+
+        check_form(credentials)
     steps = UnlockingSteps(config, credentials, context)
     try:
-        if config.cache is not None:
+        if config.cache is not None and config.mode != PRINT_USER_KEY:
             from bwrun.login.caching import open_cache  # noqa: PLC0415  (only for --cache)
 
             cache = open_cache(steps, purpose)
@@ -64,7 +70,9 @@ def _unlock(
 ) -> UnlockedVault:
     """Unlock the vault without the cache."""
     login, _, server_config = steps.log_in()
-    if isinstance(login.unlock, KeyConnectorData) and not (config.key_connector_url and login.unlock.wrapped_user_key):
+    if isinstance(login.unlock, KeyConnectorData) and not (
+        steps.credentials.user_key or (config.key_connector_url and login.unlock.wrapped_user_key)
+    ):
         items = ()  # only the whole sync has the address of the Key Connector, and perhaps the user key
     access = steps.access_of(login)
     sync = steps.start_sync(access, login, items)

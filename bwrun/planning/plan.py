@@ -13,7 +13,7 @@ from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
-from bwrun.settings.command_line import LIST
+from bwrun.settings.command_line import LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,9 +58,14 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     `bwrun` is the pid that the caller knows.
 
     Raises CommandError: the command cannot be run; UnresolvedReferencesError: references are malformed; UsageError,
-    ConfigError: a template cannot be used; CredentialError: the client id is malformed; SessionError: there is no
-    ssh-agent for --ssh-key.
+    ConfigError: a template cannot be used; CredentialError: the client id is malformed, or there is no terminal for
+    --print-user-key; SessionError: there is no ssh-agent for --ssh-key.
     """
+    if config.mode == PRINT_USER_KEY:
+        from bwrun.credentials.confirming import check_terminal  # noqa: PLC0415  (only for --print-user-key)
+
+        check_terminal(config.sources)
+        return Plan(None, None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     outer = _find_outer(config) if may_be_nested else None
     if config.mode == LIST:

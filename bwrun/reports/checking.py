@@ -19,7 +19,10 @@ from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
 OWN, OUTER, NONE = "own", "outer", "none"  # the session that the command would get
-CREDENTIALS = {"client_id": "client_id", "client_secret": "client_secret", "master_password": "master password"}
+CREDENTIALS = {
+    "client_id": "client_id", "client_secret": "client_secret", "master_password": "master password",
+    "user_key": "user key",
+}  # fmt: skip
 Facts = dict[str, str | None]  # by their names in the JSON output; None: not known
 SESSIONS = {OWN: "a new one", OUTER: "that of the outer bwrun", NONE: "none"}
 
@@ -50,7 +53,7 @@ class Report:
 
     command: str | None  # the path of its file; None: no command was given
     account: Facts | None  # its email, id and server; None: the run would not log in
-    credentials: Facts | None  # where the client id, the client secret and the master password came from
+    credentials: Facts | None  # where the API key, the master password and the user key came from
     session: str  # OWN, OUTER or NONE
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get

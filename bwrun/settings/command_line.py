@@ -32,9 +32,8 @@ Values:
       --optional NAME     Leave NAME unset if its item or field does not exist
       --allow-protected   Use items with master password re-prompt too
 Server and login:
-      --server us|eu|gov|URL, --identity-url URL, --api-url URL
-      --key-connector-url URL, --allow-costly-kdf
-      --ca-file FILE, --header-file FILE   Trust certificates, send headers
+      --server us|eu|gov|URL, --identity-url URL, --api-url URL, --ca-file FILE
+      --key-connector-url URL, --allow-costly-kdf, --header-file FILE
       --client-cert FILE, --client-key FILE, --client-key-password-file FILE
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
@@ -53,11 +52,13 @@ Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
       --clean             Remove caches, known waits, sessions of killed runs
+      --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
-RUN, CHECK, LIST = "run", "check", "list"  # the values of Options.mode
+RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # the values of Options.mode
+ALONE = ("clean", PRINT_USER_KEY)  # these take neither a command nor --json
 
 # What a gateway in front of the server may require.
 GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
@@ -180,7 +181,7 @@ def _parse_options(arguments: list[str]) -> Options:
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
-    modes = [name for name in ("help", "version", "clean", CHECK, LIST) if given[name]]
+    modes = [name for name in ("help", "version", *ALONE, CHECK, LIST) if given[name]]
     if not modes:
         if rest:
             raise _unexpected_argument(rest, separated=end < len(arguments))
@@ -219,16 +220,17 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
         return
     if len(modes) > 1:
         raise UsageError(
-            "conflict", "`--clean`, `--check` and `--list` cannot be used together", "leave out all but one of them"
-        )
-    if mode == "clean" and (options.command or options.json):
-        raise UsageError("conflict", "`--clean` takes no command and no `--json`", "run `bwrun --clean` by itself")
+            "conflict", f"{' and '.join(f'`--{one}`' for one in modes)} cannot be used together",
+            "leave out all but one of them",
+        )  # fmt: skip
+    if mode in ALONE and (options.command or options.json):
+        raise UsageError("conflict", f"`--{mode}` takes no command and no `--json`", f"run `bwrun --{mode}` by itself")
     if mode == LIST and not any(word.startswith("-") for word in rest):
         options.search, options.command = [*rest, *options.command], []
     elif rest:
         raise _unexpected_argument(rest, separated=separated)
     options.clean = mode == "clean"
-    options.mode = mode if mode in (CHECK, LIST) else RUN
+    options.mode = mode if mode != "clean" else RUN
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -249,7 +251,7 @@ def _make_parser() -> argparse.ArgumentParser:
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
     parser.add_argument("-e", "--env", action="append", metavar="")
-    for name in ("clean", CHECK, LIST, "json"):
+    for name in (*ALONE, CHECK, LIST, "json"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")

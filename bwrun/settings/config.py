@@ -35,10 +35,10 @@ MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 class Config(Struct):
     """All settings of one run."""
 
-    mode: str  # RUN, CHECK or LIST of bwrun.settings.command_line
+    mode: str  # RUN, CHECK, LIST or PRINT_USER_KEY of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
-    command: tuple[str, ...]  # may be empty with --check and --list
+    command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default

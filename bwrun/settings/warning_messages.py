@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import WarningMessage
-from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS
+from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, USER_KEY
 from bwrun.settings.spelling import misspelled
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -23,7 +23,7 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
     wrong_names = _of_names(sources)
     warnings = [warning for file in sources.files for warning in file.warnings]
     for file in sources.files:
-        if any(file.values.get(name) for name in CREDENTIALS[1:]):
+        if any(file.values.get(name) for name in (*CREDENTIALS[1:], USER_KEY)):
             warnings += _of_secrets(file)
     for name in sources.untrusted_settings():
         if name not in DIRECTORIES and name not in wrong_names:

@@ -119,6 +119,9 @@ class Probes:
             kinds = ("straight", "straight-httpx")
             probes += [timed(kind, sys.executable, "-I", REFERENCE, kind, url) for kind in kinds]
         probes.append(timed("bwrun", BWRUN, *TRUE))
+        if straight and vault.user_key:
+            variables = {"BW_PASSWORD": "", "BWRUN_USER_KEY": vault.user_key}
+            probes.append(timed("user key", BWRUN, *TRUE, variables=variables))
         if vault.references:
             probes.append(timed("references", BWRUN, *TRUE, variables=as_variables(vault.references)))
             if "--no-session" in self.options:

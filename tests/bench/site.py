@@ -15,6 +15,7 @@ from tests.bench.relay import relay
 from tests.server.control import BitwardenServer
 from tests.server.specs import AccountSpec, Argon2id, ItemSpec, Login, Pbkdf2, Uri
 from tests.support.program import Surroundings
+from tests.support.user_keys import text_of
 
 OFFICIAL_BW = Path(__file__).parents[1] / "cli" / "node_modules" / ".bin" / "bw"
 SECRETS = 5  # how many references a run has
@@ -34,6 +35,7 @@ class Vault:
     """An account: its credentials as variables, and what can be asked of it, as `bw` names it and as references."""
 
     credentials: dict[str, str]
+    user_key: str | None = None  # in place of the password; None: it is not known
     names: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     by_id: tuple[str, ...] = ()
@@ -89,6 +91,7 @@ def _add_vault(server: BitwardenServer, size: int, kdf: Pbkdf2 | Argon2id) -> Va
     names = tuple(f"service {number:05} database" for number in range(0, size, max(1, size // SECRETS)))[:SECRETS]
     return Vault(
         dict(zip(CREDENTIALS, (account.client_id, account.client_secret, account.master_password), strict=True)),
+        text_of(account),
         names,
         tuple(f"bw://{name}/password" for name in names),
         tuple(f"bw://{account.item_ids[name]}/password" for name in names),
@@ -108,5 +111,5 @@ def foreign_site(root: Path, url: str, references: tuple[str, ...]) -> Iterator[
     surroundings = Surroundings.make(root)
     surroundings.environment |= {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
     names = tuple(reference.removeprefix("bw://").split("/")[0] for reference in references)
-    vault = Vault({name: os.environ[name] for name in CREDENTIALS}, names, references, references)
+    vault = Vault({name: os.environ[name] for name in CREDENTIALS}, None, names, references, references)
     yield Site(surroundings, {0: url.rstrip("/")}, {0: vault}, own=False)

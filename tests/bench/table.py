@@ -19,6 +19,7 @@ ROWS = {
     "straight": "(a') straight script: login, sync, KDF",
     "straight-httpx": "  the same script with httpx",
     "bwrun": "bwrun -- true",
+    "user key": "  with BWRUN_USER_KEY, no password",
     "cold": "  --cache, nothing in it",
     "warm": "  --cache, current",
     "max-age": "  --cache --max-age, no request",
@@ -191,6 +192,7 @@ class Table:
         if far != near:
             value = times("bwrun", "floor", far) if far == 100 else None
             found.append(Target("bwrun -- true, in times (a), round trip 100 ms", value, most=1.3))
+        found.append(Target("with BWRUN_USER_KEY, in times bwrun -- true", times("user key", "bwrun"), most=0.65))
         found.append(Target("(b), in times bwrun -- true", times("official", "bwrun"), least=20))
         for row in ("bwrun", "references", "values"):
             value = times(row, row, size=LARGE) if LARGE in self.site.vaults else None

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.server.accounts import add_items, make_account
+from tests.server.accounts import add_items, change_master_password, make_account, rotate_keys
 from tests.server.faults import Fault, FaultRules
 from tests.server.json_types import Json, JsonValue
 from tests.server.limits import Limit, Limits
@@ -87,6 +87,18 @@ class ControlApi:
         """A new client_secret; tokens already issued stay good."""
         account = self.world.accounts[arguments["user_id"]]
         account.client_secret = arguments["client_secret"]
+        return account_json(account)
+
+    def do_change_master_password(self, arguments: Json) -> Json:
+        """Another master password; the user key stays."""
+        account = self.world.accounts[arguments["user_id"]]
+        change_master_password(account, arguments["password"])
+        return account_json(account)
+
+    def do_rotate_keys(self, arguments: Json) -> Json:
+        """A new user key, and all that is encrypted anew."""
+        account = rotate_keys(self.world.accounts[arguments["user_id"]], **arguments["changes"])
+        self.world.add(account)
         return account_json(account)
 
     def do_expire_tokens(self, arguments: Json) -> Json:
