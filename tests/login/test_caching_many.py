@@ -175,3 +175,41 @@ def test_the_lock_ends_with_the_login(cached: Cached) -> None:
         assert cached.ask("--timeout", "60") == ["date", "date 401", "login", "sync"]
         first.kill(signal.SIGTERM)
         first.wait()
+
+
+@pytest.mark.xfail(strict=True, reason="--offline does not cover the wait for another run")
+def test_a_wait_in_vain_with_offline(cached: Cached) -> None:
+    """If the run that logs in gets no answer in time, neither does the server answer this one: the cache is used."""
+    cached.ask()
+    cached.change(lambda file: file.moved(3590, "issued"))
+    held(cached)
+    with ExitStack() as stack:
+        crowd = Crowd(cached, stack, 2)
+        done = cached.run("--offline", "--timeout", "1")
+        crowd.end()
+
+    assert (done.status, done.stdout) == (0, "p4ss")
+
+
+def test_a_token_that_another_login_ended(cached: Cached) -> None:
+    """Where a login ends the device's older tokens, runs with and without --cache disturb each other once."""
+    cached.server.change_spec(cached.account, one_token_per_device=True)
+    assert cached.ask() == COLD
+    assert cached.ask() == WARM
+    assert cached.ask(cache="") == ["login", "sync"]
+
+    assert cached.ask() == ["date", "date 401", "login"]
+    assert cached.ask() == WARM
+
+
+def test_a_vault_that_is_not_kept(cached: Cached) -> None:
+    """A run whose own token was ended meanwhile keeps nothing, but lets the others go on while its command runs."""
+    cached.server.set_fault(Fault("/api/sync", Status(401, "{}"), count=1))
+    with Run.start(cached.surroundings, "--cache", "--", "sh", "-c", "echo ready; exec sleep 1000") as first:
+        first.wait_ready()
+        cached.server.clear_faults()
+        assert not cached.path.exists()
+
+        assert cached.ask("--timeout", "60") == COLD
+        first.kill(signal.SIGTERM)
+        first.wait()
