@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 
+from bwrun import __version__
 from bwrun.base.errors import BwrunError
 from bwrun.cache.sealed_file import SealedFile, new_file, open_file
 from bwrun.crypto import primitives
@@ -44,8 +45,9 @@ class CacheStore:
     def __init__(self, place: Place, account: tuple[str, ...], secrets: Secrets) -> None:
         """`account` names it: the client id and the addresses of the server."""
         self._place = place
-        self._bound = "\0".join(account).encode("utf-8", "surrogateescape")
-        self._name = primitives.sha256(self._bound)[:NAME_SIZE].hex()
+        words = "\0".join(account).encode("utf-8", "surrogateescape")
+        self._name = primitives.sha256(words)[:NAME_SIZE].hex()
+        self._bound = words + b"\0" + __version__.encode()  # another version may write another form
         self._secrets = secrets
 
     def open(self) -> SealedFile | None:

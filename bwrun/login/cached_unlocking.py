@@ -31,6 +31,7 @@ from bwrun.login.kept_vault import (
 )
 from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.token import Login, read_login
+from bwrun.login.turns import wait_for_turn
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.settings.caching import ALWAYS, AUTO, CacheSettings
 from bwrun.settings.command_line import CHECK, LIST
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 SESSION_USE = 900.0
 SHORT_USE = 60.0
 CURRENT = "current"
-WORTH_SAYING = 1.0  # seconds; longer waits are told
+KEY_TIME = 30.0  # seconds more than --timeout for the key derivation, if the server did not answer
 ROUNDS = 3  # how often a run waits for another one before it does without the lock
 # The errors of a server that cannot be reached, and of one that fails: `--offline=auto` uses the cache then.
 NO_ANSWER = (
@@ -89,7 +90,11 @@ class CachedUnlocking:
             unlocked = None if kept is None else self._try(kept, meanwhile)
             if unlocked is not None:
                 return unlocked
-            self._wait_for_lock()
+            try:
+                if self._steps.config.mode != CHECK:
+                    wait_for_turn(self._store, self._steps.context)
+            except NetworkError as error:
+                return self._do_without(kept, error, meanwhile)
             newer = self._read()
             if newer is None or (kept is not None and newer.login.written == kept.login.written):
                 break
@@ -149,6 +154,7 @@ class CachedUnlocking:
             raise error
         age = in_words(kept.login.written.age(Moment.now()))
         self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
+        self._steps.context.deadline.extend(KEY_TIME)  # on a disk there is a key to derive
         return self._use(kept, meanwhile, "offline")
 
     def _use(self, kept: KeptVault, meanwhile: Callable[[], None], how: str) -> UnlockedVault:
@@ -274,20 +280,6 @@ class CachedUnlocking:
         """Return the seconds for which this run needs an access token, which was issued for `lifetime` seconds."""
         opens_session = self._steps.config.wants_session and self._steps.config.mode != LIST
         return min(lifetime / 2, SESSION_USE if opens_session else SHORT_USE)
-
-    def _wait_for_lock(self) -> None:
-        """Wait until no other run is logging in to this account."""
-        if self._steps.config.mode == CHECK:
-            return
-        wait = self._store.try_lock()
-        if wait is None:
-            return
-        turn = Task(wait)
-        try:
-            turn.result(max(0.0, min(WORTH_SAYING, self._steps.context.deadline.left())))
-        except TimeoutError:
-            self._steps.context.console.tell("waiting for another run of bwrun, which is logging in to this account")
-            self._steps.context.wait(turn, "another run of bwrun, which is logging in to this account")
 
     def _after_failure(self, error: BwrunError) -> None:
         """Tell the runs that wait, and remove a cache that opens with credentials that are not right any more."""

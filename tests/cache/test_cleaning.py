@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import pytest
-
 from bwrun.cache.cleaning import remove_caches
 from tests.cache.test_place import memory, runtime, shared
 from tests.support.cache_file import SUFFIXES
@@ -53,7 +51,6 @@ def test_in_a_chosen_directory(runtime: Path, shared: Path, tmp_path: Path) -> N
     assert {path.read_text() for path in chosen.iterdir()} == {"somebody's"}
 
 
-@pytest.mark.xfail(strict=True, reason="--clean looks in /dev/shm only if nothing is in XDG_RUNTIME_DIR")
 def test_in_both_places_in_ram(runtime: Path, shared: Path) -> None:
     """Runs with a runtime directory and runs without one, such as cron's, leave caches in different places."""
     fill(runtime / "bwrun", 1)

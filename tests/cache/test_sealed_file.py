@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from bwrun import __version__
 from bwrun.base.sensitive import Sensitive
 from bwrun.cache.place import Place, find_place
 from bwrun.cache.sealed_file import SealedFile
@@ -53,7 +52,7 @@ def store_of(place: Place, owner: Owner) -> CacheStore:
     password = None if owner.password is None else Sensitive(owner.password.encode())
     kind = SEALED_WITH_NOTHING if password is None else SEALED_WITH_PASSWORD
     secrets = Secrets(Sensitive(owner.client_secret.encode()), password, kind)
-    return CacheStore(place, (__version__, owner.client_id.lower(), owner.identity, owner.api), secrets)
+    return CacheStore(place, (owner.client_id.lower(), owner.identity, owner.api), secrets)
 
 
 def path_of(place: Place, owner: Owner = OWNER) -> Path:

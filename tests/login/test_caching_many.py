@@ -177,7 +177,6 @@ def test_the_lock_ends_with_the_login(cached: Cached) -> None:
         first.wait()
 
 
-@pytest.mark.xfail(strict=True, reason="--offline does not cover the wait for another run")
 def test_a_wait_in_vain_with_offline(cached: Cached) -> None:
     """If the run that logs in gets no answer in time, neither does the server answer this one: the cache is used."""
     cached.ask()

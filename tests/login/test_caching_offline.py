@@ -106,7 +106,6 @@ def test_a_server_that_hangs(cached: Cached, request: pytest.FixtureRequest, *, 
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(strict=True, reason="nothing is left of --timeout for the key derivation, after a server that hangs")
 def test_a_costly_kdf_after_a_server_that_hangs(cached: Cached, disk: Path) -> None:
     """On a disk the key is derived after --timeout has passed, however long that takes."""
     cached.use(cached.server.add_account(replace(SPEC, kdf=Pbkdf2(8_000_000))))

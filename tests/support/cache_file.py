@@ -55,13 +55,14 @@ class Owner:
     @property
     def bound(self) -> bytes:
         """Return what each part is bound to beside the header: who and where, nothing secret."""
-        parts = (__version__, self.client_id.lower(), self.identity, self.api)
+        parts = (self.client_id.lower(), self.identity, self.api, __version__)
         return b"\0".join(part.encode() for part in parts)
 
     @property
     def name(self) -> str:
         """Return the file's name without its suffix."""
-        return hashlib.sha256(self.bound).hexdigest()[:32]
+        words = self.bound.rpartition(b"\0")[0]  # without the version: files of other versions are replaced
+        return hashlib.sha256(words).hexdigest()[:32]
 
     def key(self, kind: int, salt: bytes, log_cost: int, block_size: int) -> bytes:
         """Derive the key: HKDF over the client secret and scrypt of the master password."""
