@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,6 +16,7 @@ from tests.official.serving import serve
 from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, OrganizationSpec, Pbkdf2
+from tests.support.terminal import wait_until
 
 pytestmark = pytest.mark.official_cli
 
@@ -31,6 +35,7 @@ SPEC = AccountSpec(
     organizations=(OrganizationSpec("Acme", collections=("Deploy", "Ops")),),
     items=ITEMS,
 )
+STORED = 60  # seconds: `bw serve` writes its state a while after it has answered
 UPLOAD = b"\x00up\xff" * 2_000
 
 
@@ -38,6 +43,17 @@ def write_online(bw: Bw, mine: str) -> Json:
     """Inside: one call that needs no server, and two that do."""
     write = bw("create", "folder", send={"name": "New"})
     return {"read": bw("get", "password", mine), "write": write, "sync": bw("sync")}
+
+
+def is_stored(item: Json) -> bool:
+    """Inside: return whether the session's file has this version of an item, which the next `bw` reads."""
+    try:
+        state = json.loads(Path(os.environ["BITWARDENCLI_APPDATA_DIR"], "data.json").read_bytes())
+    except ValueError:
+        return False  # it is being written
+    user = state["global_account_activeAccountId"]
+    stored, wanted = state[f"user_{user}_ciphers_ciphers"][item["id"]]["revisionDate"], item["revisionDate"]
+    return abs(datetime.fromisoformat(stored) - datetime.fromisoformat(wanted)) < timedelta(milliseconds=2)
 
 
 def write_all(bw: Bw, ids: dict[str, str], folder: str, organization: str, collections: dict[str, str]) -> Json:
@@ -56,6 +72,7 @@ def write_all(bw: Bw, ids: dict[str, str], folder: str, organization: str, colle
             "restore mine": served("restore", "item", ids["mine"]),
         }
         mine = served.json("get", "item", ids["mine"])
+        wait_until(lambda: is_stored(mine), STORED)
     mine["login"]["password"] = "second"
     mine["folderId"] = new_folder["id"]
     edited = bw.json("edit", "item", ids["mine"], send=mine)
