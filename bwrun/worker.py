@@ -118,7 +118,7 @@ class Worker:
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
-            return self._print_check(plan, unlocked, resolved, chosen)
+            return self._print_check(plan, unlocked, found)
         session = plan.outer_session
         if plan.opens_session and unlocked:
             session = self._open_session(unlocked, directory, chosen)
@@ -251,39 +251,21 @@ class Worker:
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
 
-    def _print_check(
-        self,
-        plan: Plan,
-        unlocked: UnlockedVault | None,
-        resolved: ResolvedSecrets | None,
-        chosen: frozenset[str] | None,
-    ) -> int:
+    def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, found: LookedUp | None) -> int:
         """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
-        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
-        from bwrun.login.account import account_of  # noqa: PLC0415
-        from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
+        from bwrun.reports.answers import Outcome, print_check  # noqa: PLC0415
 
+        chosen = found.chosen if found else None
         session = {}
         if plan.opens_session and unlocked:
             from bwrun.session.opening import try_session  # noqa: PLC0415
 
             with self._timings.phase("write"):
                 session = try_session(self._collect(unlocked, chosen))
-        if plan.file is not None:
-            environment = environment_without_secrets(self._config, session, self._caller.supervisor)
-            if resolved:
-                set_variables(environment, resolved, dict.fromkeys(resolved.paths, ""))
-            check_size(plan.file, self._config.command, environment)
         vault = self._vault_of(unlocked, allow_protected=True)
-        found = (plan.requested, resolved, vault) if plan.requested and resolved else None
-        kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
-        login = None
-        if unlocked:
-            vault_is = unlocked.cached or ("fetched" if self._config.cache else None)
-            login = (account_of(unlocked, self._config.server.name), self._places, vault_is)
-        self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
-        return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)
+        outcome = Outcome(plan, unlocked, found.resolved if found else None, vault, session, names, self._places)
+        return print_check(outcome, self._config, self._caller.supervisor, self._print_timings)
 
     def _print_list(self, unlocked: UnlockedVault | None) -> int:
         """Print the items for `--list`."""
