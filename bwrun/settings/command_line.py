@@ -43,6 +43,7 @@ Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
+      --clean-env, --keep NAME   Leave it PATH, HOME, TERM, LANG, NAME, no more
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
@@ -81,9 +82,10 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only", "keep")
 FLAG_OPTIONS = (
     "no-session",
+    "clean-env",
     "session-api-key",
     "renew",
     "kill-leftovers",

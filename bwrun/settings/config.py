@@ -89,6 +89,8 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
     )
     gateway = _gateway(settings, server, key_connector_url)
+    passed = _passed(options, sources)
+    _clean_environment(options, settings, sources, passed)
     return Config(
         mode=options.mode,
         json=options.json,
@@ -115,7 +117,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         optional=names_of(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
-        passed=_passed(options, sources),
+        passed=passed,
         session_api_key=settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
@@ -227,6 +229,21 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
                 "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return names
+
+
+def _clean_environment(options: Options, settings: Settings, sources: Sources, passed: frozenset[str]) -> None:
+    """Take away, for --clean-env, the variables of the caller that the command shall not get."""
+    if not settings.flag("clean-env"):
+        if options.lists.get("keep"):
+            hint = "without `--clean-env`, the command gets all variables"
+            raise UsageError("conflict", "`--keep` can only be used with `--clean-env`", hint)
+        return
+    from bwrun.settings.clean_environment import check_kept, kept_variables  # noqa: PLC0415  (only for --clean-env)
+
+    kept = names_of(options, sources, "keep")
+    check_kept(kept)
+    for_session = not settings.flag("no-session")
+    sources.inherited = kept_variables(sources.environment, kept | passed, for_session=for_session)
 
 
 def _password_options(options: Options) -> dict[str, str]:
