@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, LIST, PRINT_USER_KEY, Options
+from bwrun.settings.command_line import CHECK, GET, LIST, PRINT_USER_KEY, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -94,7 +94,7 @@ class Worker:
         """
         Take the steps of the run and become the command.
 
-        Return the exit status of `--check`, `--list` and `--print-user-key`, which start no command.
+        Return the exit status of `--check`, `--list` and the like, which start no command.
 
         Raises BwrunError.
         """
@@ -115,6 +115,8 @@ class Worker:
             return print_user_key(unlocked, config, self._console)
         if config.mode == LIST:
             return self._print_list(unlocked)
+        if config.mode == GET:
+            return self._print_values(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
@@ -276,6 +278,16 @@ class Worker:
             items = [] if vault is None else vault.list_items()
         self._print_timings()
         return print_items(items, self._config)
+
+    def _print_values(self, unlocked: UnlockedVault | None) -> int:
+        """Print the values for `--get`."""
+        from bwrun.reports.values import look_up_values, print_values  # noqa: PLC0415
+
+        with self._timings.phase("decrypt"):
+            vault = self._vault_of(unlocked, allow_protected=self._config.allow_protected)
+            values = look_up_values(self._config.references, vault)
+        self._print_timings()
+        return print_values(values)
 
     def _print_timings(self) -> None:
         if self._config.timings:

@@ -12,7 +12,7 @@ import os
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
-from bwrun.settings.command_line import GATEWAY_OPTIONS, Options
+from bwrun.settings.command_line import GATEWAY_OPTIONS, PRINTS_VALUES, Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.presented import find_client_version, find_device_id
@@ -35,9 +35,10 @@ MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 class Config(Struct):
     """All settings of one run."""
 
-    mode: str  # RUN, CHECK, LIST or PRINT_USER_KEY of bwrun.settings.command_line
+    mode: str  # one of those of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
+    references: tuple[str, ...]  # those of --get, not parsed
     command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
@@ -56,7 +57,7 @@ class Config(Struct):
     templates: tuple[str, ...]  # values of --template, not parsed
     ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
     only: tuple[str, ...]  # values of --only, not parsed; empty: the session holds the whole vault
-    wants_session: bool  # False: --no-session
+    wants_session: bool  # False: --no-session, or only values are printed
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
     allow_costly_kdf: bool
@@ -95,6 +96,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         mode=options.mode,
         json=options.json,
         search=tuple(options.search),
+        references=tuple(options.references),
         command=tuple(options.command),
         sources=sources,
         server=server,
@@ -107,18 +109,18 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
-        renew=settings.flag("renew"),
+        renew=options.mode not in PRINTS_VALUES and settings.flag("renew"),
         assignments=_assignments(options),
         items=repeatable(options, sources, "item"),
         templates=repeatable(options, sources, "template"),
         ssh_keys=_ssh_keys(options, sources),
         only=lines_of(options, sources, "only"),
-        wants_session=not settings.flag("no-session"),
+        wants_session=options.mode not in PRINTS_VALUES and not settings.flag("no-session"),
         optional=names_of(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=passed,
-        session_api_key=settings.flag("session-api-key"),
+        session_api_key=options.mode not in PRINTS_VALUES and settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
