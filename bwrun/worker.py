@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, GET, LIST, PRINT_USER_KEY, Options
+from bwrun.settings.command_line import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -113,10 +113,8 @@ class Worker:
             from bwrun.login.printed_user_key import print_user_key  # noqa: PLC0415
 
             return print_user_key(unlocked, config, self._console)
-        if config.mode == LIST:
-            return self._print_list(unlocked)
-        if config.mode == GET:
-            return self._print_values(unlocked)
+        if config.mode in (LIST, GET):
+            return self._print_from_vault(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
@@ -254,7 +252,12 @@ class Worker:
         exec_command(file, config.command, environment)
 
     def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, found: LookedUp | None) -> int:
-        """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
+        """Do the remaining steps of the run without writing anything, and print for `--check` or `--export`."""
+        if self._config.mode == EXPORT:
+            from bwrun.reports.values import print_export  # noqa: PLC0415
+
+            self._print_timings()
+            return print_export(self._config, found.resolved if found else None)
         from bwrun.reports.answers import Outcome, print_check  # noqa: PLC0415
 
         chosen = found.chosen if found else None
@@ -269,25 +272,16 @@ class Worker:
         outcome = Outcome(plan, unlocked, found.resolved if found else None, vault, session, names, self._places)
         return print_check(outcome, self._config, self._caller.supervisor, self._print_timings)
 
-    def _print_list(self, unlocked: UnlockedVault | None) -> int:
-        """Print the items for `--list`."""
-        from bwrun.reports.listing import print_items  # noqa: PLC0415
+    def _print_from_vault(self, unlocked: UnlockedVault | None) -> int:
+        """Print the items for `--list`, or the values for `--get`."""
+        from bwrun.reports.from_vault import look_up_answer  # noqa: PLC0415
 
+        config = self._config
         with self._timings.phase("decrypt"):
-            vault = self._vault_of(unlocked, allow_protected=True)
-            items = [] if vault is None else vault.list_items()
+            vault = self._vault_of(unlocked, allow_protected=config.mode == LIST or config.allow_protected)
+            print_answer = look_up_answer(config, vault)
         self._print_timings()
-        return print_items(items, self._config)
-
-    def _print_values(self, unlocked: UnlockedVault | None) -> int:
-        """Print the values for `--get`."""
-        from bwrun.reports.values import look_up_values, print_values  # noqa: PLC0415
-
-        with self._timings.phase("decrypt"):
-            vault = self._vault_of(unlocked, allow_protected=self._config.allow_protected)
-            values = look_up_values(self._config.references, vault)
-        self._print_timings()
-        return print_values(values)
+        return print_answer()
 
     def _print_timings(self) -> None:
         if self._config.timings:

@@ -33,7 +33,7 @@ ROOMS: dict[str, set[str]] = {
     "cache": {"base", "crypto", "network", "supervisor"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
-    "injection": {"base", "crypto", "login", "references", "settings", "vault"},
+    "injection": {"base", "command", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
     "planning": {

@@ -20,7 +20,18 @@ from tests.support.pages import ROOT, Page, page, pages
 README = page("README.md")
 SETTINGS = page("docs/settings.md").section("All settings")
 OPTIONS = command_line.VALUE_OPTIONS + command_line.LIST_OPTIONS + command_line.FLAG_OPTIONS
-OTHERS = ("env", "check", "list", "get", "json", "clean", "print-user-key", "version", "help")  # have no variable
+OTHERS = (
+    "env",
+    "check",
+    "list",
+    "get",
+    "export",
+    "json",
+    "clean",
+    "print-user-key",
+    "version",
+    "help",
+)  # have no variable
 DOCS = [one for one in pages() if one.name != README.name]
 
 

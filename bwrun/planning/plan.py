@@ -13,7 +13,7 @@ from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
-from bwrun.settings.command_line import GET, LIST, PRINT_USER_KEY
+from bwrun.settings.command_line import EXPORT, GET, LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     environment = environment_without_secrets(config, {}, bwrun)
     file = find_command(config.command[0], environment.get(b"PATH")) if config.command else None
     ssh_agent = None
-    if config.ssh_keys:
+    if config.ssh_keys and config.mode != EXPORT:
         from bwrun.session.ssh_agent import SshAgent  # noqa: PLC0415  (only for --ssh-key)
 
         ssh_agent = SshAgent(config.sources.environment)
@@ -97,6 +97,10 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
             found = find_requested_secrets(config, environment, console, nested=nested)
         except UnresolvedReferencesError as error:
             failures += error.failures
+    if config.mode == EXPORT:
+        from bwrun.injection.exporting import refused_for_export  # noqa: PLC0415  (only for --export)
+
+        failures += refused_for_export(config, environment)
     if failures:
         raise UnresolvedReferencesError(failures)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")

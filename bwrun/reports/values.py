@@ -1,4 +1,4 @@
-"""The output of `--get`: the values of references, as they are."""
+"""The output of `--get`, the values of references as they are, and of `--export`, the variables of a run."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from bwrun.injection.getting import parse_references
 from bwrun.injection.lookup import Lookup
 
 if TYPE_CHECKING:
+    from bwrun.injection.resolving import ResolvedSecrets
+    from bwrun.settings.config import Config
     from bwrun.vault.vault import Vault
 
 PIPE_HINT = "send it to a file or a program: `>FILE`, `| cat -v`"
@@ -53,6 +55,24 @@ def print_values(values: Values) -> int:
         raise UnresolvedReferencesError(failures)
     ends_line = len(values) > 1 or os.isatty(STDOUT)
     return write_bytes(b"".join(value + (b"\n" if ends_line else b"") for _, value in values))
+
+
+def print_export(config: Config, resolved: ResolvedSecrets | None) -> int:
+    """
+    Print what a run would set in the format of `--export`; return bwrun's exit status.
+
+    Raises UnresolvedReferencesError: the format cannot hold some values; OutputError: stdout cannot be written to, or
+    is a terminal that the text would control.
+    """
+    from bwrun.injection.exporting import exported_variables  # noqa: PLC0415  (only for --export)
+    from bwrun.reports.export_formats import render  # noqa: PLC0415
+
+    content = render(config.export_format, exported_variables(config, resolved))
+    if would_control_terminal(content):
+        raise OutputError(
+            "control-characters", "a value contains characters that would control the terminal", PIPE_HINT
+        )
+    return write_bytes(content)
 
 
 def _problem(value: bytes, *, several: bool) -> OutputError | None:

@@ -53,15 +53,17 @@ Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
       --get REFERENCE...  Print the value of each reference, one a line
+      --export dotenv|shell|json|docker|github-env   Print what a run would set
       --clean             Remove caches, known waits, sessions of killed runs
       --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
-RUN, CHECK, LIST, PRINT_USER_KEY, GET = "run", "check", "list", "print-user-key", "get"  # the values of Options.mode
+RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # these and the next: of Options.mode
+GET, EXPORT = "get", "export"
 ALONE = ("clean", PRINT_USER_KEY)  # these take neither a command nor --json
-PRINTS_VALUES = (GET,)  # these open no session
+PRINTS_VALUES = (GET, EXPORT)  # these open no session
 
 # What a gateway in front of the server may require.
 GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
@@ -119,6 +121,7 @@ class Options:
         self.json = False
         self.search: list[str] = []  # the words of --list
         self.references: list[str] = []  # those of --get
+        self.format = ""  # of --export
 
 
 def parse(arguments: list[str]) -> Options:
@@ -186,7 +189,10 @@ def _parse_options(arguments: list[str]) -> Options:
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
-    modes = [name for name in ("help", "version", *ALONE, CHECK, LIST, GET) if given[name]]
+    options.format = given["export"] or ""
+    modes = [
+        name for name in ("help", "version", *ALONE, CHECK, LIST, *PRINTS_VALUES) if given[name] not in (None, False)
+    ]
     if not modes:
         if rest:
             raise _unexpected_argument(rest, separated=end < len(arguments))
@@ -233,7 +239,8 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
     if mode in PRINTS_VALUES:
         from bwrun.settings.misfits import check_misfits  # noqa: PLC0415  (only in these modes)
 
-        check_misfits(mode, [*options.lists, *options.flags, *(["json"] if options.json else [])])
+        given = [*options.lists, *options.flags, *(["json"] if options.json else [])]
+        check_misfits(mode, given, options.format, has_command=bool(options.command))
     if mode in (LIST, GET) and not any(word.startswith("-") for word in rest):
         words, options.command = [*rest, *options.command], []
         options.search, options.references = (words, []) if mode == LIST else ([], words)
@@ -263,6 +270,7 @@ def _make_parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
+    parser.add_argument(f"--{EXPORT}", metavar="")
     parser.add_argument("-e", "--env", action="append", metavar="")
     for name in (*ALONE, CHECK, LIST, GET, "json"):
         parser.add_argument(f"--{name}", action="store_true")

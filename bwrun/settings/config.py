@@ -39,6 +39,7 @@ class Config(Struct):
     json: bool
     search: tuple[str, ...]  # the words of --list
     references: tuple[str, ...]  # those of --get, not parsed
+    export_format: str  # of --export
     command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
@@ -84,7 +85,8 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     settings = Settings(options, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
+    if options.mode not in PRINTS_VALUES:
+        _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
@@ -97,6 +99,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         json=options.json,
         search=tuple(options.search),
         references=tuple(options.references),
+        export_format=options.format,
         command=tuple(options.command),
         sources=sources,
         server=server,
@@ -235,7 +238,7 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
 
 def _clean_environment(options: Options, settings: Settings, sources: Sources, passed: frozenset[str]) -> None:
     """Take away, for --clean-env, the variables of the caller that the command shall not get."""
-    if not settings.flag("clean-env"):
+    if options.mode in PRINTS_VALUES or not settings.flag("clean-env"):
         if options.lists.get("keep"):
             hint = "without `--clean-env`, the command gets all variables"
             raise UsageError("conflict", "`--keep` can only be used with `--clean-env`", hint)
