@@ -1,7 +1,7 @@
 r"""
 The formats of `--export`, each quoted so that its reader gets exactly the value.
 
-- shell: POSIX sh 2.2.2, single quotes; read by `eval` in sh, bash, dash, ksh and zsh.
+- shell: POSIX sh 2.2.2, single quotes; read by `eval` in sh, bash, dash and zsh.
 - dotenv: python-dotenv's parser, in the form that most other readers of env files read in the same way.
 - docker: docker/cli:pkg/kvfile/kvfile.go: NAME=VALUE up to the end of the line, without quotes.
 - github-env: actions/runner:src/Runner.Worker/FileCommandManager.cs: NAME<<DELIMITER, the value, DELIMITER.
@@ -21,6 +21,26 @@ from bwrun.settings.variable_names import DIGITS, LETTERS
 MAX_DOCKER_LINE = 64 * 1024  # bytes, of Go's bufio.Scanner (MaxScanTokenSize), with the end of the line
 OTHER_FORMAT = "use another format; `json` can hold every text"
 OF_GITHUB = ("GITHUB_", "RUNNER_")  # a step cannot set these (docs.github.com, workflow commands)
+
+# Whoever can edit an item must not run code in the shell that evaluates the output; with --item, they choose names too.
+# Integers of a shell: zsh and ksh calculate what is assigned, and run the commands in `a[$(…)]` (zshparam(1), ksh(1)).
+INTEGERS = frozenset(
+    (
+        "ARGC", "BAUD", "COLUMNS", "DIRSTACKSIZE", "EGID", "EPOCHREALTIME", "EPOCHSECONDS", "ERRNO", "EUID", "FUNCNEST",
+        "GID", "HISTCMD", "HISTSIZE", "KEYTIMEOUT", "LINENO", "LINES", "LISTMAX", "LOGCHECK", "MAILCHECK", "OPTIND",
+        "PERIOD", "PGRP", "PPID", "RANDOM", "REPORTMEMORY", "REPORTTIME", "SAVEHIST", "SECONDS", "SHLVL", "SRANDOM",
+        "TMOUT", "TRY_BLOCK_ERROR", "TRY_BLOCK_INTERRUPT", "TTYIDLE", "UID",
+    )
+)  # fmt: skip
+# Prompts, in which shells run commands, a file that they read, and the lists of zsh that are PATH and the like.
+CODE_OF_SHELLS = frozenset(
+    (
+        "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT", "PROMPT2", "PROMPT3", "PROMPT4", "RPROMPT", "RPROMPT2", "RPS1",
+        "RPS2", "SPROMPT", "prompt", "PROMPT_COMMAND", "ENV", "path", "cdpath", "fpath", "mailpath", "module_path",
+        "MAILPATH", "MODULE_PATH",
+    )
+)  # fmt: skip
+LISTS_OF_FUNCTIONS = "_functions"  # of zsh: precmd_functions and the like
 
 
 class _UnfitError(Exception):
@@ -69,6 +89,10 @@ def _is_name(text: str) -> bool:
 
 
 def _shell(name: str, value: str) -> str:
+    if name in CODE_OF_SHELLS or name.endswith(LISTS_OF_FUNCTIONS):
+        raise _UnfitError("shells take code from this variable")
+    if name in INTEGERS and not (value and set(DIGITS).issuperset(value)):
+        raise _UnfitError("the variable is a number of the shell, and the value is not")
     quoted = value.replace("'", "'\\''")
     return f"export {name}='{quoted}'\n"
 

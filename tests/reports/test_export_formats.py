@@ -38,7 +38,7 @@ ODD = {
     "ESCAPE": "\x1b[2J\x07\x7f",
 }
 LINES = {
-    "LINES": "a\nb\n",
+    "TWO_LINES": "a\nb\n",
     "NEWLINE": "\n",
     "WINDOWS": "a\r\nb\r\n",
     "RETURN": "a\r'b\\\"",
@@ -109,6 +109,34 @@ def test_shell_unsets() -> None:
 
     assert render("shell", exported) == b"unset PATH_OF_X\nexport A='1'\n"
     assert render("dotenv", exported) == b"A='1'\n"
+
+
+def test_shell_refuses() -> None:
+    """What a shell calculates, or takes for code, is refused: it could run a command that stands in an item."""
+    evil = b"a[$(touch evil)]"
+    names = ["COLUMNS", "LINES", "SECONDS", "PS1", "PROMPT", "path", "precmd_functions", "ENV"]
+
+    assert problems("shell", {"A": evil, **dict.fromkeys(names, evil)}) == names
+    assert problems("shell", {"LINES": b"", "UID": b"1+1"}) == ["LINES", "UID"]
+    assert rendered("shell", {"LINES": "50"}) == b"export LINES='50'\n"
+
+
+@pytest.mark.parametrize("name", ["COLUMNS", "LINES", "HISTSIZE", "SECONDS", "path", "PS1", "A"])
+def test_nothing_runs_in_zsh(name: str, tmp_path: Path) -> None:
+    """In zsh, a value of an item never runs a command, whatever the name is."""
+    zsh = needs.program("zsh", "zsh is not installed")
+    evil = Exported({name: b"a[$(touch evil)]$(touch evil)"}, ())
+    try:
+        text = render("shell", evil)
+    except UnresolvedReferencesError:
+        text = b""
+    script = 'eval "$(cat)"; print -P -- "$PS1"; exit 0'
+    subprocess.run(
+        [zsh, "-f", "-o", "promptsubst", "-c", script], input=text, check=True, cwd=tmp_path, capture_output=True
+    )
+
+    assert list(tmp_path.iterdir()) == []
+    assert bool(text) == (name == "A")
 
 
 # dotenv ---------------------------------------------------------------------------------------------------------------
