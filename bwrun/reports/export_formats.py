@@ -23,13 +23,15 @@ OTHER_FORMAT = "use another format; `json` can hold every text"
 OF_GITHUB = ("GITHUB_", "RUNNER_")  # a step cannot set these (docs.github.com, workflow commands)
 
 # Whoever can edit an item must not run code in the shell that evaluates the output; with --item, they choose names too.
-# Integers of a shell: zsh and ksh calculate what is assigned, and run the commands in `a[$(…)]` (zshparam(1), ksh(1)).
+# Integers of a shell: bash, ksh and zsh calculate what is assigned, and run the commands in `a[$(…)]`.  These are all
+# that do so of the variables that bash 5.2, zsh 5.9 and mksh 59c set themselves, and others of their manuals.
 INTEGERS = frozenset(
     (
-        "ARGC", "BAUD", "COLUMNS", "DIRSTACKSIZE", "EGID", "EPOCHREALTIME", "EPOCHSECONDS", "ERRNO", "EUID", "FUNCNEST",
-        "GID", "HISTCMD", "HISTSIZE", "KEYTIMEOUT", "LINENO", "LINES", "LISTMAX", "LOGCHECK", "MAILCHECK", "OPTIND",
-        "PERIOD", "PGRP", "PPID", "RANDOM", "REPORTMEMORY", "REPORTTIME", "SAVEHIST", "SECONDS", "SHLVL", "SRANDOM",
-        "TMOUT", "TRY_BLOCK_ERROR", "TRY_BLOCK_INTERRUPT", "TTYIDLE", "UID",
+        "ARGC", "BASHPID", "BAUD", "COLUMNS", "DIRSTACKSIZE", "EGID", "EPOCHREALTIME", "EPOCHSECONDS", "ERRNO",
+        "EUID", "FUNCNEST", "GID", "HISTCMD", "HISTSIZE", "KEYTIMEOUT", "KSHEGID", "KSHGID", "KSHUID", "LINENO",
+        "LINES", "LISTMAX", "LOGCHECK", "MAILCHECK", "OPTIND", "PERIOD", "PGRP", "PIPESTATUS", "PPID", "RANDOM",
+        "REPORTMEMORY", "REPORTTIME", "SAVEHIST", "SECONDS", "SHLVL", "SRANDOM", "TMOUT", "TRY_BLOCK_ERROR",
+        "TRY_BLOCK_INTERRUPT", "TTYIDLE", "UID", "USER_ID",
     )
 )  # fmt: skip
 # Prompts, in which shells run commands, a file that they read, and the lists of zsh that are PATH and the like.
@@ -37,7 +39,7 @@ CODE_OF_SHELLS = frozenset(
     (
         "PS0", "PS1", "PS2", "PS3", "PS4", "PROMPT", "PROMPT2", "PROMPT3", "PROMPT4", "RPROMPT", "RPROMPT2", "RPS1",
         "RPS2", "SPROMPT", "prompt", "PROMPT_COMMAND", "ENV", "path", "cdpath", "fpath", "mailpath", "module_path",
-        "MAILPATH", "MODULE_PATH",
+        "MAILPATH", "MODULE_PATH", "NULLCMD", "READNULLCMD", "FCEDIT",
     )
 )  # fmt: skip
 LISTS_OF_FUNCTIONS = "_functions"  # of zsh: precmd_functions and the like

@@ -121,22 +121,34 @@ def test_shell_refuses() -> None:
     assert rendered("shell", {"LINES": "50"}) == b"export LINES='50'\n"
 
 
-@pytest.mark.parametrize("name", ["COLUMNS", "LINES", "HISTSIZE", "SECONDS", "path", "PS1", "A"])
-def test_nothing_runs_in_zsh(name: str, tmp_path: Path) -> None:
-    """In zsh, a value of an item never runs a command, whatever the name is."""
-    zsh = needs.program("zsh", "zsh is not installed")
-    evil = Exported({name: b"a[$(touch evil)]$(touch evil)"}, ())
-    try:
-        text = render("shell", evil)
-    except UnresolvedReferencesError:
-        text = b""
-    script = 'eval "$(cat)"; print -P -- "$PS1"; exit 0'
-    subprocess.run(
-        [zsh, "-f", "-o", "promptsubst", "-c", script], input=text, check=True, cwd=tmp_path, capture_output=True
-    )
+EVIL = {  # in these, the shell runs what is assigned, or what its prompt shows
+    "bash": ("x[$(touch evil)]", ("RANDOM", "OPTIND", "HISTCMD", "PS1")),
+    "zsh": ("path[$(touch evil)1]", ("COLUMNS", "HISTSIZE", "SECONDS", "UID", "PS1")),
+    "mksh": ("x[$(touch evil)]", ("COLUMNS", "SECONDS", "KSHGID", "USER_ID", "PS1")),
+}
+SHOW_PROMPT = {
+    "bash": ': "${PS1@P}"',
+    "zsh": 'setopt promptsubst; print -P -- "$PS1"',
+    "mksh": ': "${ eval "echo $PS1"; }"',
+}
 
-    assert list(tmp_path.iterdir()) == []
-    assert bool(text) == (name == "A")
+
+@pytest.mark.parametrize(("shell", "name"), [(shell, name) for shell, (_, names) in EVIL.items() for name in names])
+def test_no_value_runs_a_command(shell: str, name: str, tmp_path: Path) -> None:
+    """A value that a shell would run under this name is refused, and under another name it runs nothing."""
+    path = needs.program(shell, f"the shell {shell} is not installed")
+    value = EVIL[shell][0]
+
+    def runs(text: str) -> bool:
+        script = f'eval "$(cat)"; {SHOW_PROMPT[shell]}'
+        subprocess.run([path, "-c", script], input=text.encode(), check=False, cwd=tmp_path, capture_output=True)
+        found = [one.name for one in tmp_path.iterdir()]
+        (tmp_path / "evil").unlink(missing_ok=True)
+        return found == ["evil"]
+
+    assert problems("shell", {name: value.encode()}) == [name]
+    assert runs(f"export {name}='{value}'\n")
+    assert not runs(rendered("shell", {"A": value}).decode())
 
 
 # dotenv ---------------------------------------------------------------------------------------------------------------
