@@ -24,7 +24,7 @@ OF_GITHUB = ("GITHUB_", "RUNNER_")  # a step cannot set these (docs.github.com, 
 
 # Whoever can edit an item must not run code in the shell that evaluates the output; with --item, they choose names too.
 # Integers of a shell: bash, ksh and zsh calculate what is assigned, and run the commands in `a[$(…)]`.  These are all
-# that do so of the variables that bash 5.2, zsh 5.9 and mksh 59c set themselves, and others of their manuals.
+# that do so of the variables that bash 5.2, zsh 5.9 and mksh R59 set themselves, and others of their manuals.
 INTEGERS = frozenset(
     (
         "ARGC", "BASHPID", "BAUD", "COLUMNS", "DIRSTACKSIZE", "EGID", "EPOCHREALTIME", "EPOCHSECONDS", "ERRNO",
