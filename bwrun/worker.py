@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, LIST, PRINT_USER_KEY, Options
+from bwrun.settings.command_line import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -94,7 +94,7 @@ class Worker:
         """
         Take the steps of the run and become the command.
 
-        Return the exit status of `--check`, `--list` and `--print-user-key`, which start no command.
+        Return the exit status of `--check`, `--list` and the like, which start no command.
 
         Raises BwrunError.
         """
@@ -113,12 +113,12 @@ class Worker:
             from bwrun.login.printed_user_key import print_user_key  # noqa: PLC0415
 
             return print_user_key(unlocked, config, self._console)
-        if config.mode == LIST:
-            return self._print_list(unlocked)
+        if config.mode in (LIST, GET):
+            return self._print_from_vault(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
-            return self._print_check(plan, unlocked, resolved, chosen)
+            return self._print_check(plan, unlocked, found)
         session = plan.outer_session
         if plan.opens_session and unlocked:
             session = self._open_session(unlocked, directory, chosen)
@@ -251,49 +251,37 @@ class Worker:
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
 
-    def _print_check(
-        self,
-        plan: Plan,
-        unlocked: UnlockedVault | None,
-        resolved: ResolvedSecrets | None,
-        chosen: frozenset[str] | None,
-    ) -> int:
-        """Do the remaining steps of the run without writing anything, and print the report of `--check`."""
-        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
-        from bwrun.login.account import account_of  # noqa: PLC0415
-        from bwrun.reports.checking import NONE, OUTER, OWN, make_report, print_report  # noqa: PLC0415
+    def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, found: LookedUp | None) -> int:
+        """Do the remaining steps of the run without writing anything, and print for `--check` or `--export`."""
+        if self._config.mode == EXPORT:
+            from bwrun.reports.values import print_export  # noqa: PLC0415
 
+            self._print_timings()
+            return print_export(self._config, found.resolved if found else None)
+        from bwrun.reports.answers import Outcome, print_check  # noqa: PLC0415
+
+        chosen = found.chosen if found else None
         session = {}
         if plan.opens_session and unlocked:
             from bwrun.session.opening import try_session  # noqa: PLC0415
 
             with self._timings.phase("write"):
                 session = try_session(self._collect(unlocked, chosen))
-        if plan.file is not None:
-            environment = environment_without_secrets(self._config, session, self._caller.supervisor)
-            if resolved:
-                set_variables(environment, resolved, dict.fromkeys(resolved.paths, ""))
-            check_size(plan.file, self._config.command, environment)
         vault = self._vault_of(unlocked, allow_protected=True)
-        found = (plan.requested, resolved, vault) if plan.requested and resolved else None
-        kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
-        login = None
-        if unlocked:
-            vault_is = unlocked.cached or ("fetched" if self._config.cache else None)
-            login = (account_of(unlocked, self._config.server.name), self._places, vault_is)
-        self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
-        return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)
+        outcome = Outcome(plan, unlocked, found.resolved if found else None, vault, session, names, self._places)
+        return print_check(outcome, self._config, self._caller.supervisor, self._print_timings)
 
-    def _print_list(self, unlocked: UnlockedVault | None) -> int:
-        """Print the items for `--list`."""
-        from bwrun.reports.listing import print_items  # noqa: PLC0415
+    def _print_from_vault(self, unlocked: UnlockedVault | None) -> int:
+        """Print the items for `--list`, or the values for `--get`."""
+        from bwrun.reports.from_vault import look_up_answer  # noqa: PLC0415
 
+        config = self._config
         with self._timings.phase("decrypt"):
-            vault = self._vault_of(unlocked, allow_protected=True)
-            items = [] if vault is None else vault.list_items()
+            vault = self._vault_of(unlocked, allow_protected=config.mode == LIST or config.allow_protected)
+            print_answer = look_up_answer(config, vault)
         self._print_timings()
-        return print_items(items, self._config)
+        return print_answer()
 
     def _print_timings(self) -> None:
         if self._config.timings:

@@ -33,13 +33,13 @@ ROOMS: dict[str, set[str]] = {
     "cache": {"base", "crypto", "network", "supervisor"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
-    "injection": {"base", "crypto", "login", "references", "settings", "vault"},
+    "injection": {"base", "command", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
-    "reports": {"base", "command", "injection", "references", "settings", "vault"},
     "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
     "planning": {
         "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
     },
+    "reports": {"base", "command", "injection", "login", "planning", "references", "settings", "vault"},
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",

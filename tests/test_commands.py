@@ -13,6 +13,7 @@ from tests.conftest import OFFICIAL_BW, short_runtime
 from tests.server.control import Account, BitwardenServer
 from tests.support.example_vault import EXAMPLES, SERVER, credentials, prepare
 from tests.support.files import write_private
+from tests.support.needs import program
 from tests.support.openssh import tool
 from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
@@ -43,6 +44,7 @@ def reader(bare: Surroundings, server: BitwardenServer, example_account: Account
     bare.environment |= {
         "PATH": os.pathsep.join((str(BWRUN.parent), str(OFFICIAL_BW.parent), os.environ["PATH"])),
         "SSL_CERT_FILE": str(server.ca_file),
+        "GITHUB_ENV": str(bare.work / "github-env"),  # as in a step of GitHub Actions
     }
     server.clear_faults()
     prepare(bare, server, example_account)
@@ -61,6 +63,8 @@ def test_example(
         request.getfixturevalue("official_bw")
     if any("--ssh-key" in step.command for step in example.steps):
         tool("ssh-agent")
+    if any(step.command.startswith("direnv ") for step in example.steps):
+        program("direnv", "direnv is not installed")
     for step in example.steps:
         shown = re.fullmatch(r"cat (\S+)", step.command)
         if shown is not None:

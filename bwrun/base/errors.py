@@ -26,7 +26,7 @@ an error passes names, places and sizes.
     │  ├─ FailedReferenceError       one of the above (or another error), with the name of the variable
     │  └─ UnresolvedReferencesError  all FailedReferenceErrors of a run
     ├─ SessionError                  session.*      the session's directory or files cannot be written
-    ├─ OutputError                   output.*       stdout cannot be written to
+    ├─ OutputError                   output.*       stdout cannot be written to, or does not take the value
     └─ CommandError                  command.*      the command cannot be run
        ├─ CommandNotExecutableError  exit status 126
        └─ CommandNotFoundError       exit status 127
@@ -204,13 +204,9 @@ class SessionError(BwrunError):
 
 
 class OutputError(BwrunError):
-    """What an option asks for cannot be written to stdout."""
+    """What an option asks for cannot be written to stdout, or not in this form."""
 
     family = "output"
-
-    def __init__(self, why: str) -> None:
-        """`why` says what is wrong with stdout."""
-        super().__init__("write", f"cannot write the output: {why}")
 
 
 class CommandError(BwrunError):

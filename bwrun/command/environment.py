@@ -32,7 +32,7 @@ def command_environment(
     }
     # An env file is UTF-8 in any locale; os.environ was decoded by the rules of os.fsdecode().
     result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
-    for name, value in sources.environment.items():
+    for name, value in sources.inherited.items():
         # A process may have a variable with an empty name, but os.execve() refuses it.
         if name and (not is_bwrun_variable(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
@@ -45,7 +45,7 @@ def environment_without_secrets(config: Config, session: Mapping[str, str], bwru
 
     `session` are the variables of the session; `bwrun` is the pid that the caller knows.
     """
-    sockets = socket_activation_variables(config.sources.environment, bwrun, os.getpid())
+    sockets = socket_activation_variables(config.sources.inherited, bwrun, os.getpid())
     return command_environment(config.sources, config.passed, config.assignments, {**session, **sockets})
 
 

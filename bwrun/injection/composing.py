@@ -37,7 +37,7 @@ def texts_around_references(config: Config, values: Mapping[str, str]) -> dict[s
 
 def is_inherited(config: Config, name: str) -> bool:
     """Return whether the command gets the variable `name` from the caller's environment."""
-    return name in config.sources.environment and name not in config.assignments
+    return name in config.sources.inherited and name not in config.assignments
 
 
 def parse_composed(name: str, text: str, failures: list[FailedReferenceError]) -> TextWithReferences | None:
@@ -91,7 +91,7 @@ def _place(config: Config, name: str) -> str:
     """Return where the value of a variable comes from, for messages."""
     if name in config.assignments:
         return "`-e`"
-    if name in config.sources.environment:
+    if name in config.sources.inherited:
         return ENVIRONMENT
     in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # names in a file are UTF-8 in any locale
     return next(file.place(in_file) for file in reversed(config.sources.files) if in_file in file.values)

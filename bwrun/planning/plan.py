@@ -13,7 +13,7 @@ from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
-from bwrun.settings.command_line import LIST, PRINT_USER_KEY
+from bwrun.settings.command_line import EXPORT, GET, LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,16 +71,22 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     if config.mode == LIST:
         dialed = None if outer else dial_early(config)
         return Plan(None, None, outer, None, opens_session=False, logs_in=outer is None, items=(), dialed=dialed)
+    if config.mode == GET:
+        from bwrun.injection.getting import requested_by_get  # noqa: PLC0415  (only for --get)
+
+        requested = requested_by_get(config.references)
+        dialed = None if may_be_nested else dial_early(config)
+        return _decide(config, None, requested, outer, dialed=dialed, ssh_agent=None)
     environment = environment_without_secrets(config, {}, bwrun)
     file = find_command(config.command[0], environment.get(b"PATH")) if config.command else None
     ssh_agent = None
-    if config.ssh_keys:
+    if config.ssh_keys and config.mode != EXPORT:
         from bwrun.session.ssh_agent import SshAgent  # noqa: PLC0415  (only for --ssh-key)
 
         ssh_agent = SshAgent(config.sources.environment)
     has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
-    requested = None
+    found = None
     failures = _failures_of_selectors(config)
     if has_references or config.templates or contains_scheme(environment.values()):
         from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (it imports `re`)
@@ -88,13 +94,17 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
 
         nested = may_be_nested and find_outer(config.sources.environment) is not None
         try:
-            requested = find_requested_secrets(config, environment, console, nested=nested)
+            found = find_requested_secrets(config, environment, console, nested=nested)
         except UnresolvedReferencesError as error:
             failures += error.failures
+    if config.mode == EXPORT:
+        from bwrun.injection.exporting import refused_for_export  # noqa: PLC0415  (only for --export)
+
+        failures += refused_for_export(config, environment)
     if failures:
         raise UnresolvedReferencesError(failures)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
-    return _decide(config, file, requested, outer, dialed=dialed, ssh_agent=ssh_agent)
+    return _decide(config, file, found, outer, dialed=dialed, ssh_agent=ssh_agent)
 
 
 def _failures_of_selectors(config: Config) -> list[FailedReferenceError]:

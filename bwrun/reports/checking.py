@@ -129,8 +129,8 @@ def make_report(
     rows += [
         Variable(name, "session", "bwrun", tuple(_setters(config, name))) for name in _session_variables(config, kind)
     ]
-    environment = config.sources.environment
-    gone = sorted(name for name in environment if is_bwrun_variable(name) and name not in config.passed)
+    set_anew = {*map(os.fsdecode, outside), *variables, *_session_variables(config, kind)}
+    gone = sorted(name for name in config.sources.environment if name and name not in set_anew)
     return Report(
         command=None if command is None else os.fsdecode(command),
         account=login and login[0],
@@ -196,7 +196,7 @@ def _setters(config: Config, name: str, resolved: ResolvedSecrets | None = None)
     if resolved is not None and name in resolved.overridden:
         places.append(f"--item {resolved.overridden[name].item}")
     taken = is_bwrun_variable(name) and name not in config.passed
-    if name in config.sources.environment and not taken:
+    if name in config.sources.inherited and not taken:
         places.append(ENVIRONMENT)
     in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # names in a file are UTF-8 in any locale
     files = [file for file in reversed(config.sources.files) if in_file in file.values and not taken]

@@ -43,6 +43,7 @@ Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
       --no-session        Resolve references, but open no session
+      --clean-env, --keep NAME   Leave it PATH, HOME, TERM, LANG, NAME, no more
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
@@ -51,14 +52,18 @@ Session and command:
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
+      --get REFERENCE...  Print the value of each reference, one a line
+      --export dotenv|shell|json|docker|github-env   Print what a run would set
       --clean             Remove caches, known waits, sessions of killed runs
       --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
-RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # the values of Options.mode
+RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # these and the next: of Options.mode
+GET, EXPORT = "get", "export"
 ALONE = ("clean", PRINT_USER_KEY)  # these take neither a command nor --json
+PRINTS_VALUES = (GET, EXPORT)  # these open no session
 
 # What a gateway in front of the server may require.
 GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
@@ -81,9 +86,10 @@ VALUE_OPTIONS = (
     "kill-after",
     "signal-exit",
 )  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only")
+LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only", "keep")
 FLAG_OPTIONS = (
     "no-session",
+    "clean-env",
     "session-api-key",
     "renew",
     "kill-leftovers",
@@ -114,6 +120,8 @@ class Options:
         self.mode = RUN
         self.json = False
         self.search: list[str] = []  # the words of --list
+        self.references: list[str] = []  # those of --get
+        self.format = ""  # of --export
 
 
 def parse(arguments: list[str]) -> Options:
@@ -181,7 +189,10 @@ def _parse_options(arguments: list[str]) -> Options:
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
-    modes = [name for name in ("help", "version", *ALONE, CHECK, LIST) if given[name]]
+    options.format = given["export"] or ""
+    modes = [
+        name for name in ("help", "version", *ALONE, CHECK, LIST, *PRINTS_VALUES) if given[name] not in (None, False)
+    ]
     if not modes:
         if rest:
             raise _unexpected_argument(rest, separated=end < len(arguments))
@@ -225,10 +236,19 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
         )  # fmt: skip
     if mode in ALONE and (options.command or options.json):
         raise UsageError("conflict", f"`--{mode}` takes no command and no `--json`", f"run `bwrun --{mode}` by itself")
-    if mode == LIST and not any(word.startswith("-") for word in rest):
-        options.search, options.command = [*rest, *options.command], []
+    if mode in PRINTS_VALUES:
+        from bwrun.settings.misfits import check_misfits  # noqa: PLC0415  (only in these modes)
+
+        given = [*options.lists, *options.flags, *(["json"] if options.json else [])]
+        check_misfits(mode, given, options.format, has_command=bool(options.command))
+    if mode in (LIST, GET) and not any(word.startswith("-") for word in rest):
+        words, options.command = [*rest, *options.command], []
+        options.search, options.references = (words, []) if mode == LIST else ([], words)
+        if mode == GET and not words:
+            raise UsageError("get", "`--get` needs a reference", "write it like `bwrun --get bw://prod-db/password`")
     elif rest:
-        raise _unexpected_argument(rest, separated=separated)
+        wrong = [word for word in rest if word.startswith("-")] if mode in (LIST, GET) else rest
+        raise _unexpected_argument(wrong, separated=separated)
     options.clean = mode == "clean"
     options.mode = mode if mode != "clean" else RUN
 
@@ -250,8 +270,9 @@ def _make_parser() -> argparse.ArgumentParser:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
+    parser.add_argument(f"--{EXPORT}", metavar="")
     parser.add_argument("-e", "--env", action="append", metavar="")
-    for name in (*ALONE, CHECK, LIST, "json"):
+    for name in (*ALONE, CHECK, LIST, GET, "json"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")

@@ -12,7 +12,7 @@ import os
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
-from bwrun.settings.command_line import GATEWAY_OPTIONS, Options
+from bwrun.settings.command_line import GATEWAY_OPTIONS, PRINTS_VALUES, Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.presented import find_client_version, find_device_id
@@ -35,9 +35,11 @@ MAX_CA_FILE = 16 * 1024 * 1024  # bytes
 class Config(Struct):
     """All settings of one run."""
 
-    mode: str  # RUN, CHECK, LIST or PRINT_USER_KEY of bwrun.settings.command_line
+    mode: str  # one of those of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
+    references: tuple[str, ...]  # those of --get, not parsed
+    export_format: str  # of --export
     command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
@@ -56,7 +58,7 @@ class Config(Struct):
     templates: tuple[str, ...]  # values of --template, not parsed
     ssh_keys: tuple[str, ...]  # values of --ssh-key, not parsed
     only: tuple[str, ...]  # values of --only, not parsed; empty: the session holds the whole vault
-    wants_session: bool  # False: --no-session
+    wants_session: bool  # False: --no-session, or only values are printed
     optional: frozenset[str]  # variables of --optional: their item or field may be missing
     allow_protected: bool
     allow_costly_kdf: bool
@@ -83,16 +85,21 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     settings = Settings(options, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
+    if options.mode not in PRINTS_VALUES:
+        _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
     )
     gateway = _gateway(settings, server, key_connector_url)
+    passed = _passed(options, sources)
+    _clean_environment(options, settings, sources, passed)
     return Config(
         mode=options.mode,
         json=options.json,
         search=tuple(options.search),
+        references=tuple(options.references),
+        export_format=options.format,
         command=tuple(options.command),
         sources=sources,
         server=server,
@@ -105,18 +112,18 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
-        renew=settings.flag("renew"),
+        renew=options.mode not in PRINTS_VALUES and settings.flag("renew"),
         assignments=_assignments(options),
         items=repeatable(options, sources, "item"),
         templates=repeatable(options, sources, "template"),
         ssh_keys=_ssh_keys(options, sources),
         only=lines_of(options, sources, "only"),
-        wants_session=not settings.flag("no-session"),
+        wants_session=options.mode not in PRINTS_VALUES and not settings.flag("no-session"),
         optional=names_of(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
-        passed=_passed(options, sources),
-        session_api_key=settings.flag("session-api-key"),
+        passed=passed,
+        session_api_key=options.mode not in PRINTS_VALUES and settings.flag("session-api-key"),
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
@@ -227,6 +234,21 @@ def _passed(options: Options, sources: Sources) -> frozenset[str]:
                 "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
             )  # fmt: skip
     return names
+
+
+def _clean_environment(options: Options, settings: Settings, sources: Sources, passed: frozenset[str]) -> None:
+    """Take away, for --clean-env, the variables of the caller that the command shall not get."""
+    if options.mode in PRINTS_VALUES or not settings.flag("clean-env"):
+        if options.lists.get("keep"):
+            hint = "without `--clean-env`, the command gets all variables"
+            raise UsageError("conflict", "`--keep` can only be used with `--clean-env`", hint)
+        return
+    from bwrun.settings.clean_environment import check_kept, kept_variables  # noqa: PLC0415  (only for --clean-env)
+
+    kept = names_of(options, sources, "keep")
+    check_kept(kept)
+    for_session = not settings.flag("no-session")
+    sources.inherited = kept_variables(sources.environment, kept | passed, for_session=for_session)
 
 
 def _password_options(options: Options) -> dict[str, str]:

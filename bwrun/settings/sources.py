@@ -66,6 +66,7 @@ class Sources:
     def __init__(self, environment: Mapping[str, str], files: Sequence[EnvFile]) -> None:
         """Take the caller's environment, and the env files in the order in which they were named."""
         self.environment = environment
+        self.inherited = environment  # the caller's variables for the command; `--clean-env` makes them fewer
         self.files = files
 
     def find(self, name: str) -> SettingValue | None:

@@ -14,6 +14,7 @@ from tests.official.test_reading import RICH
 from tests.server.control import BitwardenServer
 from tests.server.json_types import Json
 from tests.server.specs import ItemSpec, Login
+from tests.support.program import BWRUN, Surroundings
 
 pytestmark = pytest.mark.official_cli
 
@@ -62,3 +63,15 @@ def test_whole_items_and_passwords(server: BitwardenServer, official_bw: Path, t
 def comparable(item: Json) -> Json:
     """Return an item without what the two may write in different ways."""
     return {name: value for name, value in item.items() if name not in UNCERTAIN}
+
+
+def test_prints_the_same(ready: Surroundings, official_bw: Path) -> None:
+    """`bwrun --get` and `bw get` print the same bytes on a pipe."""
+    script = '{ bw get password prod-db; echo ";"; } | od -c; { "$0" --get bw://prod-db/password; echo ";"; } | od -c'
+    path = os.pathsep.join((str(official_bw.parent), ready.environment["PATH"]))
+    done = ready.run("--", "sh", "-c", script, BWRUN, env={"PATH": path})
+    lines = done.stdout.splitlines()
+
+    assert done.status == 0
+    assert "p   4   s   s   ;  \\n" in lines[0]
+    assert lines[2:] == lines[:2]
