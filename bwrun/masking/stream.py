@@ -1,0 +1,122 @@
+"""
+Replacing all values in a stream, however it is cut into pieces.
+
+What comes out is a function of the whole stream: every occurrence of every form is found, those that overlap become one
+mask, and all other bytes stay. Bytes are held back only while they may still become a value:
+
+    the stream so far     ... some text │ hunt
+                                        └ the beginning of a form: held back until the next byte decides
+
+`release()` shows what is held back, e.g. because the command waits for an answer to it. It stays in memory all the
+same: if it becomes a value after all, what follows is masked.
+"""
+
+from __future__ import annotations
+
+from bwrun.masking.finding import HEAD, heads_of, make_finder
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bwrun.masking.finding import Finder
+
+MASK = b"<concealed by bwrun>"
+
+
+class Forms:
+    """All forms to look for, ready to be compared; streams share it."""
+
+    def __init__(self, forms: Collection[bytes], finder: Finder | None = None) -> None:
+        """Take the `forms`, none of which is empty; `finder` finds their heads."""
+        heads = heads_of(forms)
+        self.find = finder or make_finder(heads)
+        self.by_head: dict[bytes, list[bytes]] = {}
+        for form in sorted(forms, key=len):
+            self.by_head.setdefault(form[:HEAD], []).append(form)
+        self.sizes = sorted({len(head) for head in heads})
+        self.beginnings = {head[:size] for head in heads for size in range(1, len(head))}
+
+    def starting_at(self, text: bytes, start: int) -> tuple[int, bool]:
+        """Return the end of the longest form that is at `start` (or `start`), and whether a longer one may follow."""
+        end, may_follow = start, False
+        for size in self.sizes:
+            for form in self.by_head.get(text[start : start + size], ()):
+                if text.startswith(form, start):
+                    end = max(end, start + len(form))
+                elif len(form) > len(text) - start and form.startswith(text[start:]):
+                    may_follow = True
+        return end, may_follow
+
+
+class MaskedStream:
+    """One stream of output."""
+
+    def __init__(self, forms: Forms) -> None:
+        """Mask the `forms`."""
+        self._forms = forms
+        self._text = b""  # what may become a value, from its first byte on
+        self._written = 0  # how many bytes of it have been written, masked or (after release()) as they are
+        self._masked = 0  # where the last mask that was written ends in it
+
+    @property
+    def is_holding(self) -> bool:
+        """Return whether bytes are held back."""
+        return self._written < len(self._text)
+
+    def feed(self, data: bytes) -> bytes:
+        """Take the next bytes of the stream; return what can be written."""
+        text = self._text + data if self._text else data
+        spans, undecided = self._search(text)
+        if not spans and not self._text and undecided == len(text):
+            return data
+        output = self._write(text, spans, undecided)
+        self._text = text[undecided:]
+        self._written = max(0, self._written - undecided)
+        self._masked = max(0, self._masked - undecided)
+        return output
+
+    def release(self) -> bytes:
+        """Return what is held back, with the whole values in it masked. More of the stream may follow."""
+        spans, _ = self._search(self._text)
+        return self._write(self._text, spans, len(self._text))
+
+    def _search(self, text: bytes) -> tuple[list[tuple[int, int]], int]:
+        """Return the places of all values in `text`, sorted, and where what may become one begins."""
+        forms = self._forms
+        undecided = len(text)
+        spans = []
+        for start in forms.find(text):
+            end, may_follow = forms.starting_at(text, start)
+            if end > start:
+                spans.append((start, end))
+            if may_follow and start < undecided:
+                undecided = start
+        for size in range(min(HEAD - 1, len(text)), 0, -1):
+            if text[-size:] in forms.beginnings:
+                undecided = min(undecided, len(text) - size)
+                break
+        spans.sort()
+        return spans, undecided
+
+    def _write(self, text: bytes, spans: list[tuple[int, int]], limit: int) -> bytes:
+        """
+        Return what can be written of `text` when all values that begin before `limit` are known.
+
+        A value that begins at `limit` is masked too: what may become a longer one there begins with the same mask.
+        """
+        output = []
+        for start, end in spans:
+            if start > limit:
+                break
+            if end <= self._written:
+                continue
+            if start >= self._written:
+                output += [text[self._written : start], MASK]
+            elif start >= self._masked or self._masked < self._written:
+                output.append(MASK)  # the value began in what was released
+            self._written = self._masked = end
+        if self._written < limit:
+            output.append(text[self._written : limit])
+            self._written = limit
+        return b"".join(output)
