@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, LIST, Options
+from bwrun.settings.command_line import CHECK, LIST, RUN, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocking import UnlockedVault
+    from bwrun.masking.redirecting import Redirection
     from bwrun.planning.looking_up import LookedUp
     from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
@@ -88,6 +89,7 @@ class Worker:
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
         self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
+        self._redirection: Redirection | None = None  # of the command's output, for --mask
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
@@ -106,6 +108,10 @@ class Worker:
             plan, self._outer_vault = read_outer(plan, config, self._console)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
+        if config.masked and config.mode == RUN:
+            from bwrun.masking.redirecting import Redirection  # noqa: PLC0415  (only for --mask)
+
+            self._redirection = Redirection(self._supervisor)
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
@@ -123,6 +129,8 @@ class Worker:
             self._add_secrets(environment, resolved, directory)
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
+        if self._redirection is not None:
+            self._conceal(self._redirection, session, resolved, chosen)
         return self._start_command(plan.file, environment)
 
     def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
@@ -232,6 +240,20 @@ class Worker:
             environment[os.fsencode(AGENT_VARIABLE)] = ssh_agent.add_keys(self._supervisor, resolved.ssh_keys)
         self._console.step(f"gave {len(resolved.ssh_keys)} key(s) to an ssh-agent")
 
+    def _conceal(
+        self,
+        redirection: Redirection,
+        session: dict[str, str] | None,
+        resolved: ResolvedSecrets | None,
+        chosen: frozenset[str] | None,
+    ) -> None:
+        """Give the values of this run to the masker."""
+        from bwrun.planning.concealing import values_to_conceal  # noqa: PLC0415  (only for --mask)
+
+        with self._timings.phase("mask"):
+            values = values_to_conceal(session, resolved, self._vault, chosen)
+            redirection.hand_over(self._config.masked, values)
+
     def _start_command(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
         """Become the command."""
         config = self._config
@@ -242,6 +264,8 @@ class Worker:
         self._console.step("starting the command")
         self._print_timings()
         self._supervisor.announce_exec()
+        if self._redirection is not None:
+            self._redirection.enter()
         outlive_parent()
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)

@@ -24,6 +24,14 @@ def heads_of(forms: Collection[bytes]) -> list[bytes]:
     return sorted({form[:HEAD] for form in forms})
 
 
+def prepare() -> None:
+    """Load the library that will be needed, in a process that has nothing else to do yet."""
+    try:
+        import hyperscan  # noqa: F401, PLC0415
+    except ImportError:
+        import re  # noqa: F401, PLC0415
+
+
 def make_finder(heads: list[bytes]) -> Finder:
     """Return a function that finds all `heads` in a text. None of the heads may be empty."""
     if not heads:

@@ -47,6 +47,7 @@ Session and command:
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
       --kill-leftovers    End the processes that COMMAND leaves running
+      --mask[=stdout|=stderr]   Conceal injected values in what COMMAND prints
       --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
   -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run, as are -V, --version and -h, --help:
@@ -89,6 +90,7 @@ FLAG_OPTIONS = (
 )
 
 
+MASK = "mask"  # the one option whose value may be left out; then it is "1"
 FLAG_LETTERS = frozenset("vhV")
 SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
@@ -147,6 +149,9 @@ def _parse_plain(arguments: list[str]) -> Options | None:
         if name in FLAG_OPTIONS:
             options.flags.add(name)
             continue
+        if name == MASK:
+            options.values[MASK] = "1"
+            continue
         value = next(words, "-")
         if value.startswith("-"):
             return None
@@ -167,7 +172,7 @@ def _parse_options(arguments: list[str]) -> Options:
 
     options = Options()
     options.command = arguments[end + 1 :]
-    options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
+    options.values = {name: given[name] for name in (*VALUE_OPTIONS, MASK) if given[name] is not None}
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
@@ -229,6 +234,7 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="bwrun", add_help=False, allow_abbrev=False)
     for name in VALUE_OPTIONS:
         parser.add_argument(f"--{name}", metavar="")
+    parser.add_argument(f"--{MASK}", nargs="?", const="1", metavar="")
     for name in LIST_OPTIONS:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:

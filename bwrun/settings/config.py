@@ -15,6 +15,7 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import GATEWAY_OPTIONS, Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
+from bwrun.settings.masking import masked_descriptors
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import AGENT_VARIABLE, SettingValue, Sources, is_bwrun_variable, variable_name
@@ -47,6 +48,7 @@ class Config(Struct):
     ca_files: tuple[str, ...]  # absolute paths
     timeout: float  # seconds for everything before the command, except prompts and --password-command
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
+    masked: frozenset[int]  # the descriptors whose output is masked, for --mask
     renew: bool
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
     items: tuple[str, ...]  # values of --item, not parsed
@@ -100,6 +102,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         ca_files=_ca_files(settings, environment),
         timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         supervisor_settings=_supervisor_settings(settings),
+        masked=masked_descriptors(options, sources),
         renew=settings.flag("renew"),
         assignments=_assignments(options),
         items=_repeatable(options, sources, "item"),

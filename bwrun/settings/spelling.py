@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bwrun.settings.command_line import FLAG_OPTIONS, LIST_OPTIONS, VALUE_OPTIONS
+from bwrun.settings.command_line import FLAG_OPTIONS, LIST_OPTIONS, MASK, VALUE_OPTIONS
 from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, PREFIX, variable_name
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # Settings that have a variable and no option.
 WITHOUT_OPTION = ("BWRUN_DEVICE_ID", "BWRUN_RUNTIME_DIR", "BWRUN_CLIENT_VERSION")
-KNOWN = frozenset((*map(variable_name, (*VALUE_OPTIONS, *LIST_OPTIONS, *FLAG_OPTIONS)), *WITHOUT_OPTION))
+KNOWN = frozenset((*map(variable_name, (*VALUE_OPTIONS, *LIST_OPTIONS, *FLAG_OPTIONS, MASK)), *WITHOUT_OPTION))
 OTHERS_OWN = "BW_"  # the official CLI has variables of its own with this prefix
 SYNONYMS = {"BWMASTERPASSWORD": "BW_PASSWORD", "BWPASS": "BW_PASSWORD", "BWSECRET": "BW_CLIENTSECRET"}
 
