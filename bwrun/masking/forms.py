@@ -31,7 +31,7 @@ _ANSI_C_ESCAPES = {7: b"\\a", 8: b"\\b", 9: b"\\t", 10: b"\\n", 11: b"\\v", 12: 
 
 def is_masked(value: bytes) -> bool:
     """Return whether a value is masked: it has four characters or more, is not blank, and is no trivial word."""
-    text = value.decode("utf-8", "surrogateescape")
+    text = value.strip(b"\r\n").decode("utf-8", "surrogateescape")
     return len(text) >= SHORTEST and bool(text.strip()) and text.strip().lower() not in TRIVIAL
 
 
@@ -42,17 +42,18 @@ def all_forms(values: Iterable[bytes]) -> list[bytes]:
 
 def forms_of(value: bytes) -> set[bytes]:
     """Return the forms of one value: what must not show. Each has at least SHORTEST bytes."""
-    texts = {value, value.strip()}
+    texts = {value.strip(b"\r\n"), value.strip()}  # a newline at the end is not secret, and separates what follows
     lines = value.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
     if len(lines) > 1:
-        texts |= {b"\n".join(lines), b"\r\n".join(lines), b"\n".join(lines).strip(), b"\r\n".join(lines).strip()}
+        joined = (newline.join(lines) for newline in (b"\n", b"\r\n"))
+        texts |= {one for text in joined for one in (text.strip(b"\r\n"), text.strip())}
     stripped = {line.strip() for line in lines}
     texts = {text for text in texts if is_masked(text)}
     found = set(texts) | {line for line in stripped if is_masked(line)}
     if len(value) <= LARGEST_ENCODED:
         for text in found.copy():
             found.update(_escaped(text))
-        for text in texts:
+        for text in {*texts, value} if is_masked(value) else texts:
             found.update(_encoded(text))
             found.update(_encoded(text + b"\n"))  # as `echo` gives it to the next program
     found.update(_short_lines(lines))

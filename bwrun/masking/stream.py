@@ -13,6 +13,8 @@ same: if it becomes a value after all, what follows is masked.
 
 from __future__ import annotations
 
+from bisect import bisect_right
+
 from bwrun.masking.finding import HEAD, heads_of, make_finder
 
 TYPE_CHECKING = False
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
     from bwrun.masking.finding import Finder
 
+NECK = 64  # bytes: of a longer form these are looked up first
 MASK = b"<concealed by bwrun>"
 
 
@@ -31,22 +34,45 @@ class Forms:
         """Take the `forms`, none of which is empty; `finder` finds their heads."""
         heads = heads_of(forms)
         self.find = finder or make_finder(heads)
-        self.by_head: dict[bytes, list[bytes]] = {}
-        for form in sorted(forms, key=len):
-            self.by_head.setdefault(form[:HEAD], []).append(form)
-        self.sizes = sorted({len(head) for head in heads})
+        self._by_head: dict[bytes, list[bytes]] = {}  # each list sorted
+        self._short = frozenset(form for form in forms if len(form) <= NECK)
+        self._long: dict[bytes, list[bytes]] = {}  # by their first NECK bytes
+        for form in sorted(set(forms)):
+            self._by_head.setdefault(form[:HEAD], []).append(form)
+            if len(form) > NECK:
+                self._long.setdefault(form[:NECK], []).append(form)
+        # The lengths of the short forms with each head, the greatest first.
+        self._lengths = {
+            head: sorted({len(form) for form in group if len(form) <= NECK}, reverse=True)
+            for head, group in self._by_head.items()
+        }
+        self._head_sizes = sorted(set(map(len, heads)), reverse=True)
         self.beginnings = {head[:size] for head in heads for size in range(1, len(head))}
 
     def starting_at(self, text: bytes, start: int) -> tuple[int, bool]:
         """Return the end of the longest form that is at `start` (or `start`), and whether a longer one may follow."""
         end, may_follow = start, False
-        for size in self.sizes:
-            for form in self.by_head.get(text[start : start + size], ()):
-                if text.startswith(form, start):
-                    end = max(end, start + len(form))
-                elif len(form) > len(text) - start and form.startswith(text[start:]):
-                    may_follow = True
+        left = len(text) - start
+        for form in self._long.get(text[start : start + NECK], ()):
+            if text.startswith(form, start):
+                end = max(end, start + len(form))
+            elif len(form) > left and form.startswith(text[start:]):
+                may_follow = True
+        for size in self._head_sizes:
+            head = text[start : start + size]
+            if left <= NECK and head in self._by_head:
+                may_follow = may_follow or self._may_follow(self._by_head[head], text[start:])
+            for length in self._lengths.get(head, ()):
+                if length <= left and text[start : start + length] in self._short:
+                    end = max(end, start + length)
+                    break
         return end, may_follow
+
+    @staticmethod
+    def _may_follow(forms: list[bytes], beginning: bytes) -> bool:
+        """Return whether one of the sorted `forms` begins with `beginning` and is longer."""
+        place = bisect_right(forms, beginning)
+        return place < len(forms) and forms[place].startswith(beginning)
 
 
 class MaskedStream:
