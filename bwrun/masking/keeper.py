@@ -15,14 +15,15 @@ import sys
 
 from bwrun.base import signals
 
-# It starts anew, so that it holds nothing of the worker's memory. 1 is the pid of the command, 2 a pidfd of it.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+# They start anew, so that they hold nothing of the worker's memory. The argument is a pidfd of the command.
 _KEEPER = """
 import os, select, sys
-command, watched = int(sys.argv[1]), int(sys.argv[2])
-if os.fork() == 0:
-    os.setpgid(0, command)
 poll = select.poll()
-poll.register(watched, select.POLLIN)
+poll.register(int(sys.argv[1]), select.POLLIN)
 poll.poll()
 os._exit(0)
 """
@@ -38,27 +39,32 @@ def lead_session(terminal: int) -> None:
     os.setsid()
     fcntl.ioctl(terminal, TIOCSCTTY, 0)
     command = os.getpid()
+    ready, tell = os.pipe()
     first = os.fork()
     if first == 0:
         try:
-            _become_keeper(command)
+            _fork_keepers(command, tell)
         finally:
             os._exit(1)
+    os.close(tell)
+    os.read(ready, 1)
+    os.close(ready)
     os.waitpid(first, 0)
 
 
-def _become_keeper(command: int) -> None:
-    """Become a keeper whose parent has ended, so that the command has no child that it did not start."""
+def _fork_keepers(command: int, tell: int) -> NoReturn:
+    """Fork the keepers, and end: so the command has no child that it did not start. Tell when they are in place."""
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     watched = os.pidfd_open(command)
     if os.fork() != 0:
         os._exit(0)
-    os.setpgid(0, 0)
-    null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
-    os.set_inheritable(watched, True)
-    os.closerange(3, watched)
+    if os.fork() != 0:
+        os.setpgid(0, 0)  # the other one stays in the command's group
+        os.write(tell, b"r")
+    os.closerange(0, watched)
     os.closerange(watched + 1, 1024)
-    arguments = [sys.executable, "-I", "-S", "-c", _KEEPER, str(command), str(watched)]
+    os.set_inheritable(watched, True)
+    for _ in range(3):
+        os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    arguments = [sys.executable, "-I", "-S", "-c", _KEEPER, str(watched)]
     os.execve(sys.executable, arguments, {})

@@ -15,7 +15,7 @@ import select
 from bwrun.base import signals
 from bwrun.masking import handover
 from bwrun.masking.forms import all_forms
-from bwrun.masking.pumping import Pump
+from bwrun.masking.pumping import Pump, file_of
 from bwrun.masking.stream import Forms
 from bwrun.masking.waiting import Waiting
 from bwrun.supervisor import processes
@@ -59,7 +59,7 @@ class Masker:
         self._terminal = terminal
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
-        waiting = Waiting(given.stdin, *(stream.source for stream in given.streams if stream.is_pty))
+        waiting = Waiting(given.stdin, *(file_of(stream) for stream in given.streams if stream.is_pty))
         lock = _thread.allocate_lock()  # of the search, whose memory the streams share
         forms = Forms(all_forms(given.values))
         self._pumps = [Pump(stream, forms, lock, waiting, self._pump_ended) for stream in given.streams]

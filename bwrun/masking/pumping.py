@@ -113,9 +113,11 @@ class Pump:
 def file_of(stream: Stream) -> tuple[int, int]:
     """Return the device and inode of the file that the command writes to."""
     if stream.is_pty:
-        from bwrun.masking.terminal import slave_of  # noqa: PLC0415  (not on a pipe)
+        from bwrun.masking.terminal import open_slave  # noqa: PLC0415  (not on a pipe)
 
-        found = os.stat(slave_of(stream.source))
+        slave = open_slave(stream.source)
+        found = os.fstat(slave)
+        os.close(slave)
     else:
         found = os.fstat(stream.source)
     return found.st_dev, found.st_ino

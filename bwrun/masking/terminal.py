@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import fcntl
 import os
 import select
@@ -12,16 +11,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-TIOCGPTN = 0x80045430  # of Linux's asm-generic/ioctls.h: the number of the terminal to which a master belongs
+TIOCGPTPEER = 0x5441  # of Linux's asm-generic/ioctls.h: opens the terminal that belongs to a master
 MOST_TYPED = 4096  # bytes that were typed and not yet taken by the command's terminal
 IFLAG, OFLAG, CFLAG, LFLAG, CC = 0, 1, 2, 3, 6  # in the list of termios.tcgetattr()
 
 
-def slave_of(master: int) -> str:
-    """Return the path of the terminal that belongs to a master."""
-    number = array.array("i", [0])
-    fcntl.ioctl(master, TIOCGPTN, number)
-    return f"/dev/pts/{number[0]}"
+def open_slave(master: int) -> int:
+    """Open the terminal that belongs to a master, whatever is mounted at /dev/pts."""
+    return fcntl.ioctl(master, TIOCGPTPEER, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
 
 
 def copy_size(source: int, target: int) -> None:
@@ -44,6 +41,7 @@ class OuterTerminal:
         """`outer` is the caller's terminal; `master` belongs to the command's."""
         self._outer = outer
         self._master: int | None = os.dup(master)
+        self._slave = open_slave(master)  # kept open: the kernel resets the modes when nobody has it open
         os.set_blocking(self._master, False)
         self._saved: list[Any] | None = None  # the modes of the caller's terminal, while it is taken
         self._first_inner = termios.tcgetattr(master)

@@ -36,12 +36,9 @@ POLLIN, EPOLLIN = 1, 1
 class Waiting:
     """Looks for processes that wait for the command's input."""
 
-    def __init__(self, stdin: File, *terminals: int) -> None:
-        """`stdin` is the command's stdin; `terminals` are descriptors of its terminals."""
-        self._inputs = {stdin}
-        for terminal in terminals:
-            found = os.fstat(terminal)
-            self._inputs.add((found.st_dev, found.st_ino))
+    def __init__(self, *inputs: File) -> None:
+        """`inputs` are the command's stdin and its terminals."""
+        self._inputs = set(inputs)
         self._calls = CALLS.get(os.uname().machine, {})
 
     def is_on(self, stream: File) -> bool:

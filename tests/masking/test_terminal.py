@@ -305,4 +305,5 @@ def test_plain_terminal(run_in: Surroundings) -> None:
     with Terminal.start([BWRUN, "--", "sh", "-c", "seq 3000; echo $PW"], run_in.environment, run_in.work) as terminal:
         terminal.wait_for(MASK)
         assert terminal.ended() == 0
-        assert terminal.screen == "".join(f"{number}\n" for number in range(1, 3001)) + f"{MASK}\n"
+        shown = terminal.screen.replace("\r\n", "\n")  # where one of them came alone
+        assert shown == "".join(f"{number}\n" for number in range(1, 3001)) + f"{MASK}\n"
