@@ -12,7 +12,7 @@ the supervisor's start.)
                           renew SECONDS WORD…  keep the words, and give them to a helper before SECONDS have passed
                           start-agent PROGRAM SOCKET
                                                start PROGRAM, an ssh-agent that is to listen on SOCKET
-                          start-masker         start the masker, for `--mask`
+                          start-masker FOLDER  start the masker, for `--mask`; FOLDER has installed packages
                           exec                 the worker is about to call execve
                           end STATUS           the worker has printed all messages and ends with STATUS
     supervisor → worker   go PATH              the worker is guarded; PATH is the session's directory, or empty

@@ -71,15 +71,17 @@ class SupervisorLink:
             why = "the supervisor is dead" if answer is None else os.fsdecode(answer[2])
             raise SessionError("ssh-agent", f"ssh-agent did not start: {why}")
 
-    def start_masker(self) -> int:
+    def start_masker(self, packages: bytes) -> int:
         """
         Ask the supervisor to start the masker, of `--mask`; return the descriptor of a socket to it.
+
+        `packages` is the folder of installed packages that the masker may need.
 
         No other answer of the supervisor may be on its way.
 
         Raises SessionError: it cannot be started.
         """
-        self._channel.send(START_MASKER)
+        self._channel.send(START_MASKER, packages)
         answer, descriptor = self._channel.receive_with()
         if descriptor is None:
             why = "the supervisor is dead" if answer is None else os.fsdecode(answer[2])

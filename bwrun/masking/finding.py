@@ -1,7 +1,7 @@
 """
 Finding the places in a text where one of many forms may begin.
 
-A form is looked for by its head, its first five bytes at most; `bwrun.masking.stream` compares the rest. So the time
+A form is looked for by its head, its first bytes; `bwrun.masking.stream` compares the rest. So the time
 hardly depends on the number and the length of the forms, and a form may be as long as it likes.
 
 Hyperscan does it, where it is installed: at 4 GB/s whether there are 10 heads or 1,000, where other libraries reach
@@ -10,26 +10,50 @@ Hyperscan does it, where it is installed: at 4 GB/s whether there are 10 heads o
 
 from __future__ import annotations
 
+import os
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     Finder = Callable[[bytes], set[int]]  # returns the places in a text where a head begins
 
-HEAD = 5  # bytes; with 200 values Hyperscan takes 15 ms to prepare heads of 5 bytes, and 90 for those of 8
+LONG_HEAD, SHORT_HEAD = 8, 6  # bytes
+# Hyperscan is fastest with heads of 8 bytes, but from about this many on it prepares those five times as long as heads
+# of 6: 68 instead of 14 ms with 200 values (`python -m tests.bench.finders`).
+MANY = 512
 
 
 def heads_of(forms: Collection[bytes]) -> list[bytes]:
     """Return the heads of all forms, each once, sorted."""
-    return sorted({form[:HEAD] for form in forms})
+    heads = {form[:LONG_HEAD] for form in forms}
+    if len(heads) > MANY:
+        heads = {head[:SHORT_HEAD] for head in heads}
+    return sorted(heads)
 
 
-def prepare() -> None:
-    """Load the library that will be needed, in a process that has nothing else to do yet."""
+def load(folder: str) -> None:
+    """
+    Load Hyperscan from a folder of packages, into a process without the others; if it is not there, load nothing.
+
+    The package's own `__init__` is left out: it imports `typing`, which takes 12 ms of the 14.
+    """
+    import sys  # noqa: PLC0415
+
+    package = type(sys)("hyperscan")
+    package.__path__ = [os.path.join(folder, "hyperscan")]
+    sys.modules["hyperscan"] = package
     try:
-        import hyperscan  # noqa: F401, PLC0415
+        import hyperscan._hs_ext  # type: ignore[import-not-found] # noqa: F401, PLC0415
     except ImportError:
-        import re  # noqa: F401, PLC0415
+        del sys.modules["hyperscan"]
+
+
+def folder_of_packages() -> str:
+    """Return the folder from which `load()` can load Hyperscan; empty: it is not installed."""
+    import sys  # noqa: PLC0415
+
+    return next((path for path in sys.path if os.path.isdir(os.path.join(path, "hyperscan"))), "")
 
 
 def make_finder(heads: list[bytes]) -> Finder:
@@ -48,7 +72,7 @@ def hyperscan_finder(heads: list[bytes]) -> Finder:
 
     Raises ImportError: it is not installed.
     """
-    import hyperscan  # noqa: PLC0415  (5 ms, and not on all systems)
+    from hyperscan._hs_ext import HS_MODE_BLOCK, Database  # noqa: PLC0415  (not on all systems)
 
     # This binding takes the NUL in a literal for its end. As a regular expression each head takes ten times as long to
     # compile, so that is done with those alone that have one.
@@ -57,7 +81,7 @@ def hyperscan_finder(heads: list[bytes]) -> Finder:
     databases = []
     for texts, literal in ((plain, True), ([b"".join(b"\\x%02x" % byte for byte in head) for head in others], False)):
         if texts:
-            database = hyperscan.Database(mode=hyperscan.HS_MODE_BLOCK)
+            database = Database(mode=HS_MODE_BLOCK)
             numbers = list(range(len(texts)))
             database.compile(expressions=texts, ids=numbers, flags=[0] * len(texts), literal=literal)
             databases.append((database, [len(head) for head in (plain if literal else others)]))

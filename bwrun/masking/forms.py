@@ -8,7 +8,6 @@ make nonsense of every log.
 from __future__ import annotations
 
 import binascii
-import json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,8 +117,9 @@ def _json(data: bytes) -> Iterator[bytes]:
     except UnicodeDecodeError:
         return  # JSON has only text
     yield repr(text)[1:-1].encode()
-    for ascii_only in (True, False):
-        escaped = json.dumps(text, ensure_ascii=ascii_only)[1:-1]
+    as_text = text.translate(_JSON_ESCAPES)
+    in_ascii = "".join(char if char.isascii() else _in_utf16(char) for char in as_text)
+    for escaped in (as_text, in_ascii, in_ascii.replace("\x7f", "\\u007f")):
         for one in (escaped, escaped.replace("/", "\\/")):
             yield one.encode()
             html = one  # Go and some of Java write these as if the text might stand in HTML
@@ -127,6 +127,17 @@ def _json(data: bytes) -> Iterator[bytes]:
                 html = html.replace(character, f"\\u{ord(character):04x}")
             yield html.encode()
             yield html.replace("'", "\\u0027").replace("=", "\\u003d").encode()
+
+
+def _in_utf16(char: str) -> str:
+    """Return a character as JSON writes it in ASCII: by its one or two units of UTF-16 (RFC 8259, 7)."""
+    units = char.encode("utf-16-be")
+    return "".join(f"\\u{units[at]:02x}{units[at + 1]:02x}" for at in range(0, len(units), 2))
+
+
+_JSON_ESCAPES = {number: f"\\u{number:04x}" for number in range(32)} | {
+    8: "\\b", 9: "\\t", 10: "\\n", 12: "\\f", 13: "\\r", 34: '\\"', 92: "\\\\",
+}  # fmt: skip
 
 
 def _short_lines(lines: list[bytes]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ import os
 import select
 
 from bwrun.base import signals
-from bwrun.masking import handover
+from bwrun.masking import finding, handover
 from bwrun.masking.forms import all_forms
 from bwrun.masking.pumping import Pump, file_of
 from bwrun.masking.stream import Forms
@@ -28,14 +28,12 @@ if TYPE_CHECKING:
     from bwrun.masking.terminal import OuterTerminal
 
 
-def main(socket: int, link: int) -> NoReturn:
-    """Mask; `socket` leads to the worker, `link` to the supervisor."""
-    import bwrun.masking.finding as finding  # noqa: PLC0415, PLR0402
-
+def main(socket: int, link: int, packages: str) -> NoReturn:
+    """Mask; `socket` leads to the worker, `link` to the supervisor; `packages` is the folder that has Hyperscan."""
     processes.close_all_but(socket, link)
     processes.redirect_to_null(0, 1, 2)
     os.chdir("/")
-    finding.prepare()  # while the worker logs in
+    finding.load(packages)  # while the worker logs in
     given = handover.receive(socket)
     if given is None:
         os._exit(0)

@@ -82,6 +82,8 @@ class Pump:
             self._is_idle = False
             if self._stream.source in ready:
                 data = self._read()
+                if data is None:
+                    continue
                 if not data:
                     return
                 with self._lock:
@@ -95,9 +97,12 @@ class Pump:
                     self._write(self._masked.release())
                 look = min(2 * look, LAST_LOOK)
 
-    def _read(self) -> bytes:
+    def _read(self) -> bytes | None:
+        """Return what was written to the stream; empty: nobody has it open any more; None: it was taken back."""
         try:
             return os.read(self._stream.source, SIZE)
+        except BlockingIOError:
+            return None  # Ctrl-C makes a terminal forget what was written to it (termios(3), NOFLSH)
         except OSError:
             return b""  # of a terminal: nobody has it open any more
 

@@ -13,6 +13,7 @@ import os
 import stat
 
 from bwrun.base.errors import SessionError
+from bwrun.masking.finding import folder_of_packages
 from bwrun.masking.handover import Handover, Stream, send
 
 TYPE_CHECKING = False
@@ -32,7 +33,7 @@ class Redirection:
     def __init__(self, supervisor: SupervisorLink) -> None:
         """Have the masker started: it gets ready while the worker logs in."""
         self._supervisor = supervisor
-        self._socket = supervisor.start_masker()
+        self._socket = supervisor.start_masker(os.fsencode(folder_of_packages()))
         self._targets: dict[int, int] = {}  # what the command gets as these descriptors
         self._has_terminal = False
 

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 
-from bwrun.masking.finding import HEAD, heads_of, make_finder
+from bwrun.masking.finding import heads_of, make_finder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ class Forms:
     def __init__(self, forms: Collection[bytes], finder: Finder | None = None) -> None:
         """Take the `forms`, none of which is empty; `finder` finds their heads."""
         heads = heads_of(forms)
+        self.head = max(map(len, heads), default=1)
         self.find = finder or make_finder(heads)
         self._by_head: dict[bytes, list[bytes]] = {}  # each list sorted
         self._short = frozenset(form for form in forms if len(form) <= NECK)
         self._long: dict[bytes, list[bytes]] = {}  # by their first NECK bytes
         for form in sorted(set(forms)):
-            self._by_head.setdefault(form[:HEAD], []).append(form)
+            self._by_head.setdefault(form[: self.head], []).append(form)
             if len(form) > NECK:
                 self._long.setdefault(form[:NECK], []).append(form)
         # The lengths of the short forms with each head, the greatest first.
@@ -118,7 +119,7 @@ class MaskedStream:
                 spans.append((start, end))
             if may_follow and start < undecided:
                 undecided = start
-        for size in range(min(HEAD - 1, len(text)), 0, -1):
+        for size in range(min(forms.head - 1, len(text)), 0, -1):
             if text[-size:] in forms.beginnings:
                 undecided = min(undecided, len(text) - size)
                 break

@@ -36,7 +36,7 @@ from bwrun.supervisor import processes
 processes.set_name("output-masker", command_line=True)
 prctl.hide_memory()
 from bwrun.masking.process import main
-main(int(sys.argv[2]), int(sys.argv[3]))
+main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
 """
 
 
@@ -51,9 +51,11 @@ class Masker:
         self._ended = False
 
     @classmethod
-    def start(cls) -> tuple[Masker, int]:
+    def start(cls, packages: bytes) -> tuple[Masker, int]:
         """
         Start the masker; return it, and the descriptor of the worker's socket to it.
+
+        `packages` is the folder of installed packages, which this process does not know.
 
         Raises OSError: the system allows no more processes or descriptors.
         """
@@ -62,7 +64,7 @@ class Masker:
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         pairs = [tuple(one.detach() for one in socketpair()) for _ in range(2)]
         (worker, values), (link, theirs) = pairs
-        argv = [sys.executable, "-I", "-c", _START, root, str(values), str(theirs)]
+        argv = [sys.executable, "-I", "-S", "-c", _START, root, str(values), str(theirs), packages]
         pid = os.fork()
         if pid == 0:
             try:
@@ -113,7 +115,10 @@ class Masker:
         self._send(ENDED)
         os_signals = {signals.SIGCHLD, *ENDING, *STOPPING}
         while not self._ended:
-            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            try:
+                pid, status = os.waitpid(self.pid, os.WNOHANG)
+            except ChildProcessError:
+                break  # it was reaped with the processes that the command left running
             if pid:
                 self.has_ended(pid, status)
                 break

@@ -159,7 +159,7 @@ class Supervision:
             elif word == START_AGENT:
                 self._start_agent(*rest)
             elif word == START_MASKER:
-                self._start_masker()
+                self._start_masker(*rest)
             elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == SET:
@@ -182,9 +182,9 @@ class Supervision:
         except OSError as error:
             self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
 
-    def _start_masker(self) -> None:
+    def _start_masker(self, packages: bytes) -> None:
         try:
-            self._masker, socket = Masker.start()
+            self._masker, socket = Masker.start(packages)
         except OSError as error:
             self._channel.send(REFUSED, b"masker", os.strerror(error.errno or 0).encode())
             return
