@@ -248,10 +248,11 @@ class Worker:
         chosen: frozenset[str] | None,
     ) -> None:
         """Give the values of this run to the masker."""
-        from bwrun.planning.concealing import values_to_conceal  # noqa: PLC0415  (only for --mask)
+        from bwrun.planning.concealing import tell_runner, values_to_conceal  # noqa: PLC0415  (only for --mask)
 
         with self._timings.phase("mask"):
             values = values_to_conceal(session, resolved, self._vault, chosen)
+            tell_runner(values, self._config, self._console)
             redirection.hand_over(self._config.masked, values)
 
     def _start_command(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
@@ -299,7 +300,12 @@ class Worker:
         login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
         self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
-        return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)
+        left: tuple[str, ...] = ()
+        if self._config.masked:
+            from bwrun.planning.concealing import not_concealed  # noqa: PLC0415  (only for --mask)
+
+            left = not_concealed(resolved)
+        return print_report(make_report(self._config, found, plan.file, (kind, names), login, left), self._config)
 
     def _print_list(self, unlocked: UnlockedVault | None) -> int:
         """Print the items for `--list`."""

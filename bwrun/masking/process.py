@@ -135,5 +135,3 @@ class Masker:
             os.write(self._wake, b"e")
         except OSError:
             pass  # full: the main thread will wake up anyway
-
-

@@ -78,7 +78,9 @@ class Pump:
         poll.register(self._woken, select.POLLIN)
         while True:
             self._is_idle = True
-            ready = {number for number, _ in poll.poll(0 if self._finishes else look if self._masked.is_holding else None)}
+            ready = {
+                number for number, _ in poll.poll(0 if self._finishes else look if self._masked.is_holding else None)
+            }
             self._is_idle = False
             if self._stream.source in ready:
                 data = self._read()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from bwrun.masking.forms import is_masked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from bwrun.base.console import Console
     from bwrun.injection.resolving import ResolvedSecrets
+    from bwrun.settings.config import Config
     from bwrun.vault.vault import Vault
 
 MOST_ITEMS = 200  # of a session with --only, whose secrets are masked too
@@ -29,3 +33,20 @@ def values_to_conceal(
     if vault is not None and chosen is not None and len(chosen) <= MOST_ITEMS:
         values += [secret.reveal() for secret in vault.secrets_of(sorted(chosen))]
     return list(dict.fromkeys(values))
+
+
+def not_concealed(resolved: ResolvedSecrets | None) -> tuple[str, ...]:
+    """Return the variables, and places in templates, whose values are too short or too trivial to be masked."""
+    found = () if resolved is None else resolved.revealed
+    return tuple(dict.fromkeys(name for name, value in found if not is_masked(value)))
+
+
+def tell_runner(values: Collection[bytes], config: Config, console: Console) -> None:
+    """On GitHub Actions, tell the runner what to mask in the log."""
+    from bwrun.masking import github  # noqa: PLC0415
+
+    if github.is_runner(config.sources.environment) and not github.add_masks(values):
+        console.warn(
+            "the runner was not told the values: bwrun's stderr is not what the runner alone reads",
+            "the output of this command is masked all the same; leave stderr to the runner to have other steps masked too",
+        )

@@ -56,6 +56,8 @@ class Report:
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
     inherited: tuple[str, ...]  # the caller's variables that it would get unchanged
     session_items: tuple[dict[str, str], ...] | None = None  # id and name of each, with --only; None: all items
+    masked: tuple[str, ...] = ()  # stdout, stderr: what would be masked
+    not_masked: tuple[str, ...] = ()  # variables, and places in templates, whose values are too short or trivial for that
 
     def to_text(self) -> str:
         """Return the report as text for people."""
@@ -73,6 +75,9 @@ class Report:
         head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
         head["removed"] = ", ".join(self.taken_away) or "nothing"
         head["inherited"] = f"{len(self.inherited)} variables, unchanged"
+        if self.masked:
+            head["masked"] = " and ".join(self.masked)
+            head["not masked"] = ", ".join(self.not_masked) or "nothing"
         lines = [f"{name:13}{printable(text)}\n" for name, text in head.items()]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
@@ -99,12 +104,13 @@ def make_report(
     command: bytes | None,
     session: tuple[str, Mapping[str, str] | None],
     login: tuple[Facts, Facts] | None,
+    not_masked: tuple[str, ...] = (),
 ) -> Report:
     """
     Return the report for a run.
 
     `found` has the requested secrets, their values and the vault, if there are any; `login` has the account and the
-    places of the credentials, if there was a login; `session` is its kind, and with --only the names of its items by
+    places of the credentials, if there was a login; `not_masked` has what --mask would leave as it is; `session` is its kind, and with --only the names of its items by
     their ids.
     """
     kind, chosen = session
@@ -134,6 +140,8 @@ def make_report(
         taken_away=tuple(gone),
         inherited=tuple(sorted(inherited)),
         session_items=None if chosen is None else _sorted_items(chosen),
+        masked=tuple({1: "stdout", 2: "stderr"}[number] for number in sorted(config.masked)),
+        not_masked=not_masked,
     )
 
 

@@ -34,6 +34,8 @@ def masked_descriptors(options: Options, sources: Sources) -> frozenset[int]:
     chosen = CHOICES.get(given.lower())
     if chosen is None:
         raise ConfigError(
-            "mask", f"the value of {place} is not one that masking knows", "write `--mask`, `--mask=stdout` or `--mask=stderr`"
+            "mask",
+            f"the value of {place} is not one that masking knows",
+            "write `--mask`, `--mask=stdout` or `--mask=stderr`",
         )
     return chosen

@@ -67,7 +67,10 @@ def print_masking(root: Path, rounds: int) -> None:
             for count in COUNTS:
                 for row in rows:
                     found.setdefault((row.name, count), []).append(throughput(row, count, root))
-        say(f"\n{'masking: MB/s over a pipe, by the number of values':52} " + " ".join(f"{count:>8}" for count in COUNTS))
+        say(
+            f"\n{'masking: MB/s over a pipe, by the number of values':52} "
+            + " ".join(f"{count:>8}" for count in COUNTS)
+        )
         medians = {key: statistics.median(values) for key, values in found.items()}
         for row in rows:
             say(f"  {row.name:50} " + " ".join(f"{medians[row.name, count]:8.0f}" for count in COUNTS))
@@ -86,7 +89,9 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
     surroundings = Surroundings.make(root)
     values = {count: secrets(count) for count in COUNTS}
     items = tuple(ItemSpec(f"item {at}", Login(password=value)) for at, value in enumerate(values[max(COUNTS)]))
-    surroundings.use(server, server.add_account(AccountSpec("b@example.com", "correct horse", Pbkdf2(5_000), items=items)))
+    surroundings.use(
+        server, server.add_account(AccountSpec("b@example.com", "correct horse", Pbkdf2(5_000), items=items))
+    )
     for count in COUNTS:
         folder = root / f"values-{count}"
         folder.mkdir()
@@ -108,7 +113,9 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
     for name, words in peers.items():
         if (PEERS / name).exists() and shutil.which("node"):
             full = [PEERS / name, *words]
-            rows.append(Row(name, lambda _, full=full: full, environment, lambda count: root / f"values-{count}", 0.125))  # type: ignore[misc]
+            rows.append(
+                Row(name, lambda _, full=full: full, environment, lambda count: root / f"values-{count}", 0.125)
+            )  # type: ignore[misc]
         else:
             say(f"  n/a   {name} is not installed (make bench-peers)")
     return rows

@@ -77,7 +77,9 @@ def shows(value: str, encoded: str, *, least: int = 4) -> str:
 
 
 @pytest.mark.parametrize("name", ENCODERS)
-@pytest.mark.parametrize("value", [VALUE, "plainsecret", "a'b'c", "it's \"both\"", "x y z", "  padded  ", "ab=d", "x" * 200])
+@pytest.mark.parametrize(
+    "value", [VALUE, "plainsecret", "a'b'c", 'it\'s "both"', "x y z", "  padded  ", "ab=d", "x" * 200]
+)
 def test_encoded_value_is_concealed(name: str, value: str) -> None:
     """What an encoder of other people makes of a value does not show."""
     encoded = ENCODERS[name](value)
@@ -87,7 +89,11 @@ def test_encoded_value_is_concealed(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in ENCODERS if name not in ("bash set -x", "bash declare -p")])
-@given(value=st.text(min_size=4, max_size=30).filter(lambda text: "\0" not in text and is_masked(text.encode()) and "\r" not in text))
+@given(
+    value=st.text(min_size=4, max_size=30).filter(
+        lambda text: "\0" not in text and is_masked(text.encode()) and "\r" not in text
+    )
+)
 @example(value=VALUE)
 @example(value="a\nb\nc\nd")
 @example(value="0000\x7f")
@@ -98,7 +104,12 @@ def test_encoded_text_leaves_nothing(name: str, value: str) -> None:
     assert shows(value, ENCODERS[name](value)) == ""
 
 
-@given(before=st.binary(max_size=5), value=st.binary(min_size=5, max_size=40), after=st.binary(max_size=5), url=st.booleans())
+@given(
+    before=st.binary(max_size=5),
+    value=st.binary(min_size=5, max_size=40),
+    after=st.binary(max_size=5),
+    url=st.booleans(),
+)
 def test_base64_at_each_position(before: bytes, value: bytes, after: bytes, url: bool) -> None:  # noqa: FBT001
     """Within base64 of more data, in each of its three positions, all characters that are the value's own are masked."""
     if not is_masked(value):
@@ -137,7 +148,9 @@ def test_single_line_of_a_value() -> None:
     assert mask(PEM.encode(), b"x " + PEM.split("\n")[3].encode() + b" y") == b"x " + MASK + b" y"
 
 
-@pytest.mark.parametrize("value", ["", "a", "abc", "äöü", "true", "FALSE", "yes", "no", "null", "123", "   ", "\n\n\n\n"])
+@pytest.mark.parametrize(
+    "value", ["", "a", "abc", "äöü", "true", "FALSE", "yes", "no", "null", "123", "   ", "\n\n\n\n"]
+)
 def test_short_and_trivial_values_are_not_masked(value: str) -> None:
     """What is shorter than four characters, or says nothing, would make nonsense of a log."""
     assert not is_masked(value.encode())

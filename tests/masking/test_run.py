@@ -102,7 +102,9 @@ def test_off_by_default(masked: Surroundings) -> None:
         ([], "0", SECRET, SECRET),
     ],
 )
-def test_chosen_outputs(masked: Surroundings, options: list[str], variable: str | None, stdout: str, stderr: str) -> None:
+def test_chosen_outputs(
+    masked: Surroundings, options: list[str], variable: str | None, stdout: str, stderr: str
+) -> None:
     """The option chooses, and wins over the variable."""
     done = masked.run(*options, "--", "sh", "-c", "echo $PW; echo $PW >&2", env={"BWRUN_MASK": variable})
 
@@ -130,7 +132,9 @@ def test_all_that_was_injected(masked: Surroundings) -> None:
 
 def test_encoded_values(masked: Surroundings) -> None:
     """What the command's tools make of a value is masked too."""
-    script = 'printf %s "$PW" | base64; printf %s "$PW" | od -An -v -tx1 | tr -d " \\n"; echo; printf "u:%s" "$PW" | base64'
+    script = (
+        'printf %s "$PW" | base64; printf %s "$PW" | od -An -v -tx1 | tr -d " \\n"; echo; printf "u:%s" "$PW" | base64'
+    )
     lines = shell(masked, script).stdout.splitlines()
 
     assert lines[:2] == [MASK, MASK]
@@ -176,11 +180,11 @@ def test_stays_held_back_while_time_passes(masked: Surroundings) -> None:
     "reads",
     [
         "sh -c 'printf hunt; read x; echo got $x'",
-        f"{PYTHON} -c 'import sys, select; sys.stdout.write(\"hunt\"); sys.stdout.flush();"
+        f'{PYTHON} -c \'import sys, select; sys.stdout.write("hunt"); sys.stdout.flush();'
         ' select.select([0], [], []); print("got", input())\'',
-        f"{PYTHON} -c 'import sys, select; sys.stdout.write(\"hunt\"); sys.stdout.flush(); p = select.poll();"
+        f'{PYTHON} -c \'import sys, select; sys.stdout.write("hunt"); sys.stdout.flush(); p = select.poll();'
         ' p.register(0); p.poll(); print("got", input())\'',
-        f"{PYTHON} -c 'import sys, select; sys.stdout.write(\"hunt\"); sys.stdout.flush(); p = select.epoll();"
+        f'{PYTHON} -c \'import sys, select; sys.stdout.write("hunt"); sys.stdout.flush(); p = select.epoll();'
         ' p.register(0, 1); p.poll(); print("got", input())\'',
         "sh -c 'printf hunt; sh -c \"read x; echo got \\$x\"'",
     ],
@@ -255,7 +259,7 @@ def test_does_not_wait_for_a_grandchild(masked: Surroundings) -> None:
 
 def test_all_of_the_output_is_through_at_the_end(masked: Surroundings) -> None:
     """What the command wrote just before its end is not lost, with or without a grandchild."""
-    script = f"(sleep 5) & exec {PYTHON} -c 'print(\"x\" * 900_000 + \" hunt\", end=\"\")'"
+    script = f'(sleep 5) & exec {PYTHON} -c \'print("x" * 900_000 + " hunt", end="")\''
 
     assert shell(masked, script).stdout == "x" * 900_000 + " hunt"
 
@@ -321,7 +325,10 @@ def test_reader_that_goes_away(masked: Surroundings) -> None:
 
 def test_full_disk(masked: Surroundings) -> None:
     """An output that cannot be written is an error, not a silence."""
-    with open("/dev/full", "wb") as full, running(masked, "--", "sh", "-c", "echo x; sleep 0.2; echo y", stdout=full) as process:  # type: ignore[arg-type] # noqa: PTH123
+    with (
+        open("/dev/full", "wb") as full,
+        running(masked, "--", "sh", "-c", "echo x; sleep 0.2; echo y", stdout=full) as process,
+    ):  # type: ignore[arg-type] # noqa: PTH123
         _, errors = process.communicate(timeout=TIMEOUT)
 
     assert b"[mask.output]" in errors
@@ -329,7 +336,9 @@ def test_full_disk(masked: Surroundings) -> None:
 
 def test_slow_reader_slows_the_command(masked: Surroundings) -> None:
     """Between the command and a reader that does not read, no more than the pipes' own sizes is stored."""
-    script = "import os\nn = 0\nwhile n < 64 << 20:\n n += os.write(1, b'x' * 65536)\n open('written', 'w').write(str(n))\n"
+    script = (
+        "import os\nn = 0\nwhile n < 64 << 20:\n n += os.write(1, b'x' * 65536)\n open('written', 'w').write(str(n))\n"
+    )
     with running(masked, "--", PYTHON, "-c", script) as process:
         path = masked.work / "written"
         wait_until(lambda: path.exists() and path.read_text().isdecimal())
@@ -348,7 +357,9 @@ def test_memory_is_flat(masked: Surroundings) -> None:
     """A gigabyte of output takes no more memory than ten megabytes."""
     peaks = []
     for size in ("10M", "1G"):
-        with running(masked, "--", "sh", "-c", f"head -c {size} /dev/zero; echo; read x", stdin=subprocess.PIPE) as process:
+        with running(
+            masked, "--", "sh", "-c", f"head -c {size} /dev/zero; echo; read x", stdin=subprocess.PIPE
+        ) as process:
             assert process.stdout is not None
             masker = masker_when_there(process.pid)
             while process.stdout.read1(1 << 20)[-1:] != b"\n":  # type: ignore[attr-defined]

@@ -59,9 +59,9 @@ def state_of(shell: Shell, name: str) -> list[str]:
 
 def test_masks_what_is_shown(shell: Shell) -> None:
     """On a terminal the values are masked, in stdout and stderr."""
-    assert shell.run("bwrun -- sh -c 'echo $PW; echo $PW >&2; printf %s $PW | base64'").split() == [MASK.replace(" ", "_")] * 3 or (
-        shell.screen.count(MASK) == 3
-    )
+    assert shell.run("bwrun -- sh -c 'echo $PW; echo $PW >&2; printf %s $PW | base64'").split() == [
+        MASK.replace(" ", "_")
+    ] * 3 or (shell.screen.count(MASK) == 3)
     assert SECRET not in shell.screen
 
 
