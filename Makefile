@@ -65,6 +65,9 @@ bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could 
 bench-libraries: $(VENV)/.ready  ## Measure the libraries that bwrun could have instead
 	@$(BIN)/python -m tests.bench.libraries $(ARGS)
 
+fleet: $(VENV)/.ready  ## Simulate a thousand hosts that start at once, and write docs/fleet.md anew; ARGS=--quick
+	@$(BIN)/python -m tests.fleet $(ARGS)
+
 smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
 	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
@@ -118,4 +121,4 @@ tools:
 	fi
 
 .PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
-.PHONY: tools bench bench-libraries smoke lock clean
+.PHONY: tools bench bench-libraries fleet smoke lock clean

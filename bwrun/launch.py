@@ -88,15 +88,24 @@ def _print(text: str, console: Console) -> int:
 
 def _clean(console: Console) -> int:
     """Do `--clean`; return the exit status."""
-    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415  (only for --clean)
+    from bwrun.cache.cleaning import remove_caches  # noqa: PLC0415  (only for --clean)
+    from bwrun.cache.waits import remove_waits  # noqa: PLC0415
+    from bwrun.supervisor import bases, sweeping  # noqa: PLC0415
 
+    waits = remove_waits(os.environ)
+    caches = remove_caches(os.environ)
     try:
         places, _ = bases.find_bases(os.environ)
         count = sum(map(sweeping.sweep, places))
     except bases.UnusableBaseError as error:
         console.print_error(ConfigError("runtime-dir", str(error)))
         return STATUS_FAILED
-    return _print(f"bwrun: removed {count} session(s) that killed runs left behind\n", console)
+    text = f"bwrun: removed {count} session(s) that killed runs left behind\n"
+    if caches:
+        text += f"bwrun: removed {caches} cached vault(s)\n"
+    if waits:
+        text += f"bwrun: removed {waits} record(s) of how long servers asked to wait\n"
+    return _print(text, console)
 
 
 def _fork_worker(options: command_line.Options, console: Console) -> NoReturn:

@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, LIST, RUN, Options
+from bwrun.settings.command_line import CHECK, LIST, PRINT_USER_KEY, RUN, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
-    from bwrun.login.unlocking import UnlockedVault
-    from bwrun.masking.redirecting import Redirection
+    from bwrun.login.unlocked import UnlockedVault
+    from bwrun.planning.concealing import Concealment
     from bwrun.planning.looking_up import LookedUp
     from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
@@ -89,14 +89,14 @@ class Worker:
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
         self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
-        self._redirection: Redirection | None = None  # of the command's output, for --mask
+        self._concealment: Concealment | None = None  # of the command's output, for --mask
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
         """
         Take the steps of the run and become the command.
 
-        Return the exit status of `--check` and `--list`, which start no command.
+        Return the exit status of `--check`, `--list` and `--print-user-key`, which start no command.
 
         Raises BwrunError.
         """
@@ -108,29 +108,31 @@ class Worker:
             plan, self._outer_vault = read_outer(plan, config, self._console)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
-        if config.masked and config.mode == RUN:
-            from bwrun.masking.redirecting import Redirection  # noqa: PLC0415  (only for --mask)
-
-            self._redirection = Redirection(self._supervisor)
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
         unlocked = self._unlock(plan, context) if context else None
+        if config.mode == PRINT_USER_KEY and unlocked:
+            from bwrun.login.printed_user_key import print_user_key  # noqa: PLC0415
+
+            return print_user_key(unlocked, config, self._console)
         if config.mode == LIST:
             return self._print_list(unlocked)
         found = self._look_up(plan, unlocked) if plan.requested or plan.selectors else None
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
             return self._print_check(plan, unlocked, resolved, chosen)
-        session = plan.outer_session
-        if plan.opens_session and unlocked:
-            session = self._open_session(unlocked, directory, chosen)
+        own = unlocked if plan.opens_session else None
+        session = plan.outer_session if own is None else self._open_session(own, directory, chosen)
         environment = environment_without_secrets(config, session or {}, self._caller.supervisor)
         if resolved:
-            self._add_secrets(environment, resolved, directory)
+            from bwrun.planning.filling import add_secrets  # noqa: PLC0415
+
+            add_secrets(environment, resolved, directory)
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
-        if self._redirection is not None:
-            self._conceal(self._redirection, session, resolved, chosen)
+        if self._concealment is not None:
+            with self._timings.phase("mask"):
+                self._concealment.hand_over(session, resolved, self._vault, chosen)
         return self._start_command(plan.file, environment)
 
     def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
@@ -146,9 +148,8 @@ class Worker:
     def _start_login(self, plan: Plan) -> LoginContext | None:
         """Ask the supervisor for the directory, and open connections meanwhile; return None if no login is needed."""
         self._supervisor.request_directory(needed=plan.needs_directory, dry_run=self._config.mode == CHECK)
-        if not plan.logs_in:
-            return None
-        return start_connecting(self._config, plan.dialed, plan.items, self._console, self._timings)
+        connect = (self._config, plan.dialed, plan.items, self._console, self._timings)
+        return start_connecting(*connect) if plan.logs_in else None
 
     def _wait_for_supervisor(self) -> str:
         """Wait until this process is guarded; return the session's directory, which is empty if none is needed."""
@@ -156,6 +157,10 @@ class Worker:
             directory = self._supervisor.wait_until_guarded()
         if directory is None:
             os._exit(STATUS_FAILED)  # the supervisor is dead
+        if self._config.masked and self._config.mode == RUN:
+            from bwrun.planning.concealing import Concealment  # noqa: PLC0415  (only for --mask)
+
+            self._concealment = Concealment(self._config, self._supervisor, self._console)
         return directory
 
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
@@ -172,11 +177,13 @@ class Worker:
         self._places = credentials.place_of_each
         from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
         from bwrun.planning.preparing import prepare_next_steps  # noqa: PLC0415
+        from bwrun.planning.purpose import purpose_of  # noqa: PLC0415
 
         def meanwhile() -> None:
             self._key_pair = prepare_next_steps(plan, self._config)
 
-        unlocked = unlock_vault(self._config, credentials, context, meanwhile, plan.items)
+        purpose = purpose_of(plan, self._config, lambda unlocked: self._collect(unlocked, None))
+        unlocked = unlock_vault(self._config, credentials, context, meanwhile, purpose)
         if self._config.verbose and not unlocked.login.email:
             from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
 
@@ -194,17 +201,12 @@ class Worker:
 
     def _collect(self, unlocked: UnlockedVault, chosen: frozenset[str] | None) -> SessionData:
         """Return what the session contains: the whole vault, or the `chosen` items."""
-        from bwrun.session.collecting import collect_session_data  # noqa: PLC0415
+        from bwrun.session.collecting import collect_limited  # noqa: PLC0415
 
-        data = collect_session_data(self._config, unlocked, self._console)
-        if chosen is None:
-            return data
-        from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
-
-        if self._config.verbose:
+        if chosen is not None and self._config.verbose:
             names = ", ".join(sorted(self._names_of(chosen).values()))
             self._console.step(f"the session holds {len(chosen)} item(s): {names}")
-        return limit_session(data, chosen, self._key_pair or make_key_pair())
+        return collect_limited(self._config, unlocked, self._console, chosen, self._key_pair)
 
     def _names_of(self, chosen: frozenset[str]) -> dict[str, str]:
         return {} if self._vault is None else self._vault.names_of(sorted(chosen))
@@ -227,33 +229,11 @@ class Worker:
             self._supervisor.hand_over_renewal(unlocked.access.lifetime, request.to_words())
         return session
 
-    def _add_secrets(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:
-        """Write the files with secrets, and set the variables of all secrets in `environment`."""
-        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
-        from bwrun.session.files import write_files  # noqa: PLC0415
-
-        set_variables(environment, resolved, write_files(directory, resolved.files))
-
     def _add_ssh_keys(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, ssh_agent: SshAgent) -> None:
         """Give the private keys to the ssh-agent, and set its variable in `environment`."""
         with self._timings.phase("agent"):
             environment[os.fsencode(AGENT_VARIABLE)] = ssh_agent.add_keys(self._supervisor, resolved.ssh_keys)
         self._console.step(f"gave {len(resolved.ssh_keys)} key(s) to an ssh-agent")
-
-    def _conceal(
-        self,
-        redirection: Redirection,
-        session: dict[str, str] | None,
-        resolved: ResolvedSecrets | None,
-        chosen: frozenset[str] | None,
-    ) -> None:
-        """Give the values of this run to the masker."""
-        from bwrun.planning.concealing import tell_runner, values_to_conceal  # noqa: PLC0415  (only for --mask)
-
-        with self._timings.phase("mask"):
-            values = values_to_conceal(session, resolved, self._vault, chosen)
-            tell_runner(values, self._config, self._console)
-            redirection.hand_over(self._config.masked, values)
 
     def _start_command(self, file: bytes, environment: dict[bytes, bytes]) -> NoReturn:
         """Become the command."""
@@ -265,8 +245,8 @@ class Worker:
         self._console.step("starting the command")
         self._print_timings()
         self._supervisor.announce_exec()
-        if self._redirection is not None:
-            self._redirection.enter()
+        if self._concealment is not None:
+            self._concealment.enter()
         outlive_parent()
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
@@ -297,15 +277,13 @@ class Worker:
         vault = self._vault_of(unlocked, allow_protected=True)
         found = (plan.requested, resolved, vault) if plan.requested and resolved else None
         kind = OWN if plan.opens_session else NONE if plan.outer_session is None else OUTER
-        login = (account_of(unlocked, self._config.server.name), self._places) if unlocked else None
+        login = None
+        if unlocked:
+            vault_is = unlocked.cached or ("fetched" if self._config.cache else None)
+            login = (account_of(unlocked, self._config.server.name), self._places, vault_is)
         self._print_timings()
         names = None if chosen is None else self._names_of(chosen)
-        left: tuple[str, ...] = ()
-        if self._config.masked:
-            from bwrun.planning.concealing import not_concealed  # noqa: PLC0415  (only for --mask)
-
-            left = not_concealed(resolved)
-        return print_report(make_report(self._config, found, plan.file, (kind, names), login, left), self._config)
+        return print_report(make_report(self._config, found, plan.file, (kind, names), login), self._config)
 
     def _print_list(self, unlocked: UnlockedVault | None) -> int:
         """Print the items for `--list`."""

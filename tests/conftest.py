@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 import tempfile
@@ -96,11 +97,19 @@ def account(server: BitwardenServer) -> Account:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Iterator[Surroundings]:
-    """Give empty surroundings; after the test, no session may be left in them."""
-    surroundings = Surroundings.make(tmp_path)
-    yield surroundings
+    """
+    Give empty surroundings; after the test, no session may be left in them.
 
-    assert surroundings.left() == []
+    Their runtime directory is in RAM where that can be had, as it is on every system that makes one.
+    """
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="bwrun-test-", dir=memory) as folder:
+        runtime = Path(folder, "runtime")
+        runtime.mkdir(mode=0o700)
+        surroundings = Surroundings.make(tmp_path, runtime)
+        yield surroundings
+
+        assert surroundings.left() == []
 
 
 @pytest.fixture
@@ -127,7 +136,8 @@ def run_in(bare: Surroundings, server: BitwardenServer, vault: Account) -> Surro
 def short_runtime(surroundings: Surroundings) -> Iterator[None]:
     """For the block, give surroundings a runtime directory whose path is short enough for a socket in a session."""
     before = surroundings.runtime
-    with tempfile.TemporaryDirectory(prefix="bwrun-") as folder:
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
+    with tempfile.TemporaryDirectory(prefix="bwrun-", dir=memory) as folder:
         surroundings.runtime = Path(folder)
         surroundings.environment["XDG_RUNTIME_DIR"] = folder
         yield

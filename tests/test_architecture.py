@@ -30,12 +30,13 @@ ROOMS: dict[str, set[str]] = {
     "command": {"base", "settings"},
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
+    "cache": {"base", "crypto", "network", "supervisor"},
     "vault": {"base", "crypto", "references"},
-    "login": {"base", "credentials", "crypto", "network", "settings", "vault"},
+    "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "reports": {"base", "command", "injection", "references", "settings", "vault"},
-    "helpers": {"base", "credentials", "login", "network", "session", "settings"},
+    "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
     "planning": {
         "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
     },
@@ -44,7 +45,7 @@ ROOMS: dict[str, set[str]] = {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
-    "launch": {"base", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it

@@ -11,11 +11,12 @@ import pytest
 
 from tests.conftest import OFFICIAL_BW, short_runtime
 from tests.server.control import Account, BitwardenServer
-from tests.support.example_vault import EXAMPLES, SERVER, TARGETS, credentials, prepare
+from tests.support.example_vault import EXAMPLES, SERVER, credentials, prepare
 from tests.support.files import write_private
 from tests.support.openssh import tool
 from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
+from tests.support.user_keys import text_of
 
 GATEWAY = "needs such a server; tests/network/test_gateway.py has one"
 # Command lines that are not run, each with the reason.
@@ -25,6 +26,7 @@ NOT_RUN = {
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
+    "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
@@ -70,7 +72,8 @@ def test_example(
 def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServer, account: Account) -> None:
     """Write the file that a page shows: the account's credentials stand in for those that the page leaves out."""
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
-    text = re.sub(r"^(BW_\w+)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
+    own["BWRUN_USER_KEY"] = text_of(account)
+    text = re.sub(r"^(BW_\w+|BWRUN_USER_KEY)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
     write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
     if name == ".env":  # what the reader has not in the file is in the environment
         if "BW_CLIENTSECRET" not in text:
@@ -82,7 +85,8 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
 def run(step: Step, reader: Surroundings, server: BitwardenServer) -> None:
     """Run a command line; its status must be 0, and its output what the page shows, if it shows any."""
     command, folder = step.command, reader.work
-    if command.startswith("make ") and TARGETS.isdisjoint(command.split()):
+    own = "\n".join(path.read_text() for path in reader.work.glob("Makefile"))
+    if command.startswith("make ") and not any(f"{word}:" in own for word in command.split()):
         # Our own Makefile: its targets run the tests, among others, so only what they would do is looked at.
         command, folder = f"make --dry-run {command.removeprefix('make ')}", ROOT
     done = subprocess.run(

@@ -15,11 +15,16 @@ class Deadline:
     def __init__(self, seconds: float) -> None:
         """Set the deadline `seconds` from now."""
         self.seconds = seconds
+        self._waits: dict[str, float] = {}  # seconds that were spent waiting, by their reason
         self._end = time.monotonic() + seconds
 
     def extend(self, seconds: float) -> None:
         """Move the deadline by the time that a prompt or the password command took: it does not count."""
         self._end += seconds
+
+    def note_wait(self, seconds: float, why: str) -> None:
+        """Note that so much of the time is spent waiting, for the message if the rest is not enough."""
+        self._waits[why] = self._waits.get(why, 0.0) + seconds
 
     def left(self) -> float:
         """Return the seconds that are left; 0 or less after the deadline."""
@@ -27,4 +32,6 @@ class Deadline:
 
     def exceeded(self, waiting_for: str, hint: str = HINT) -> NetworkError:
         """Return the error to raise after the deadline; `waiting_for` names what bwrun was waiting for."""
-        return NetworkError("timeout", f"timed out after {self.seconds:g} s while waiting for {waiting_for}", hint)
+        waits = "".join(f"; {seconds:.0f} s were waits: {why}" for why, seconds in self._waits.items() if seconds >= 1)
+        message = f"timed out after {self.seconds:g} s while waiting for {waiting_for}{waits}"
+        return NetworkError("timeout", message, hint)

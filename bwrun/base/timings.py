@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 # In the order in which they begin. `import` adds up all imports of the main thread, which come in several pieces.
-PHASES = ("start", "import", "guard", "connect", "token", "kdf", "sync", "decrypt", "write", "agent", "spawn")
+PHASES = ("start", "import", "guard", "jitter", "connect", "token", "kdf", "sync", "decrypt", "write", "agent", "spawn")
 
 
 class Timings:

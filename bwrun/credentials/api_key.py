@@ -13,8 +13,8 @@ KEY_HINT = "find the personal API key in the web vault: Settings → Security �
 def checked_client_id(secret: Secret) -> str:
     """Return a client id. Raises CredentialError: it is not that of a personal API key."""
     text = secret.value.reveal().decode("utf-8", "replace").strip()
-    if _has_quotes(text):
-        raise _quotes_error("BW_CLIENTID", secret.place)
+    if has_quotes(text):
+        raise quotes_error("BW_CLIENTID", secret.place)
     if text.startswith("organization."):
         raise CredentialError(
             "organization-key", f"the client id from {secret.place} belongs to an organization's API key",
@@ -32,16 +32,18 @@ def checked_client_secret(secret: Secret) -> Secret:
     value = secret.value.reveal().strip()
     if not value:
         raise CredentialError("empty", f"the client secret from {secret.place} is empty", KEY_HINT)
-    if _has_quotes(value.decode("utf-8", "replace")):
-        raise _quotes_error("BW_CLIENTSECRET", secret.place)
+    if has_quotes(value.decode("utf-8", "replace")):
+        raise quotes_error("BW_CLIENTSECRET", secret.place)
     return Secret(Sensitive(value), secret.place, secret.doubts, secret.warnings)
 
 
-def _has_quotes(text: str) -> bool:
+def has_quotes(text: str) -> bool:
+    """Return whether a text begins or ends with a quote, which no credential of a fixed form does."""
     return text[:1] in ("'", '"', "“", "‘") or (text[-1:] in ("'", '"', "”", "’") and len(text) > 0)
 
 
-def _quotes_error(name: str, place: str) -> CredentialError:
+def quotes_error(name: str, place: str) -> CredentialError:
+    """Return the error for a credential in quotes; `name` is its variable."""
     return CredentialError(
         "quoted", f"the value of {name} from {place} begins or ends with a quote",
         "remove the quotes: `docker run --env-file`, for example, passes them on as part of the value",

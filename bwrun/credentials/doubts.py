@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bwrun.settings.sources import SettingValue
 
 QUOTES = (b"'", b'"')
+USER_KEY_PREFIX = "bwrun_user_key_"  # of the text form of a user key
 TYPOGRAPHIC_QUOTES = tuple(quote.encode() for quote in "“”„‘’«»")
 
 
@@ -32,6 +33,8 @@ def doubts(value: bytes, found: SettingValue | None = None) -> tuple[str, ...]:
         hints.append("it is in typographic quotes: remove them, or write plain ones")
     if value != value.strip():
         hints.append("it begins or ends with white space: remove that if it does not belong to it")
+    if value.startswith(USER_KEY_PREFIX.encode()):
+        hints.append("it is a user key: set BWRUN_USER_KEY to it")
     return tuple(hints)
 
 

@@ -30,29 +30,35 @@ class ApiKey(Struct):
 
 
 class Credentials(Struct):
-    """A personal API key and the master password of its account, and where each came from, for messages."""
+    """A personal API key, what opens the vault of its account, and where each came from, for messages."""
 
     api_key: ApiKey
-    master_password: Sensitive | None  # None only with --key-connector-url
+    master_password: Sensitive | None  # None: there is a user key, or --key-connector-url
     client_id_place: str
     client_secret_place: str
     master_password_place: str
     doubts: Mapping[str, tuple[str, ...]] = {}
     warnings: tuple[WarningMessage, ...] = ()
+    user_key: Sensitive | None = None  # encoded, in place of the master password
+    user_key_place: str = ""
 
     @property
     def place_of_each(self) -> dict[str, str | None]:
-        """Return where each came from, None for a master password that there is not."""
+        """Return where each came from, None for those that there are not."""
         return {
             "client_id": self.client_id_place,
             "client_secret": self.client_secret_place,
             "master_password": self.master_password_place or None,
+            "user_key": self.user_key_place or None,
         }
 
     @property
     def places(self) -> str:
         """Say where each came from, for messages."""
-        password = self.master_password_place
-        return f"client_id from {self.client_id_place}, client_secret from {self.client_secret_place}, " + (
-            f"master password from {password}" if password else "no master password"
-        )
+        if self.user_key is not None:
+            opener = f"user key from {self.user_key_place}"
+        elif self.master_password_place:
+            opener = f"master password from {self.master_password_place}"
+        else:
+            opener = "no master password"
+        return f"client_id from {self.client_id_place}, client_secret from {self.client_secret_place}, {opener}"

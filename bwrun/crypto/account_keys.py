@@ -8,9 +8,10 @@ key_connector_key.rs; protocol notes 2.4, 2.6 and 5.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from bwrun.base.errors import CryptoError, IntegrityError, MalformedEncStringError, WrongMasterPasswordError
 from bwrun.base.sensitive import Sensitive
-from bwrun.base.structs import Struct
 from bwrun.crypto import primitives
 from bwrun.crypto.asymmetric import PrivateKey, find_private_key
 from bwrun.crypto.encstring import AES_256_CBC, EncString, SymmetricKey, from_base64
@@ -22,12 +23,26 @@ V1 = 1  # the security version of an account that signs none
 MISMATCH = "the account has keys of two kinds, V1 and V2: the server's data may have been tampered with"
 
 
-class AccountKeys(Struct):
+class AccountKeys:
     """An account's decrypted keys."""
 
-    user_key: VaultKey
-    private_key: PrivateKey | None  # a V1 account works without it, but for its organizations
-    security_version: int
+    def __init__(self, user_key: VaultKey, read_private_key: Callable[[], PrivateKey | None], version: int) -> None:
+        """
+        `read_private_key` is called when the private key is first needed, because reading it takes 20 ms.
+
+        `version` is the security version: that of a V1 account is V1.
+        """
+        self.user_key = user_key
+        self.security_version = version
+        self._read_private_key = read_private_key
+        self._private_key: tuple[PrivateKey | None] | None = None
+
+    @property
+    def private_key(self) -> PrivateKey | None:
+        """The private key; None if it cannot be decrypted: a V1 account works without it, but for organizations."""
+        if self._private_key is None:
+            self._private_key = (self._read_private_key(),)
+        return self._private_key[0]
 
     def unwrap_organization_key(self, wrapped: str) -> VaultKey:
         """
@@ -115,7 +130,9 @@ def open_account_keys(user_key: VaultKey, wrapped: WrappedAccountKeys, user_id: 
     if isinstance(user_key, AeadKey):
         from bwrun.crypto.security_state import open_v2  # noqa: PLC0415
 
-        return AccountKeys(user_key, *open_v2(user_key, wrapped, user_id))
+        private_key, version = open_v2(user_key, wrapped, user_id)
+        return AccountKeys(user_key, lambda: private_key, version)
     if wrapped.is_v2:
         raise IntegrityError(MISMATCH)
-    return AccountKeys(user_key, find_private_key(wrapped.private_key, SymmetricKey.from_bytes(user_key.encode())), V1)
+    key = SymmetricKey.from_bytes(user_key.encode())
+    return AccountKeys(user_key, lambda: find_private_key(wrapped.private_key, key), V1)

@@ -17,11 +17,9 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from bwrun.base.errors import CryptoError, IntegrityError, UnsupportedEncStringError
-from bwrun.base.structs import Struct
+from bwrun.crypto.certificate import Certificate
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 
     RsaPrivateKey = RSAPrivateKey
@@ -46,6 +44,13 @@ def random_bytes(size: int) -> bytes:
 def pbkdf2_sha256(secret: bytes, salt: bytes, iterations: int) -> bytes:
     """Return 32 bytes of PBKDF2-HMAC-SHA256 (RFC 8018)."""
     return PBKDF2HMAC(hashes.SHA256(), KEY_SIZE, salt, iterations).derive(secret)
+
+
+def scrypt(secret: bytes, salt: bytes, cost: int, block_size: int) -> bytes:
+    """Return 32 bytes of scrypt (RFC 7914) with N = `cost`, r = `block_size`, p = 1."""
+    from cryptography.hazmat.primitives.kdf.scrypt import Scrypt  # noqa: PLC0415  (only for --cache)
+
+    return Scrypt(salt, KEY_SIZE, cost, block_size, 1).derive(secret)
 
 
 def sha256(data: bytes) -> bytes:
@@ -191,17 +196,6 @@ def rsa_oaep_encrypt(key: RsaPrivateKey, plaintext: bytes) -> bytes:
     return key.public_key().encrypt(plaintext, rsa_padding.OAEP(rsa_padding.MGF1(algorithm), algorithm, None))
 
 
-class Certificate(Struct):
-    """What a certificate says, as far as an error's words need it."""
-
-    subject: str
-    issuer: str
-    begins: datetime  # UTC
-    ends: datetime  # UTC
-    names: tuple[str, ...]  # of the hosts that it is for: DNS names and IP addresses
-    names_its_issuer: bool  # whether it says where its issuer's certificate can be fetched, as those of public CAs do
-
-
 def read_certificate(der: bytes) -> Certificate | None:
     """Return what a certificate says, None if it cannot be read."""
     from cryptography import x509  # noqa: PLC0415
@@ -243,6 +237,13 @@ def aes_256_gcm_decrypt(key: bytes, nonce: bytes, ciphertext: bytes, associated:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
 
     return _open(AESGCM(key), nonce, ciphertext, associated)
+
+
+def aes_256_gcm_encrypt(key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+    """Encrypt; a tag of 16 bytes is added. A key must never see the same `nonce` (12 bytes) twice."""
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415
+
+    return AESGCM(key).encrypt(nonce, plaintext, associated)
 
 
 def _open(cipher: ChaCha20Poly1305 | AESGCM, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:

@@ -16,6 +16,7 @@ from bwrun.base.errors import BwrunError
 from bwrun.base.sensitive import Sensitive
 from bwrun.base.structs import Struct
 from bwrun.base.timings import Timings
+from bwrun.cache.waits import Waits
 from bwrun.credentials.found import ApiKey
 from bwrun.login.token import access_token_of, login_form
 from bwrun.network.client import Client
@@ -27,7 +28,7 @@ from bwrun.settings.servers import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.login.unlocked import UnlockedVault
     from bwrun.settings.config import Config
 
 TIMEOUT = 120.0  # seconds for the login
@@ -107,7 +108,8 @@ def renew(request: RenewalRequest) -> int:
     """
     deadline = Deadline(TIMEOUT)
     network = Network(request.ca_files, deadline, Timings(0), request.gateway)
-    client = Client(request.server, network, request.client_version, deadline)
+    waits = Waits(os.environ, request.api_key.client_id, request.server.identity)
+    client = Client(request.server, network, request.client_version, deadline, memory=waits)
     answer = client.post_token(login_form(request.api_key, request.device), request.api_key.client_secret)
     token, lifetime = access_token_of(answer)
     FORMAT.replace_access_token(request.directory, token)

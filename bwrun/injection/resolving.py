@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.injection.ssh_keys import SshKey
     from bwrun.injection.templates import Template
-    from bwrun.login.unlocking import UnlockedVault
+    from bwrun.login.unlocked import UnlockedVault
     from bwrun.settings.config import Config
     from bwrun.vault.items import Attachment
 

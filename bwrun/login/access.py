@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from bwrun.base.sensitive import Sensitive
 from bwrun.login.token import Login
 from bwrun.network.answer import Answer
-from bwrun.network.client import Client, attachment_path
+
+if TYPE_CHECKING:
+    from bwrun.network.client import Client
 
 HTTP_UNAUTHORIZED = 401
 
@@ -22,9 +25,11 @@ HTTP_UNAUTHORIZED = 401
 class Access:
     """The access token of a run. Its methods may be called from several threads."""
 
-    def __init__(self, client: Client, login: Login, device: str, log_in_as: Callable[[str], Login] | None) -> None:
-        """`login` was made as `device`. `log_in_as` logs in as another device; None forbids that."""
-        self._client = client
+    def __init__(
+        self, client: Callable[[], Client], login: Login, device: str, log_in_as: Callable[[str], Login] | None
+    ) -> None:
+        """`client` returns the client for requests; `login` was made as `device`; `log_in_as` may log in as another."""
+        self._get_client = client
         self._login = login
         self._device = device
         self._log_in_as = log_in_as
@@ -53,9 +58,10 @@ class Access:
         Raises NetworkError, ServerError, AuthenticationError.
         """
         token = self.token
-        answer = self._client.get(path, token)
+        client = self._get_client()
+        answer = client.get(path, token)
         if answer.status == HTTP_UNAUTHORIZED and self._replace(token):
-            answer = self._client.get(path, self.token)
+            answer = client.get(path, self.token)
         return answer
 
     def download_attachment(self, item: str, attachment: str) -> bytes:
@@ -66,7 +72,9 @@ class Access:
 
         Raises NetworkError, ServerError, AuthenticationError.
         """
-        return self._client.download(self.get(attachment_path(item, attachment)))
+        from bwrun.network.client import attachment_path  # noqa: PLC0415  (few references name a file)
+
+        return self._get_client().download(self.get(attachment_path(item, attachment)))
 
     def _replace(self, token: Sensitive) -> bool:
         """Return whether there is a newer token than this one. The first call in a run logs in to get one."""

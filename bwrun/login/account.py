@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import Console
-from bwrun.login.unlocking import UnlockedVault
+from bwrun.login.unlocked import UnlockedVault
 from bwrun.vault.sync import sync_of
 
 

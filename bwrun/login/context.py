@@ -10,7 +10,10 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.base.timings import Timings
-from bwrun.network.routing import Network
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.network.routing import Network
 
 T = TypeVar("T")
 GRACE = 0.5  # seconds more for a thread to say itself what did not answer
@@ -22,7 +25,12 @@ class LoginContext(Struct):
     console: Console
     timings: Timings
     deadline: Deadline
-    network: Network
+    open_network: Callable[[], Network]
+
+    @property
+    def network(self) -> Network:
+        """Return the network. A run that finds all it needs in the cache does not ask for it, and imports no `ssl`."""
+        return self.open_network()
 
     def start(self, phase: str, function: Callable[[], T]) -> Task[T]:
         """Begin to call `function` in a thread; its time counts for the phase `phase`."""

@@ -11,6 +11,7 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
+from bwrun.settings.command_line import RUN
 from bwrun.settings.config import Config
 
 TYPE_CHECKING = False
@@ -19,11 +20,12 @@ if TYPE_CHECKING:
     from bwrun.base.timings import Timings
     from bwrun.login.context import LoginContext
     from bwrun.network.dialing import Dial
+    from bwrun.network.routing import Network
 
 
 def dial_early(config: Config) -> Dial | None:
-    """Begin to connect to the identity service; None if a proxy is used, or a credential must be waited for."""
-    if config.untrusted_server is not None or not are_all_set(config):
+    """Begin to connect to the identity service; None if a proxy is used, or something must be waited for."""
+    if config.untrusted_server is not None or not _is_soon(config) or _may_ask_nothing(config):
         return None
     if find_proxy(config.server.identity) is not None:
         return None
@@ -51,21 +53,48 @@ def start_connecting(
             " or name the file to trust it: `--env-file .env`",
         )  # fmt: skip
     deadline = Deadline(config.timeout)
-    with timings.phase("import"):
-        from bwrun.network.routing import Network  # noqa: PLC0415  (it imports `ssl`, while the connection is being made)
+    opened: list[Network] = []
 
-        gateway = None
-        if config.gateway is not None:
-            from bwrun.login.gateway import open_gateway  # noqa: PLC0415  (few servers need it)
+    def open_network() -> Network:
+        if not opened:
+            with timings.phase("import"):
+                opened.append(_open_network(config, dialed, items, deadline, timings))
+        return opened[0]
 
-            gateway = open_gateway(config.gateway, deadline)
-        network = Network(config.ca_files, deadline, timings, gateway)
-        is_soon = are_all_set(config)  # else the server could close an early connection before it is used
-        if is_soon:
-            network.expect(config.server.identity, dialed)
-        from bwrun.login.context import LoginContext  # noqa: PLC0415
-        from bwrun.login.unlocking import prepare_connections  # noqa: PLC0415
+    if not _may_ask_nothing(config):
+        open_network()
+    from bwrun.login.context import LoginContext  # noqa: PLC0415  (while the connection is being made)
 
-        if is_soon:
-            prepare_connections(network, config.server, len(items))
-    return LoginContext(console, timings, deadline, network)
+    return LoginContext(console, timings, deadline, open_network)
+
+
+def _is_soon(config: Config) -> bool:
+    """Return whether the login comes at once; else the server could close an early connection before it is used."""
+    return are_all_set(config) and not (config.jitter and config.mode == RUN)
+
+
+def _may_ask_nothing(config: Config) -> bool:
+    """Return whether the cache may be all that the run needs, so that no connection is opened before it is read."""
+    return config.cache is not None and config.cache.may_ask_nothing
+
+
+def _open_network(
+    config: Config, dialed: Dial | None, items: tuple[str, ...], deadline: Deadline, timings: Timings
+) -> Network:
+    """Begin to open all connections that the run needs."""
+    from bwrun.network.routing import Network  # noqa: PLC0415  (it imports `ssl`, while the connection is being made)
+
+    gateway = None
+    if config.gateway is not None:
+        from bwrun.login.gateway import open_gateway  # noqa: PLC0415  (few servers need it)
+
+        gateway = open_gateway(config.gateway, deadline)
+    network = Network(config.ca_files, deadline, timings, gateway)
+    is_soon = _is_soon(config)
+    if is_soon:
+        network.expect(config.server.identity, dialed)
+    from bwrun.login.unlocking import prepare_connections  # noqa: PLC0415
+
+    if is_soon:
+        prepare_connections(network, config.server, len(items))
+    return network

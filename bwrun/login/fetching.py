@@ -6,10 +6,10 @@ Which of the two costs less: protocol notes 3.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from bwrun.base.errors import AuthenticationError, ServerError
-from bwrun.base.structs import Struct
 from bwrun.base.tasks import Task
 from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
@@ -20,11 +20,29 @@ AT_ONCE = 4  # requests at the same time
 NO_ITEM = (400, 404)
 
 
-class Fetched(Struct):
+class Fetched:
     """The server's reply to a sync, or single items in the same form."""
 
-    data: dict[str, object]
-    date: str | None  # the header Date of the reply
+    def __init__(
+        self, read: Callable[[], dict[str, object]], date: float | None = None, current: float | None = None
+    ) -> None:
+        """
+        `read` returns the reply, and is called if the reply is needed, once.
+
+        `date` is the header Date of the reply, and `current` is when the vault was last known to be current, by the
+        clock of this machine; None: just now. Both are in seconds since the epoch.
+        """
+        self._read = read
+        self._data: dict[str, object] | None = None
+        self.date = date
+        self.current = current
+
+    @property
+    def data(self) -> dict[str, object]:
+        """Return the reply."""
+        if self._data is None:
+            self._data = self._read()
+        return self._data
 
 
 def fetch_sync(access: Access) -> Fetched:
@@ -34,7 +52,8 @@ def fetch_sync(access: Access) -> Fetched:
     Raises NetworkError: there is no answer; ServerError: the answer is an error or not a JSON object.
     """
     answer = access.get("sync?excludeDomains=true")
-    return Fetched(_record(answer, "sync", access), answer.headers.get("date"))
+    record = _record(answer, "sync", access)
+    return Fetched(lambda: record, seconds_of(answer.headers.get("date")))
 
 
 def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:
@@ -58,7 +77,7 @@ def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = Fa
     profile: object = {}
     if with_profile or any(value for item in items for name, value in item.items() if name.lower() == "organizationid"):
         profile = _record(access.get("accounts/profile"), "profile", access)
-    return Fetched({"Profile": profile, "Ciphers": items}, None)
+    return Fetched(lambda: {"Profile": profile, "Ciphers": items})
 
 
 def fetch_item(access: Access, identity: str) -> dict[str, object] | None:
@@ -69,6 +88,16 @@ def fetch_item(access: Access, identity: str) -> dict[str, object] | None:
     """
     answer = access.get(f"ciphers/{identity}/details")
     return None if answer.status in NO_ITEM else _record(answer, "item", access)
+
+
+def seconds_of(header: str | None) -> float | None:
+    """Return the header Date in seconds since the epoch, None if there is none that can be read."""
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415  (12 ms where nothing has been fetched)
+
+    try:
+        return None if header is None else parsedate_to_datetime(header).timestamp()
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
 
 
 def _record(answer: Answer, what: str, access: Access) -> dict[str, object]:

@@ -1,6 +1,8 @@
 """
 The user key, with which the vault is encrypted: unwrapping it with the master password, or the key of a Key Connector.
 
+A user key that was given (BWRUN_USER_KEY) needs neither.
+
 The key derivation runs in a thread, and the modules that are needed next are imported meanwhile.
 """
 
@@ -17,14 +19,14 @@ from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData
 from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
 from bwrun.login.fetching import Fetched
-from bwrun.login.token import Login, find_user_key
-from bwrun.network.client import Client
+from bwrun.login.token import Login, find_account_keys, find_user_key
 from bwrun.settings.config import Config
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:
     from bwrun.credentials.found import Secret
     from bwrun.crypto.vault_key import VaultKey
+    from bwrun.network.client import Client
 
 MAX_ATTEMPTS = 3  # at typing the master password
 
@@ -32,20 +34,32 @@ MAX_ATTEMPTS = 3  # at typing the master password
 class UserKeyUnwrapping:
     """The steps to the user key, and the values that they share."""
 
-    def __init__(self, config: Config, credentials: Credentials, context: LoginContext, client: Client) -> None:
-        """Remember what the steps need."""
+    def __init__(
+        self, config: Config, credentials: Credentials, context: LoginContext, client: Callable[[], Client]
+    ) -> None:
+        """Remember what the steps need; `client` returns the client for requests."""
         self._config = config
         self._credentials = credentials
         self._context = context
-        self._client = client
+        self._get_client = client
 
     def unwrap(
         self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
     ) -> tuple[VaultKey, str | None]:
-        """Return the user key, and the address of the Key Connector that was asked for it, if any."""
+        """Return the user key, and the address of the Key Connector of its account, if there is one and it is known."""
         from bwrun.crypto.primitives import import_what_follows  # noqa: PLC0415
 
         unlock, connector = login.unlock, self._config.key_connector_url
+        if self._credentials.user_key is not None:
+            from bwrun.login.given_user_key import check_fits, find_connector, open_key  # noqa: PLC0415  (few runs)
+
+            self._context.import_by(import_what_follows)
+            self._context.import_by(meanwhile)
+            data = self._context.wait(sync, origin(self._config.server.api)).data
+            given, place = open_key(self._credentials), self._credentials.user_key_place
+            check_fits(given, find_account_keys(login, data)[0], data, place)
+            self._context.console.step(f"unlocked the vault with the user key from {place}")
+            return given, find_connector(self._config, login, data)
         if not isinstance(unlock, UnlockData):
             self._context.import_by(import_what_follows)
             self._context.import_by(meanwhile)
@@ -96,11 +110,8 @@ class UserKeyUnwrapping:
         wrapped = unlock.wrapped_user_key
         if wrapped is None:
             wrapped = find_user_key(self._context.wait(sync, origin(self._config.server.api)).data)
-        given = wrapped
-        token = access.token
-        answer = self._context.start(
-            "kdf", lambda: unwrap_connected_user_key(given, fetch_key(self._client, address, token))
-        )
+        given, token, client = wrapped, access.token, self._get_client()
+        answer = self._context.start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(client, address, token)))
         user_key = self._context.wait(answer, origin(url))
         self._context.console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url

@@ -8,6 +8,7 @@ make nonsense of every log.
 from __future__ import annotations
 
 import binascii
+from itertools import pairwise
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ SHORTEST = 4  # characters of a value, and bytes of a form
 TRIVIAL = frozenset(("true", "false", "yes", "no", "null", "none", "on", "off"))
 LARGEST_ENCODED = 256 * 1024  # bytes: of a larger value only the text and its lines are looked for
 WIDTHS = (76, 64)  # columns at which base64(1) and OpenSSL break lines
-INDENTS = tuple(b" " * count for count in range(13)) + (b"\t", b"\t\t", b"\t\t\t")  # before a short line
+INDENTS = (*(b" " * count for count in range(13)), b"\t", b"\t\t", b"\t\t\t")  # before a short line
 MOST_SHORT_LINES = 8  # of a value, that are looked for after the line before them
 
 _URL_PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~")  # RFC 3986, 2.3
@@ -143,8 +144,7 @@ _JSON_ESCAPES = {number: f"\\u{number:04x}" for number in range(32)} | {
 def _short_lines(lines: list[bytes]) -> Iterator[bytes]:
     """Yield lines that are too short to be looked for alone, each with the line before it, for each usual indent."""
     count = 0
-    for before, line in zip(lines, lines[1:], strict=False):
-        short, before = line.strip(), before.strip()
+    for before, short in pairwise([line.strip() for line in lines]):
         if not short.strip(b"{}[](),;") or is_masked(short) or not is_masked(before) or count == MOST_SHORT_LINES:
             continue
         count += 1

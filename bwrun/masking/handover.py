@@ -86,7 +86,7 @@ def receive(socket: int) -> Handover | None:
     packed = b"".join(content for _, _, content in rights)
     descriptors = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
     pid, device, inode, has_terminal, *kinds = decode(line)
-    streams = [Stream(*descriptors[2 * at : 2 * at + 2], kind == PTY) for at, kind in enumerate(kinds)]
+    streams = [Stream(descriptors[2 * at], descriptors[2 * at + 1], kind == PTY) for at, kind in enumerate(kinds)]
     return Handover(
         command=int(pid),
         stdin=(int(device), int(inode)),

@@ -82,24 +82,28 @@ class Waiting:
         call = self._calls.get(int(words[0])) if len(words) > 6 else None
         if call is None:
             return
-        first, second, third = (int(word, 16) for word in words[1:4])
-        if call == "read":
-            yield first
-        elif call == "poll":
-            data = _memory(task, first, 8 * min(second, 1024))
-            for at in range(0, len(data), 8):  # struct pollfd in poll(2)
-                if int.from_bytes(data[at + 4 : at + 6], "little") & POLLIN:
-                    yield int.from_bytes(data[at : at + 4], "little")
-        elif call == "select" and second:
-            bits = int.from_bytes(_memory(task, second, (min(first, 1024) + 7) // 8), "little")
-            yield from (number for number in range(first) if bits >> number & 1)
-        elif call == "epoll":
-            process = task.partition("/task/")[0]
-            with open(f"{process}/fdinfo/{first}", encoding="ascii") as lines:  # proc(5)
-                for line in lines:
-                    words_of_line = line.split()
-                    if words_of_line[:1] == ["tfd:"] and int(words_of_line[3], 16) & EPOLLIN:
-                        yield int(words_of_line[1])
+        yield from _descriptors(task, call, *(int(word, 16) for word in words[1:3]))
+
+
+def _descriptors(task: str, call: str, first: int, second: int) -> Iterator[int]:
+    """Yield the descriptors that a call is about, by its first two arguments."""
+    if call == "read":
+        yield first
+    elif call == "poll":
+        data = _memory(task, first, 8 * min(second, 1024))
+        for at in range(0, len(data), 8):  # struct pollfd in poll(2)
+            if int.from_bytes(data[at + 4 : at + 6], "little") & POLLIN:
+                yield int.from_bytes(data[at : at + 4], "little")
+    elif call == "select" and second:
+        bits = int.from_bytes(_memory(task, second, (min(first, 1024) + 7) // 8), "little")
+        yield from (number for number in range(first) if bits >> number & 1)
+    elif call == "epoll":
+        process = task.partition("/task/")[0]
+        with open(f"{process}/fdinfo/{first}", encoding="ascii") as lines:  # proc(5)
+            for line in lines:
+                words_of_line = line.split()
+                if words_of_line[:1] == ["tfd:"] and int(words_of_line[3], 16) & EPOLLIN:
+                    yield int(words_of_line[1])
 
 
 def _memory(task: str, address: int, size: int) -> bytes:

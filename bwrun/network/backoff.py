@@ -11,6 +11,8 @@ seconds.
   clients that were refused together from coming back together.
 - After a failure, the request is repeated three times: after 0.3, 0.6 and 1.2 s with the same factor, or after `told`
   seconds with the same random time.
+- Where another run was refused already, the wait is the rest of that run's wait, plus the random time that follows from
+  as many answers with 429.
 - A wait that does not fit into the time that is left does not begin.
 """
 
@@ -33,6 +35,8 @@ class Backoff:
         """`draw` returns a random number from 0 to 1, 1 excluded, each with the same probability."""
         self._draw = draw
         self.limits = 0  # answers with 429
+        self.level = 0  # answers with 429 in a row, those that other runs got included
+        self.asked = 0.0  # seconds of the last wait without its random part, whether it was begun or not
         self.failures = 0
         self.waited = 0.0  # seconds of all waits so far
 
@@ -43,11 +47,25 @@ class Backoff:
 
     def after_limit(self, told: float | None, left: float) -> float | None:
         """Return the wait after a 429, or None if it does not fit into the time that is `left`."""
-        growth = _growth(self.limits)
+        growth = _growth(self.level)
         self.limits += 1
+        self.level += 1
         if told is None:
-            return self._begin(min(LONGEST_WAIT, LIMIT_WAIT * growth) * self._factor(), left)
+            self.asked = min(LONGEST_WAIT, LIMIT_WAIT * growth)
+            return self._begin(self.asked * self._factor(), left)
+        self.asked = told
         return self._begin(told + self._spread(told, growth, left), left)
+
+    def after_another(self, rest: float, level: int, left: float) -> float | None:
+        """
+        Return the wait because of an answer that another run got, or None if it does not fit.
+
+        `rest`: how much is left of that run's wait; `level`: how many answers with 429 led to it.
+        """
+        self.level = max(self.level, level)
+        if rest <= 0:
+            return 0.0
+        return self._begin(rest + self._spread(rest, _growth(max(0, level - 1)), left), left)
 
     def after_failure(self, told: float | None, left: float) -> float | None:
         """Return the wait after a failure, or None if it does not fit or there were too many failures."""
@@ -57,6 +75,7 @@ class Backoff:
             return None
         if told is None:
             return self._begin(FAILURE_WAIT * growth * self._factor(), left)
+        self.asked = told
         return self._begin(told + self._spread(told, growth, left), left)
 
     def _begin(self, wait: float, left: float) -> float | None:

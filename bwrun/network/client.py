@@ -25,7 +25,8 @@ from bwrun.network.answer import (
     redirected,
 )
 from bwrun.network.failures import network_failure
-from bwrun.network.retrying import LOGIN, Retries
+from bwrun.network.remembered import Memory
+from bwrun.network.retrying import LOGIN, TOO_MANY_REQUESTS, Retries
 from bwrun.network.transport import Kind, Reply, Transport, TransportError
 from bwrun.settings.servers import Server
 
@@ -33,7 +34,6 @@ DEVICE_TYPE = "25"  # LinuxCLI, the official CLI's own (bitwarden/server:src/Cor
 MAX_REDIRECTS = 3
 _FINAL = frozenset((501, 505))  # failures that a repeated request would have too
 _REDIRECTS = frozenset((301, 302, 303, 307, 308))
-_TOO_MANY_REQUESTS = 429
 _NOT_FOUND = 404
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
@@ -41,19 +41,27 @@ _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 class Client:
     """Sends the requests of one run to one server. Its methods may be called from several threads."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (what every request of a run needs)
         self,
         server: Server,
         transport: Transport,
         client_version: str,
         deadline: Deadline,
         tell: Callable[[str], None] = lambda _text: None,
+        *,
+        memory: Memory | None = None,
     ) -> None:
-        """Send nothing yet. `transport` carries the requests. `tell` prints a text before a long wait."""
+        """
+        Send nothing yet.
+
+        `transport` carries the requests. `tell` prints a text before a long wait. `memory` has what the server asked
+        earlier runs of this account to wait.
+        """
         self._server = server
         self._transport = transport
         self._deadline = deadline
         self._tell = tell
+        self._memory = memory
         self._headers = {
             "Accept": "application/json",
             "User-Agent": f"bwrun/{__version__}",
@@ -61,6 +69,14 @@ class Client:
             "Bitwarden-Client-Name": "cli",
             "Bitwarden-Client-Version": client_version,
         }
+
+    def check_waits(self, delay: float = 0.0) -> None:
+        """
+        Look whether there will be time for a login that begins `delay` seconds from now. Nothing is sent.
+
+        Raises ServerError: the server asked an earlier run for a wait that is too long.
+        """
+        self._retries(f"{self._server.identity}{LOGIN}").check_time(delay)
 
     def post_token(self, form: Mapping[str, str], secret: Sensitive) -> Answer:
         """
@@ -99,8 +115,10 @@ class Client:
 
     def get_server_config(self) -> object:
         """Return the server's config, or None if the server gives none: a run does not need it."""
+        url = f"{self._server.api}/config"
         try:
-            reply = self._once("GET", f"{self._server.api}/config", {}, None)
+            self._retries(url).heed_others()
+            reply = self._once("GET", url, {}, None)
         except (TransportError, BwrunError):
             return None
         return parse_json(reply.body) if reply.status == HTTP_OK else None
@@ -124,7 +142,8 @@ class Client:
         self, method: str, url: str, headers: dict[str, str], body: bytes | None, secrets: tuple[Sensitive, ...] = ()
     ) -> Reply:
         """Send a request, and repeat it after a 429 or a failure. `secrets` are removed from messages of the server."""
-        retries = Retries(url, self._deadline, self._tell)
+        retries = self._retries(url)
+        retries.heed_others()
         while True:
             try:
                 reply = self._once(method, url, headers, body)
@@ -133,12 +152,18 @@ class Client:
                     raise network_failure(error, url, self._deadline, 1) from None
                 retries.wait_after_break(error)
                 continue
-            if reply.status == _TOO_MANY_REQUESTS:
+            if reply.status == TOO_MANY_REQUESTS:
                 retries.wait_for_turn(reply, secrets)
             elif reply.status >= 500 and reply.status not in _FINAL:
                 retries.wait_for_recovery(reply)
             else:
+                retries.tell_others()
                 return reply
+
+    def _retries(self, url: str) -> Retries:
+        """Return the waits of a request. What the server asked for says nothing about other servers."""
+        is_ours = url.startswith((f"{self._server.identity}/", f"{self._server.api}/"))
+        return Retries(url, self._deadline, self._tell, self._memory if is_ours else None)
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
         """Send one request, and follow redirects within its origin; those of a POST only if it stays a POST."""

@@ -12,7 +12,8 @@ import ssl
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from bwrun.crypto.primitives import Certificate, read_certificate
+from bwrun.crypto.certificate import Certificate
+from bwrun.crypto.primitives import read_certificate
 from bwrun.network.dialing import connect
 from bwrun.network.proxies import Proxy
 from bwrun.network.tls import has_certificates

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 
+from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
 from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
-from bwrun.settings.command_line import LIST
+from bwrun.settings.command_line import LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,9 +58,14 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     `bwrun` is the pid that the caller knows.
 
     Raises CommandError: the command cannot be run; UnresolvedReferencesError: references are malformed; UsageError,
-    ConfigError: a template cannot be used; CredentialError: the client id is malformed; SessionError: there is no
-    ssh-agent for --ssh-key.
+    ConfigError: a template cannot be used; CredentialError: the client id is malformed, or there is no terminal for
+    --print-user-key; SessionError: there is no ssh-agent for --ssh-key.
     """
+    if config.mode == PRINT_USER_KEY:
+        from bwrun.credentials.confirming import check_terminal  # noqa: PLC0415  (only for --print-user-key)
+
+        check_terminal(config.sources)
+        return Plan(None, None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     outer = _find_outer(config) if may_be_nested else None
     if config.mode == LIST:
@@ -75,14 +81,33 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     has_references = bool(config.items or config.ssh_keys) or has_possible_references(environment)
     dialed = dial_early(config) if (config.wants_session or has_references) and not may_be_nested else None
     requested = None
+    failures = _failures_of_selectors(config)
     if has_references or config.templates or contains_scheme(environment.values()):
         from bwrun.injection.requested import find_requested_secrets  # noqa: PLC0415  (it imports `re`)
         from bwrun.session.outer import find_outer  # noqa: PLC0415  (few runs are nested)
 
         nested = may_be_nested and find_outer(config.sources.environment) is not None
-        requested = find_requested_secrets(config, environment, console, nested=nested)
+        try:
+            requested = find_requested_secrets(config, environment, console, nested=nested)
+        except UnresolvedReferencesError as error:
+            failures += error.failures
+    if failures:
+        raise UnresolvedReferencesError(failures)
     console.step("no command was given" if file is None else f"found the command {os.fsdecode(file)}")
     return _decide(config, file, requested, outer, dialed=dialed, ssh_agent=ssh_agent)
+
+
+def _failures_of_selectors(config: Config) -> list[FailedReferenceError]:
+    """Return the errors of the values of `--only` that are malformed."""
+    if not config.only:
+        return []
+    from bwrun.planning.selecting import parse_selectors  # noqa: PLC0415  (only for --only)
+
+    try:
+        parse_selectors(config.only)
+    except UnresolvedReferencesError as error:
+        return list(error.failures)
+    return []
 
 
 def without_outer(plan: Plan, config: Config) -> Plan:

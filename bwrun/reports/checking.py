@@ -19,7 +19,10 @@ from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
 OWN, OUTER, NONE = "own", "outer", "none"  # the session that the command would get
-CREDENTIALS = {"client_id": "client_id", "client_secret": "client_secret", "master_password": "master password"}
+CREDENTIALS = {
+    "client_id": "client_id", "client_secret": "client_secret", "master_password": "master password",
+    "user_key": "user key",
+}  # fmt: skip
 Facts = dict[str, str | None]  # by their names in the JSON output; None: not known
 SESSIONS = {OWN: "a new one", OUTER: "that of the outer bwrun", NONE: "none"}
 
@@ -50,14 +53,17 @@ class Report:
 
     command: str | None  # the path of its file; None: no command was given
     account: Facts | None  # its email, id and server; None: the run would not log in
-    credentials: Facts | None  # where the client id, the client secret and the master password came from
+    credentials: Facts | None  # where the API key, the master password and the user key came from
     session: str  # OWN, OUTER or NONE
     variables: tuple[Variable, ...]
     taken_away: tuple[str, ...]  # the caller's variables that the command would not get
     inherited: tuple[str, ...]  # the caller's variables that it would get unchanged
+    vault: str | None = None  # how current the vault is, with --cache: `cached 3 min ago, current`, or `fetched`
     session_items: tuple[dict[str, str], ...] | None = None  # id and name of each, with --only; None: all items
     masked: tuple[str, ...] = ()  # stdout, stderr: what would be masked
-    not_masked: tuple[str, ...] = ()  # variables, and places in templates, whose values are too short or trivial for that
+    not_masked: tuple[
+        str, ...
+    ] = ()  # variables, and places in templates, whose values are too short or trivial for that
 
     def to_text(self) -> str:
         """Return the report as text for people."""
@@ -72,6 +78,8 @@ class Report:
         if self.credentials is not None:
             places = [(CREDENTIALS[name], place) for name, place in self.credentials.items() if place]
             head["credentials"] = ", ".join(f"{name} from {place}" for name, place in places)
+        if self.vault is not None:
+            head["vault"] = self.vault
         head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
         head["removed"] = ", ".join(self.taken_away) or "nothing"
         head["inherited"] = f"{len(self.inherited)} variables, unchanged"
@@ -103,15 +111,14 @@ def make_report(
     found: tuple[RequestedSecrets, ResolvedSecrets, Vault | None] | None,
     command: bytes | None,
     session: tuple[str, Mapping[str, str] | None],
-    login: tuple[Facts, Facts] | None,
-    not_masked: tuple[str, ...] = (),
+    login: tuple[Facts, Facts, str | None] | None,
 ) -> Report:
     """
     Return the report for a run.
 
-    `found` has the requested secrets, their values and the vault, if there are any; `login` has the account and the
-    places of the credentials, if there was a login; `not_masked` has what --mask would leave as it is; `session` is its kind, and with --only the names of its items by
-    their ids.
+    `found` has the requested secrets, their values and the vault, if there are any. `login` has the account, the places
+    of the credentials, and with --cache how current the vault is, if there was a login. `session` is its kind, and with
+    --only the names of its items by their ids.
     """
     kind, chosen = session
     rows = [] if found is None else list(_from_vault(config, *found))
@@ -135,14 +142,24 @@ def make_report(
         command=None if command is None else os.fsdecode(command),
         account=login and login[0],
         credentials=login and login[1],
+        vault=login and login[2],
         session=kind,
         variables=tuple(sorted(rows, key=lambda one: one.name)),
         taken_away=tuple(gone),
         inherited=tuple(sorted(inherited)),
         session_items=None if chosen is None else _sorted_items(chosen),
         masked=tuple({1: "stdout", 2: "stderr"}[number] for number in sorted(config.masked)),
-        not_masked=not_masked,
+        not_masked=_not_masked(config, None if found is None else found[1]),
     )
+
+
+def _not_masked(config: Config, resolved: ResolvedSecrets | None) -> tuple[str, ...]:
+    """Return the variables, and places in templates, whose values --mask would leave as they are."""
+    if not config.masked or resolved is None:
+        return ()
+    from bwrun.masking.forms import is_masked  # noqa: PLC0415  (only for --mask)
+
+    return tuple(dict.fromkeys(name for name, value in resolved.revealed if not is_masked(value)))
 
 
 def _session_variables(config: Config, session: str) -> tuple[str, ...]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from bwrun.base.console import Console
-from bwrun.login.unlocking import UnlockedVault
+from bwrun.login.unlocked import UnlockedVault
 from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bwrun.session.limited import KeyPair
 
 
 def collect_session_data(config: Config, unlocked: UnlockedVault, console: Console) -> SessionData:
@@ -26,8 +32,30 @@ def collect_session_data(config: Config, unlocked: UnlockedVault, console: Conso
         keys=unlocked.keys,
         wrapped_keys=unlocked.wrapped_keys,
         key_connector_url=unlocked.key_connector_url,
-        sync=unlocked.sync,
-        sync_date=unlocked.sync_date,
+        read_sync=lambda: unlocked.sync,
+        sync_date=unlocked.fetched.date,
+        sync_current=unlocked.fetched.current,
+        encoded_vault=unlocked.encoded,
         server_config=unlocked.server_config,
         note=console.step,
     )
+
+
+def collect_limited(
+    config: Config,
+    unlocked: UnlockedVault,
+    console: Console,
+    chosen: Collection[str] | None,
+    pair: KeyPair | None,
+) -> SessionData:
+    """
+    Return what the session contains: the whole vault, or the items whose ids are in `chosen`.
+
+    `pair` are keys for such a session, if they have been made already.
+    """
+    data = collect_session_data(config, unlocked, console)
+    if chosen is None:
+        return data
+    from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
+
+    return limit_session(data, frozenset(chosen), pair or make_key_pair())

@@ -24,7 +24,7 @@ class SessionData(Struct):
     """
     The account, its keys, its access token and its vault, as they go into a session.
 
-    `keys` and `wrapped_keys` are the keys that decrypt `sync`, and no others: a
+    `keys` and `wrapped_keys` are the keys that decrypt the vault, and no others: a
     session has no key that is not in here.
     """
 
@@ -38,10 +38,17 @@ class SessionData(Struct):
     keys: AccountKeys
     wrapped_keys: WrappedAccountKeys
     key_connector_url: str | None
-    sync: dict[str, object]  # the vault, in the form of a reply to GET /sync
-    sync_date: str | None  # the `Date` header of that reply
+    read_sync: Callable[[], dict[str, object]]  # returns the vault, in the form of a reply to GET /sync
+    sync_date: float | None  # the `Date` header of that reply, in seconds since the epoch
+    sync_current: float | None  # when `sync` was last known to be current, in seconds since the epoch; None: just now
     server_config: object  # the reply to GET /config, None if there was none
+    encoded_vault: bytes | None  # what `encode_vault()` of the format has made of this data; None: it has not yet
     note: Callable[[str], None]  # gets a message, without a value, for each part of the vault that the session lacks
+
+    @property
+    def sync(self) -> dict[str, object]:
+        """Return the vault, in the form of a reply to GET /sync."""
+        return self.read_sync()
 
 
 class EncodedSession(Struct):

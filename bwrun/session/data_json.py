@@ -15,9 +15,10 @@ contains the API key only with --session-api-key.
 from __future__ import annotations
 
 import base64
+import json
+import time
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 
 from bwrun.base.errors import ServerError
 from bwrun.base.jsontext import write_json
@@ -65,27 +66,57 @@ def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
 
     Raises ServerError: the server's replies lack something that the session needs.
     """
+    vault = data.encoded_vault or encode_vault(data)
+    head, _, members = vault.partition(b"\n")
+    found = json.loads(head)
+    for text in found["notes"]:
+        data.note(text)
+    return b"".join((b"{", members, b",", write_json(_state(data, session_key, found["user_id"]))[1:]))
+
+
+def encode_vault(data: SessionData) -> bytes:
+    """
+    Return the states that depend on the vault and the account alone.
+
+    The first line is JSON: the user's id, and in words what the session lacks.  After it come the members of data.json,
+    without the braces around them.
+
+    Raises ServerError: the server's replies lack something that the session needs.
+    """
     try:
-        return _write_data(data, session_key)
+        return _encode_vault(data)
     except RecursionError:
         raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
 
 
-def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
+def _encode_vault(data: SessionData) -> bytes:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
+    notes: list[str] = []
     # The CLI reports which items were read to the server's base URL. Without one, it would send that, with the access
     # token, to bitwarden.com.
-    vault = vault_state(sync, data.keys.private_key, data.note, events=data.server.base is not None)
+    user = vault_state(sync, data.keys.private_key, notes.append, events=data.server.base is not None)
+    if isinstance(data.unlock, KeyConnectorData):
+        user["keyConnector_usesKeyConnector"] = True
+    user |= _key_state(data)
     user_id = data.user_id or _text(profile, "id")
     email = data.email or _text(profile, "email")
-    user = vault | _account_state(data) | _environment_state(data.server)
-    config = _server_config(data.server_config)
-    state: Record = {
-        "stateVersion": STATE_VERSION,
+    members: Record = {
         "global_account_accounts": {
             user_id: {"email": email, "emailVerified": True, "name": profile.get("name"), "creationDate": _now()}
         },
+        **{f"user_{user_id}_{name}": value for name, value in user.items()},
+    }
+    head = json.dumps({"user_id": user_id, "notes": notes}).encode()
+    return b"".join((head, b"\n", memoryview(write_json(members))[1:-1]))
+
+
+def _state(data: SessionData, session_key: SymmetricKey, user_id: str) -> Record:
+    """Return the other states: of the login, of the server, and the user key under the session key."""
+    user = _account_state(data) | _environment_state(data.server)
+    config = _server_config(data.server_config)
+    state: Record = {
+        "stateVersion": STATE_VERSION,
         "global_account_activeAccountId": user_id,
         "global_applicationId_appId": data.device,
         "global_config_byServer": {data.server.api: config},
@@ -96,8 +127,7 @@ def _write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
         f"__PROTECTED__{user_id}_user_auto": _base64(encrypt_to_buffer(data.keys.user_key.encode(), session_key)),
         f"user_{user_id}_config_serverConfig": config,
     }
-    state |= {f"user_{user_id}_{name}": value for name, value in user.items()}
-    return write_json(state)
+    return state | {f"user_{user_id}_{name}": value for name, value in user.items()}
 
 
 def _account_state(data: SessionData) -> Record:
@@ -109,9 +139,8 @@ def _account_state(data: SessionData) -> Record:
         "vaultTimeoutSettings_vaultTimeoutAction": "lock",
         # Without this date, `bw unlock` sends a request that not all servers support, and crashes if it fails.
         "encryptedMigration_userKeyIdBackfillCooldown": _now(),
-        "sync_lastSync": _last_sync(data.sync_date),
+        "sync_lastSync": _last_sync(data.sync_date, data.sync_current),
     }
-    state |= _key_state(data)
     state |= _unlock_state(data.unlock, data.key_connector_url)
     if data.api_key is not None:
         client_id, client_secret = data.api_key
@@ -153,7 +182,7 @@ def _unlock_state(unlock: UnlockData | KeyConnectorData | NoUnlockData, url: str
         return {"userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True}}
     if isinstance(unlock, KeyConnectorData):
         options: Record = {"hasMasterPassword": False, "keyConnectorOption": {"keyConnectorUrl": url}}
-        return {"userDecryptionOptions_decryptionOptions": options, "keyConnector_usesKeyConnector": True}
+        return {"userDecryptionOptions_decryptionOptions": options}
     return {
         "userDecryptionOptions_decryptionOptions": {"hasMasterPassword": True},
         "masterPassword_masterKeyEncryptedUserKey": unlock.master_key_wrapped_user_key,  # for CLIs up to 2025
@@ -211,7 +240,7 @@ def _kdf(kdf: Kdf) -> Record:
     return {"kdfType": 0, "iterations": kdf.iterations}
 
 
-def _last_sync(date: str | None) -> str:
+def _last_sync(date: float | None, current: float | None) -> str:
     """
     Return the time of the sync, by the server's clock if that is ahead of this machine's.
 
@@ -219,13 +248,10 @@ def _last_sync(date: str | None) -> str:
     this time, and needs the API key for that.  `date` is in whole seconds, so one
     second is added.
     """
-    moment = datetime.now(UTC)
+    moments = [time.time() if current is None else current]
     if date is not None:
-        try:
-            moment = max(moment, parsedate_to_datetime(date).astimezone(UTC) + timedelta(seconds=1))
-        except (ValueError, TypeError, IndexError, OverflowError):
-            pass
-    return _iso(moment)
+        moments.append(date + 1)
+    return _iso(datetime.fromtimestamp(max(moments), UTC))
 
 
 def _now() -> str:

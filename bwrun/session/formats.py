@@ -26,6 +26,10 @@ class SessionFormat(Struct):
     """
     What bwrun has to know of a format.
 
+    `encode_vault` returns the part of a session that depends on the vault and the
+    account alone: a later session of the same account can use it again, as long as
+    the vault is the same.  It raises ServerError as `encode` does.
+
     `encode` makes a new session key and returns the session encrypted with it.
     It writes nothing: the caller writes the files, with mode 0600.  It raises
     ServerError if the server's replies lack something that the session needs.
@@ -41,6 +45,7 @@ class SessionFormat(Struct):
     SessionError if the session is gone or logged out.
     """
 
+    encode_vault: Callable[[SessionData], bytes]
     encode: Callable[[SessionData], EncodedSession]
     prepare: Callable[[], None]
     read: Callable[[str, str], HeldVault]
@@ -52,6 +57,12 @@ class SessionFormat(Struct):
 
 def _prepare() -> None:
     import bwrun.session.data_json  # noqa: F401, PLC0415
+
+
+def _encode_vault(data: SessionData) -> bytes:
+    from bwrun.session.data_json import encode_vault  # noqa: PLC0415
+
+    return encode_vault(data)
 
 
 def _encode(data: SessionData) -> EncodedSession:
@@ -72,4 +83,10 @@ def _replace_access_token(directory: str, token: Sensitive) -> None:
     replace_access_token(directory, token)
 
 
-FORMAT = SessionFormat(encode=_encode, prepare=_prepare, read=_read, replace_access_token=_replace_access_token)
+FORMAT = SessionFormat(
+    encode_vault=_encode_vault,
+    encode=_encode,
+    prepare=_prepare,
+    read=_read,
+    replace_access_token=_replace_access_token,
+)

@@ -92,35 +92,36 @@ def limit_session(data: SessionData, ids: Collection[str], key_pair: KeyPair) ->
     places = {lower_id(one.get("folderId")) for one in items}
     for one in items:
         places.update(map(lower_id, as_list(one.get("collectionIds"))))
+    limited: Record = {
+        "profile": {
+            **{name: value for name, value in profile_of(sync).items() if name in PROFILE},
+            "organizations": [
+                record | {"key": key_pair.wrap_organization_key(owner.new.symmetric_key), "useEvents": False}
+                for record, owner in organizations.values()
+            ],
+        },
+        "ciphers": _encrypt_all(items, owner_of, _parts_of_item),
+        "folders": _encrypt_all(_in(sync.get("folders"), places), lambda _: user, _parts_of_place),
+        "collections": _encrypt_all(_in(sync.get("collections"), places), owner_of, _parts_of_place),
+        "policies": [one for one in _objects(sync.get("policies")) if lower_id(one.get("organizationId")) in owners],
+    }
     return SessionData(
         server=data.server,
         user_id=data.user_id,
         email=data.email,
         sync_date=data.sync_date,
+        sync_current=data.sync_current,
         server_config=data.server_config,
         note=data.note,
         device=str(uuid.uuid4()),
         access_token=_dead_token(data, profile_of(sync)),
         api_key=None,
         unlock=NoUnlockData(data.unlock.kdf),
-        keys=AccountKeys(user.new, key_pair, V1),
+        keys=AccountKeys(user.new, lambda: key_pair, V1),
         wrapped_keys=WrappedAccountKeys(key_pair.wrap(user.new.symmetric_key)),
         key_connector_url=None,
-        sync={
-            "profile": {
-                **{name: value for name, value in profile_of(sync).items() if name in PROFILE},
-                "organizations": [
-                    record | {"key": key_pair.wrap_organization_key(owner.new.symmetric_key), "useEvents": False}
-                    for record, owner in organizations.values()
-                ],
-            },
-            "ciphers": _encrypt_all(items, owner_of, _parts_of_item),
-            "folders": _encrypt_all(_in(sync.get("folders"), places), lambda _: user, _parts_of_place),
-            "collections": _encrypt_all(_in(sync.get("collections"), places), owner_of, _parts_of_place),
-            "policies": [
-                one for one in _objects(sync.get("policies")) if lower_id(one.get("organizationId")) in owners
-            ],
-        },
+        read_sync=lambda: limited,
+        encoded_vault=None,
     )
 
 

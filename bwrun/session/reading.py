@@ -100,9 +100,9 @@ def _open_user_key(wrapped: str, bw_session: str) -> VaultKey:
 
 
 def _account_keys(user_key: VaultKey, own: Mapping[str, object], user_id: str, *, needs_all: bool) -> AccountKeys:
-    """Return the account's keys. Only organizations need the private key, which takes 20 ms to read."""
+    """Return the account's keys. Only organizations need those beside the user key."""
     if not needs_all:
-        return AccountKeys(user_key, None, V1)
+        return AccountKeys(user_key, lambda: None, V1)
     state = own.get("crypto_accountCryptographicState")
     found = next((part for part in _values(state) if isinstance(part, dict)), {})
     parts = {name: part for name in WRAPPED_KEYS if isinstance(part := found.get(name), str)}

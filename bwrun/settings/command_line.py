@@ -32,13 +32,13 @@ Values:
       --optional NAME     Leave NAME unset if its item or field does not exist
       --allow-protected   Use items with master password re-prompt too
 Server and login:
-      --server us|eu|gov|URL, --identity-url URL, --api-url URL
-      --key-connector-url URL, --allow-costly-kdf
-      --ca-file FILE, --header-file FILE   Trust certificates, send headers
+      --server us|eu|gov|URL, --identity-url URL, --api-url URL, --ca-file FILE
+      --key-connector-url URL, --allow-costly-kdf, --header-file FILE
       --client-cert FILE, --client-key FILE, --client-key-password-file FILE
       --password-file FILE, --password-fd N, --password-command CMD
       --pass NAME         Leave the credential NAME to COMMAND (repeatable)
-      --timeout SECONDS   Limit for everything before COMMAND; default: 60
+      --timeout SECONDS, --jitter SECONDS   Limit (60), random wait at first
+      --cache[=TIME], --max-age SECONDS, --offline[=auto|always]   Log in less
 Session and command:
       --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
       --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
@@ -46,19 +46,20 @@ Session and command:
       --session-api-key   Put the API key into the session, for bw sync -f
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
-      --kill-leftovers    End the processes that COMMAND leaves running
-      --mask[=stdout|=stderr]   Conceal injected values in what COMMAND prints
-      --signal-exit 128   Exit with status 128+N if signal N ends COMMAND
+      --kill-leftovers, --signal-exit 128   End what it leaves; exit by 128+N
+      --mask[=stdout|=stderr]   Conceal injected values in what it prints
   -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
       --list [WORD]...    List the items that match all words (both: or --json)
-      --clean             Remove the sessions that killed runs left behind
+      --clean             Remove caches, known waits, sessions of killed runs
+      --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
 Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
 Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
 """
 
-RUN, CHECK, LIST = "run", "check", "list"  # the values of Options.mode
+RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # the values of Options.mode
+ALONE = ("clean", PRINT_USER_KEY)  # these take neither a command nor --json
 
 # What a gateway in front of the server may require.
 GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
@@ -74,8 +75,13 @@ VALUE_OPTIONS = (
     "password-fd",
     "password-command",
     "timeout",
+    "jitter",
+    "cache",
+    "max-age",
+    "offline",
     "kill-after",
     "signal-exit",
+    "mask",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only")
 FLAG_OPTIONS = (
@@ -90,7 +96,8 @@ FLAG_OPTIONS = (
 )
 
 
-MASK = "mask"  # the one option whose value may be left out; then it is "1"
+# The values of options that may be given without one: their values stand after `=`.
+DEFAULT_VALUES = {"cache": "on", "offline": "auto", "mask": "on"}
 FLAG_LETTERS = frozenset("vhV")
 SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
@@ -149,8 +156,8 @@ def _parse_plain(arguments: list[str]) -> Options | None:
         if name in FLAG_OPTIONS:
             options.flags.add(name)
             continue
-        if name == MASK:
-            options.values[MASK] = "1"
+        if name in DEFAULT_VALUES:
+            options.values[name] = DEFAULT_VALUES[name]
             continue
         value = next(words, "-")
         if value.startswith("-"):
@@ -167,16 +174,16 @@ def _parse_plain(arguments: list[str]) -> Options | None:
 def _parse_options(arguments: list[str]) -> Options:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     _check_joined_letters(arguments[:end])
-    found, rest = _make_parser().parse_known_args(arguments[:end])
+    found, rest = _make_parser().parse_known_args([_with_value(word) for word in arguments[:end]])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
     options = Options()
     options.command = arguments[end + 1 :]
-    options.values = {name: given[name] for name in (*VALUE_OPTIONS, MASK) if given[name] is not None}
+    options.values = {name: given[name] for name in VALUE_OPTIONS if given[name] is not None}
     options.lists = {name: given[name] for name in (*LIST_OPTIONS, "env") if given[name]}
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
-    modes = [name for name in ("help", "version", "clean", CHECK, LIST) if given[name]]
+    modes = [name for name in ("help", "version", *ALONE, CHECK, LIST) if given[name]]
     if not modes:
         if rest:
             raise _unexpected_argument(rest, separated=end < len(arguments))
@@ -185,6 +192,12 @@ def _parse_options(arguments: list[str]) -> Options:
     else:
         _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
+
+
+def _with_value(word: str) -> str:
+    """Return an option with its default value, if it may be given without one."""
+    name = word.removeprefix("--")
+    return f"{word}={DEFAULT_VALUES[name]}" if word.startswith("--") and name in DEFAULT_VALUES else word
 
 
 def _check_joined_letters(arguments: list[str]) -> None:
@@ -209,16 +222,17 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
         return
     if len(modes) > 1:
         raise UsageError(
-            "conflict", "`--clean`, `--check` and `--list` cannot be used together", "leave out all but one of them"
-        )
-    if mode == "clean" and (options.command or options.json):
-        raise UsageError("conflict", "`--clean` takes no command and no `--json`", "run `bwrun --clean` by itself")
+            "conflict", f"{' and '.join(f'`--{one}`' for one in modes)} cannot be used together",
+            "leave out all but one of them",
+        )  # fmt: skip
+    if mode in ALONE and (options.command or options.json):
+        raise UsageError("conflict", f"`--{mode}` takes no command and no `--json`", f"run `bwrun --{mode}` by itself")
     if mode == LIST and not any(word.startswith("-") for word in rest):
         options.search, options.command = [*rest, *options.command], []
     elif rest:
         raise _unexpected_argument(rest, separated=separated)
     options.clean = mode == "clean"
-    options.mode = mode if mode in (CHECK, LIST) else RUN
+    options.mode = mode if mode != "clean" else RUN
 
 
 def _make_parser() -> argparse.ArgumentParser:
@@ -234,13 +248,12 @@ def _make_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="bwrun", add_help=False, allow_abbrev=False)
     for name in VALUE_OPTIONS:
         parser.add_argument(f"--{name}", metavar="")
-    parser.add_argument(f"--{MASK}", nargs="?", const="1", metavar="")
     for name in LIST_OPTIONS:
         parser.add_argument(f"--{name}", action="append", metavar="")
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
     parser.add_argument("-e", "--env", action="append", metavar="")
-    for name in ("clean", CHECK, LIST, "json"):
+    for name in (*ALONE, CHECK, LIST, "json"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")

@@ -18,27 +18,28 @@ from bwrun.settings.found_file import find_env_file
 from bwrun.settings.masking import masked_descriptors
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import AGENT_VARIABLE, SettingValue, Sources, is_bwrun_variable, variable_name
+from bwrun.settings.sources import AGENT_VARIABLE, Sources, is_bwrun_variable
+from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
 from bwrun.settings.warning_messages import find_warnings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bwrun.settings.caching import CacheSettings
     from bwrun.settings.gateway import GatewaySettings
 
 DEFAULT_TIMEOUT = 60.0  # seconds
 MAX_CA_FILE = 16 * 1024 * 1024  # bytes
-MAX_TIMEOUT = 24 * 3600.0  # seconds
 
 
 class Config(Struct):
     """All settings of one run."""
 
-    mode: str  # RUN, CHECK or LIST of bwrun.settings.command_line
+    mode: str  # RUN, CHECK, LIST or PRINT_USER_KEY of bwrun.settings.command_line
     json: bool
     search: tuple[str, ...]  # the words of --list
-    command: tuple[str, ...]  # may be empty with --check and --list
+    command: tuple[str, ...]  # may be empty with --check, and is with other modes
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default
@@ -46,7 +47,9 @@ class Config(Struct):
     key_connector_url: str | None
     gateway: GatewaySettings | None  # the client certificate and the headers for the server
     ca_files: tuple[str, ...]  # absolute paths
+    cache: CacheSettings | None  # None: the cache is off
     timeout: float  # seconds for everything before the command, except prompts and --password-command
+    jitter: float  # seconds: the longest random time to wait before the login of a run
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
     masked: frozenset[int]  # the descriptors whose output is masked, for --mask
     renew: bool
@@ -79,10 +82,10 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     automatic = None if named else find_env_file(environment)
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
     sources = Sources(environment, files)
-    settings = _Settings(options, sources)
+    settings = Settings(options, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    _check_conflicts(settings, limited=bool(_lines(options, sources, "only")))
+    _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
@@ -100,17 +103,19 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         key_connector_url=key_connector_url,
         gateway=gateway,
         ca_files=_ca_files(settings, environment),
-        timeout=_seconds(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        cache=_cache(settings, environment),
+        timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
+        jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
         masked=masked_descriptors(options, sources),
         renew=settings.flag("renew"),
         assignments=_assignments(options),
-        items=_repeatable(options, sources, "item"),
-        templates=_repeatable(options, sources, "template"),
+        items=repeatable(options, sources, "item"),
+        templates=repeatable(options, sources, "template"),
         ssh_keys=_ssh_keys(options, sources),
-        only=_lines(options, sources, "only"),
+        only=lines_of(options, sources, "only"),
         wants_session=not settings.flag("no-session"),
-        optional=_names(options, sources, "optional"),
+        optional=names_of(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=_passed(options, sources),
@@ -124,40 +129,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     )
 
 
-class _Settings:
-    """Finds the value of a setting: the option wins, then BWRUN_LONG_OPTION in the environment and the env files."""
-
-    def __init__(self, options: Options, sources: Sources) -> None:
-        self._options = options
-        self._sources = sources
-
-    def found(self, name: str) -> SettingValue | None:
-        if name in self._options.values:
-            return SettingValue(self._options.values[name], f"--{name}")
-        return self._sources.find(variable_name(name))
-
-    def called(self, name: str, found: SettingValue | None) -> str:
-        """Return what messages call a setting: its option, or its variable and where that stands."""
-        if found is None or name in self._options.values:
-            return f"`--{name}`"
-        return f"{variable_name(name)} in {found.place}"
-
-    def places(self) -> tuple[str, ...]:
-        """Return what messages call the three settings of the server."""
-        return tuple(self.called(name, self.found(name)) for name in ("server", "identity-url", "api-url"))
-
-    def flag(self, name: str) -> bool:
-        if name in self._options.flags:
-            return True
-        found = self._sources.find(variable_name(name))
-        if found is None or found.value.lower() in ("0", "false", "no", "off"):
-            return False
-        if found.value.lower() in ("1", "true", "yes", "on"):
-            return True
-        raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
-
-
-def _gateway(settings: _Settings, server: Server, key_connector_url: str | None) -> GatewaySettings | None:
+def _gateway(settings: Settings, server: Server, key_connector_url: str | None) -> GatewaySettings | None:
     """Return the settings for a client certificate and headers; None if none of them is set."""
     given = {name: found for name in GATEWAY_OPTIONS if (found := settings.found(name)) is not None}
     if not given:
@@ -167,7 +139,16 @@ def _gateway(settings: _Settings, server: Server, key_connector_url: str | None)
     return read_gateway_settings(given, tuple(filter(None, (server.identity, server.api, key_connector_url))))
 
 
-def _ca_files(settings: _Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
+def _cache(settings: Settings, environment: Mapping[str, str]) -> CacheSettings | None:
+    """Return the settings of the cache; None if it is off."""
+    if not any(settings.found(name) for name in ("cache", "max-age", "offline")):
+        return None
+    from bwrun.settings.caching import read_cache_settings  # noqa: PLC0415  (only for --cache)
+
+    return read_cache_settings(settings.found, environment.get("BWRUN_CACHE_DIR"))
+
+
+def _ca_files(settings: Settings, environment: Mapping[str, str]) -> tuple[str, ...]:
     """Return the files with trusted certificates: those of --ca-file, SSL_CERT_FILE and NODE_EXTRA_CA_CERTS."""
     chosen = settings.found("ca-file")
     paths = [] if chosen is None else [(chosen.value, chosen.place)]
@@ -189,23 +170,10 @@ def _check_ca_file(path: str, place: str) -> None:
         raise ConfigError("ca-file", f"the CA file `{path}` (from {place}) contains no certificate", CA_HINT)
 
 
-def _seconds(found: SettingValue | None, what: str) -> float | None:
-    if found is None:
-        return None
-    try:
-        seconds = float(found.value)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= MAX_TIMEOUT:
-        allowed = f"above 0 and at most {MAX_TIMEOUT:.0f}"
-        raise ConfigError(what, f"the value of {what} from {found.place} is not a number of seconds {allowed}")
-    return seconds
-
-
-def _supervisor_settings(settings: _Settings) -> dict[str, str]:
+def _supervisor_settings(settings: Settings) -> dict[str, str]:
     """Return the settings for the supervisor that are set, by the names of their options."""
     given: dict[str, str] = {}
-    kill_after = _seconds(settings.found("kill-after"), "kill-after")
+    kill_after = seconds_of(settings.found("kill-after"), "kill-after")
     if kill_after is not None:
         given["kill-after"] = str(kill_after)
     if settings.flag("kill-leftovers"):
@@ -233,28 +201,15 @@ def _assignments(options: Options) -> dict[str, str]:
     return given
 
 
-def _repeatable(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
-    """Return the values of a repeatable option; if it is not given, the value of its variable."""
-    found = sources.find(variable_name(option))
-    return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
-
-
-def _lines(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
-    """Return the values of a repeatable option; if it is not given, the lines of its variable."""
-    found = sources.find(variable_name(option))
-    lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
-    return tuple(options.lists.get(option) or filter(None, lines))
-
-
 def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
-    keys = _lines(options, sources, "ssh-key")
+    keys = lines_of(options, sources, "ssh-key")
     if keys and AGENT_VARIABLE in _assignments(options):
         pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
         raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
     return keys
 
 
-def _check_conflicts(settings: _Settings, *, limited: bool) -> None:
+def _check_conflicts(settings: Settings, *, limited: bool) -> None:
     needing = [name for name in ("session-api-key", "renew") if settings.flag(name)]  # options that need a session
     if needing and settings.flag("no-session"):
         pair = f"`--no-session` and `--{needing[0]}`"
@@ -266,15 +221,8 @@ def _check_conflicts(settings: _Settings, *, limited: bool) -> None:
         )  # fmt: skip
 
 
-def _names(options: Options, sources: Sources, option: str) -> frozenset[str]:
-    """Return the names that a repeatable option gives, or else its variable, where spaces or commas separate them."""
-    found = sources.find(variable_name(option))
-    text = found.value if found is not None else ""
-    return frozenset(options.lists.get(option) or text.replace(",", " ").split())
-
-
 def _passed(options: Options, sources: Sources) -> frozenset[str]:
-    names = _names(options, sources, "pass")
+    names = names_of(options, sources, "pass")
     for name in names:
         if not is_bwrun_variable(name):
             raise UsageError(

@@ -6,7 +6,7 @@ value counts as not set.
 
 The default `.env`, which bwrun finds by itself, is trusted only with:
 
-- the three credentials
+- the credentials
 - variables for the command
 - the addresses of the server and of the Key Connector, if the client secret comes from the same file
 - `BWRUN_ONLY`, which can only make a session smaller
@@ -26,12 +26,18 @@ if TYPE_CHECKING:
 
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
+USER_KEY, USER_KEY_FILE = "BWRUN_USER_KEY", "BWRUN_USER_KEY_FILE"  # a credential too, in place of BW_PASSWORD
 SERVER_SETTINGS = ("BWRUN_SERVER", "BWRUN_IDENTITY_URL", "BWRUN_API_URL", "BWRUN_KEY_CONNECTOR_URL")
 NARROWING_SETTINGS = ("BWRUN_ONLY",)  # they only make a session smaller
 SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
 AGENT_VARIABLE = "SSH_AUTH_SOCK"  # what --ssh-key sets
 PREFIX = "BWRUN_"
-MAY_BE_FOUND = CREDENTIALS + SERVER_SETTINGS + NARROWING_SETTINGS  # the others count only in a file that was named
+MAY_BE_FOUND = (
+    *CREDENTIALS,
+    USER_KEY,
+    *SERVER_SETTINGS,
+    *NARROWING_SETTINGS,
+)  # the others count only in a file that was named
 ENVIRONMENT = "the environment"
 
 
@@ -114,7 +120,7 @@ class Sources:
         return {name: found.value for name in names if (found := self.find(name)) is not None}
 
     def _is_untrusted(self, file: EnvFile, name: str) -> bool:
-        if not file.is_default or name in CREDENTIALS + NARROWING_SETTINGS:
+        if not file.is_default or name in (*CREDENTIALS, USER_KEY, *NARROWING_SETTINGS):
             return False
         if name not in SERVER_SETTINGS:
             return True

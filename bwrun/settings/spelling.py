@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from bwrun.settings.command_line import FLAG_OPTIONS, LIST_OPTIONS, MASK, VALUE_OPTIONS
-from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, PREFIX, variable_name
+from bwrun.settings.command_line import FLAG_OPTIONS, LIST_OPTIONS, VALUE_OPTIONS
+from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, PREFIX, USER_KEY, USER_KEY_FILE, variable_name
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Collection
 
 # Settings that have a variable and no option.
-WITHOUT_OPTION = ("BWRUN_DEVICE_ID", "BWRUN_RUNTIME_DIR", "BWRUN_CLIENT_VERSION")
-KNOWN = frozenset((*map(variable_name, (*VALUE_OPTIONS, *LIST_OPTIONS, *FLAG_OPTIONS, MASK)), *WITHOUT_OPTION))
+WITHOUT_OPTION = (
+    "BWRUN_DEVICE_ID", "BWRUN_RUNTIME_DIR", "BWRUN_CACHE_DIR", "BWRUN_CLIENT_VERSION", USER_KEY, USER_KEY_FILE,
+)  # fmt: skip
+KNOWN = frozenset((*map(variable_name, (*VALUE_OPTIONS, *LIST_OPTIONS, *FLAG_OPTIONS)), *WITHOUT_OPTION))
 OTHERS_OWN = "BW_"  # the official CLI has variables of its own with this prefix
-SYNONYMS = {"BWMASTERPASSWORD": "BW_PASSWORD", "BWPASS": "BW_PASSWORD", "BWSECRET": "BW_CLIENTSECRET"}
+SYNONYMS = {
+    "BWMASTERPASSWORD": "BW_PASSWORD", "BWPASS": "BW_PASSWORD", "BWSECRET": "BW_CLIENTSECRET", "BWUSERKEY": USER_KEY,
+    "BWUSERKEYFILE": USER_KEY_FILE,
+}  # fmt: skip
 
 
 def misspelled(names: Collection[str]) -> dict[str, str | None]:

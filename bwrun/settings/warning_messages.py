@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import WarningMessage
-from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS
+from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, USER_KEY
 from bwrun.settings.spelling import misspelled
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from bwrun.settings.env_files import EnvFile
     from bwrun.settings.sources import Sources
 
-RUNTIME_DIR = "BWRUN_RUNTIME_DIR"  # the supervisor's, which reads no env file
+# For the supervisor and `--clean`, which read no env file.
+DIRECTORIES = ("BWRUN_RUNTIME_DIR", "BWRUN_CACHE_DIR")
 SERVER_HINT = "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
 NAME_HINT = "set it in the environment, or name the file to trust it: `--env-file .env`"
 READABLE = 0o044  # permission bits: by the group, by everybody
@@ -22,10 +23,10 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
     wrong_names = _of_names(sources)
     warnings = [warning for file in sources.files for warning in file.warnings]
     for file in sources.files:
-        if any(file.values.get(name) for name in CREDENTIALS[1:]):
+        if any(file.values.get(name) for name in (*CREDENTIALS[1:], USER_KEY)):
             warnings += _of_secrets(file)
     for name in sources.untrusted_settings():
-        if name != RUNTIME_DIR and name not in wrong_names:
+        if name not in DIRECTORIES and name not in wrong_names:
             warnings.append(
                 WarningMessage(
                     f"ignoring {name} in `.env`: bwrun found this file by itself"
@@ -34,11 +35,10 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
                 )
             )
     warnings += [
-        WarningMessage(
-            f"ignoring {RUNTIME_DIR} in `{file.path}`: an env file cannot set it", ("set it in the environment",)
-        )
+        WarningMessage(f"ignoring {name} in `{file.path}`: an env file cannot set it", ("set it in the environment",))
         for file in sources.files
-        if RUNTIME_DIR in file.values
+        for name in DIRECTORIES
+        if name in file.values
     ]
     return [*warnings, *wrong_names.values()]
 

@@ -2,8 +2,8 @@
 The supervisor's side of the masker: the process that replaces secrets in the command's output, with `--mask`.
 
 It is started as a helper is, before the command, and it gets the values and the descriptors from the worker, over a
-socket that the worker gets from here. The supervisor never sees them. Over a socket of its own, the supervisor tells the
-masker what happens to the command:
+socket that the worker gets from here. The supervisor never sees them. Over a socket of its own, the supervisor tells
+the masker what happens to the command:
 
     supervisor → masker   ended    the command has ended: write what is left, and end
                           pause    the command was stopped: give the terminal back, and answer `paused`
@@ -62,9 +62,8 @@ class Masker:
         from _socket import socketpair  # noqa: PLC0415  (only for --mask)
 
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        pairs = [tuple(one.detach() for one in socketpair()) for _ in range(2)]
-        (worker, values), (link, theirs) = pairs
-        argv = [sys.executable, "-I", "-S", "-c", _START, root, str(values), str(theirs), packages]
+        worker, values, link, theirs = (one.detach() for pair in (socketpair(), socketpair()) for one in pair)
+        argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, root, str(values), str(theirs), packages]
         pid = os.fork()
         if pid == 0:
             try:

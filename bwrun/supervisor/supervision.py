@@ -156,10 +156,8 @@ class Supervision:
                 self._command_started = True
             elif word == END:
                 self._reported_status = int(rest[0])
-            elif word == START_AGENT:
-                self._start_agent(*rest)
-            elif word == START_MASKER:
-                self._start_masker(*rest)
+            elif word in (START_AGENT, START_MASKER):
+                (self._start_agent if word == START_AGENT else self._start_masker)(*rest)
             elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == SET:
@@ -205,24 +203,30 @@ class Supervision:
                 return ended
             if pid == 0:
                 return ended
-            if self._agent is not None and self._agent.has_ended(pid):
-                print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
-            elif self._masker is not None and self._masker.has_ended(pid, status):
-                if self._has_own_terminal() and self._terminal is not None:
-                    self._terminal.restore()
-            elif pid != self.worker:
-                warning = None if self._renewal is None else self._renewal.ended(pid)
-                if warning is not None:
-                    print_line(f"warning: cannot renew the session's access token: {warning}")
+            if pid != self.worker:
+                self._note_end(pid, status)
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
-                # The shell must see the stop. When it continues bwrun with SIGCONT, that is forwarded to the command.
-                if self._masker is not None and self._has_own_terminal():
-                    self._masker.pause()
-                    ending.stop_group_by_signal(os.WSTOPSIG(status))
-                else:
-                    ending.stop_by_signal(os.WSTOPSIG(status))
+                self._stop(os.WSTOPSIG(status))
+
+    def _note_end(self, pid: int, status: int) -> None:
+        """Tell the user what it means that another child than the worker ended."""
+        if self._agent is not None and self._agent.has_ended(pid):
+            print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
+        elif self._masker is not None and self._masker.has_ended(pid, status):
+            if self._has_own_terminal() and self._terminal is not None:
+                self._terminal.restore()
+        elif self._renewal is not None and (warning := self._renewal.ended(pid)) is not None:
+            print_line(f"warning: cannot renew the session's access token: {warning}")
+
+    def _stop(self, number: int) -> None:
+        """Stop as the command did, for the shell must see that; its SIGCONT for bwrun is forwarded to the command."""
+        if self._masker is not None and self._has_own_terminal():
+            self._masker.pause()
+            ending.stop_group_by_signal(number)
+        else:
+            ending.stop_by_signal(number)
 
     def _final_status(self, status: int) -> int:
         """Return the status to end with, in the form of waitpid(2); `status` is that of the worker or the command."""

@@ -11,7 +11,6 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.references import fields
 from bwrun.vault.items import Item
 
-
 T = TypeVar("T")
 
 

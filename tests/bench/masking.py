@@ -17,11 +17,11 @@ import shutil
 import statistics
 import string
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from tests.bench.table import Target, say
@@ -38,7 +38,7 @@ START_UP = 15  # runs
 
 @dataclass(frozen=True)
 class Row:
-    """A program: the words before the command, for so many values, and its environment; `share` of SIZE that it gets."""
+    """A program: the words before the command and the folder, for so many values; `share` is what it gets of SIZE."""
 
     name: str
     words: Callable[[int], list[str | Path]]
@@ -52,7 +52,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.masking", description=__doc__.splitlines()[1])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="bwrun-bench-", dir="/dev/shm") as folder:  # noqa: S108  (no disk)
+    with tempfile.TemporaryDirectory(prefix="bwrun-bench-", dir="/dev/shm") as folder:
         print_masking(Path(folder), rounds)
 
 
@@ -112,13 +112,18 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
     peers = {"dotenvx": ["run", "--quiet", "--redact", "--"], "varlock": ["run", "--"]}
     for name, words in peers.items():
         if (PEERS / name).exists() and shutil.which("node"):
-            full = [PEERS / name, *words]
-            rows.append(
-                Row(name, lambda _, full=full: full, environment, lambda count: root / f"values-{count}", 0.125)
-            )  # type: ignore[misc]
+            rows.append(Row(name, partial(_always, [PEERS / name, *words]), environment, partial(_folder, root), 0.125))
         else:
             say(f"  n/a   {name} is not installed (make bench-peers)")
     return rows
+
+
+def _always(words: list[str | Path], _: int) -> list[str | Path]:
+    return words
+
+
+def _folder(root: Path, count: int) -> Path:
+    return root / f"values-{count}"
 
 
 def secrets(count: int) -> list[str]:
@@ -167,7 +172,7 @@ def start_up(row: Row, rounds: int) -> float:
         times = []
         for masked in ("1", "0"):
             words = [word for word in row.words(1) if word != "--mask"]
-            one = Row(row.name, lambda _, words=words: words, {**row.environment, "BWRUN_MASK": masked}, row.folder)  # type: ignore[misc]
+            one = Row(row.name, partial(_always, words), {**row.environment, "BWRUN_MASK": masked}, row.folder)
             times.append(timed(one, 1, ["true"]))
         differences.append(times[0] - times[1])
     return statistics.median(differences)
@@ -204,4 +209,4 @@ def print_leaks(rows: list[Row]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

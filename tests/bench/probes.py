@@ -22,6 +22,7 @@ INTERPRETER = "bare interpreter"
 NESTED = "nested"
 NESTED_REFERENCE = "nested reference"
 NESTED_SIZE = 100  # items in the vault of the outer run
+CROWD = 'for _ in $(seq 30); do "$0" "$@" & done; wait'  # 30 runs at once
 PHASE = re.compile(r"(?P<name>[a-z][a-z ,+-]*?)[\s:=]+(?P<number>\d+(?:\.\d+)?)\s*ms\b")
 
 
@@ -118,14 +119,41 @@ class Probes:
             kinds = ("straight", "straight-httpx")
             probes += [timed(kind, sys.executable, "-I", REFERENCE, kind, url) for kind in kinds]
         probes.append(timed("bwrun", BWRUN, *TRUE))
+        if straight and vault.user_key:
+            variables = {"BW_PASSWORD": "", "BWRUN_USER_KEY": vault.user_key}
+            probes.append(timed("user key", BWRUN, *TRUE, variables=variables))
         if vault.references:
             probes.append(timed("references", BWRUN, *TRUE, variables=as_variables(vault.references)))
             if "--no-session" in self.options:
                 alone = (BWRUN, "--no-session", *TRUE)
                 probes.append(timed("values", *alone, variables=as_variables(vault.references)))
                 probes.append(timed("values by id", *alone, variables=as_variables(vault.by_id)))
+        if "--cache" in self.options:
+            probes += self._cached(environment, distance, size)
         if "--timings" in self.options:
             probes.append(self._phases(environment, distance, size))
+        return probes
+
+    def _cached(self, environment: Mapping[str, str], distance: int, size: int) -> list[Probe]:
+        """Return the probes of runs with the cache: without a file in it, with one, and without a question."""
+        folder = Path(environment["XDG_RUNTIME_DIR"]) / "bwrun"
+
+        def cold() -> dict[str, float]:
+            for path in folder.glob("*.cache"):
+                path.unlink()
+            return {key("cold", distance, size): self.runner.time([BWRUN, "--cache", *TRUE], environment)}
+
+        def timed(row: str, *options: str) -> Probe:
+            words: list[str | Path] = [BWRUN, *options, *TRUE]
+            return Probe(lambda: {key(row, distance, size): self.runner.time(words, environment)})
+
+        def crowd(row: str, *options: str) -> Probe:
+            words = ["sh", "-c", CROWD, str(BWRUN), *options, *TRUE]
+            return Probe(lambda: {key(row, distance, size): self.runner.time(words, environment)}, rounds=3)
+
+        probes = [Probe(cold), timed("warm", "--cache"), timed("max-age", "--cache", "--max-age", "86400")]
+        if (distance, size) == (self.site.near, self.site.small):
+            probes += [crowd("crowd"), crowd("crowd warm", "--cache")]
         return probes
 
     def _phases(self, environment: Mapping[str, str], distance: int, size: int) -> Probe:

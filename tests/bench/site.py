@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from tests.bench.relay import relay
 from tests.server.control import BitwardenServer
 from tests.server.specs import AccountSpec, Argon2id, ItemSpec, Login, Pbkdf2, Uri
 from tests.support.program import Surroundings
+from tests.support.user_keys import text_of
 
 OFFICIAL_BW = Path(__file__).parents[1] / "cli" / "node_modules" / ".bin" / "bw"
 SECRETS = 5  # how many references a run has
@@ -33,6 +35,7 @@ class Vault:
     """An account: its credentials as variables, and what can be asked of it, as `bw` names it and as references."""
 
     credentials: dict[str, str]
+    user_key: str | None = None  # in place of the password; None: it is not known
     names: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     by_id: tuple[str, ...] = ()
@@ -68,8 +71,10 @@ class Site:
 @contextmanager
 def own_site(root: Path, distances: tuple[int, ...], sizes: tuple[int, ...]) -> Iterator[Site]:
     """Start our server, its vaults, and a relay for each round trip; all is gone at the end of the block."""
-    surroundings = Surroundings.make(root)
     with ExitStack() as stack:
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108  (the cache is kept in RAM alone)
+        runtime = stack.enter_context(TemporaryDirectory(prefix="bwrun-bench-", dir=memory))
+        surroundings = Surroundings.make(root, Path(runtime))
         server = stack.enter_context(BitwardenServer.start())
         surroundings.use(server)
         port = urlsplit(server.url).port or 0
@@ -86,6 +91,7 @@ def _add_vault(server: BitwardenServer, size: int, kdf: Pbkdf2 | Argon2id) -> Va
     names = tuple(f"service {number:05} database" for number in range(0, size, max(1, size // SECRETS)))[:SECRETS]
     return Vault(
         dict(zip(CREDENTIALS, (account.client_id, account.client_secret, account.master_password), strict=True)),
+        text_of(account),
         names,
         tuple(f"bw://{name}/password" for name in names),
         tuple(f"bw://{account.item_ids[name]}/password" for name in names),
@@ -105,5 +111,5 @@ def foreign_site(root: Path, url: str, references: tuple[str, ...]) -> Iterator[
     surroundings = Surroundings.make(root)
     surroundings.environment |= {name: os.environ[name] for name in TAKEN_OVER if name in os.environ}
     names = tuple(reference.removeprefix("bw://").split("/")[0] for reference in references)
-    vault = Vault({name: os.environ[name] for name in CREDENTIALS}, names, references, references)
+    vault = Vault({name: os.environ[name] for name in CREDENTIALS}, None, names, references, references)
     yield Site(surroundings, {0: url.rstrip("/")}, {0: vault}, own=False)

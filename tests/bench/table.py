@@ -19,6 +19,12 @@ ROWS = {
     "straight": "(a') straight script: login, sync, KDF",
     "straight-httpx": "  the same script with httpx",
     "bwrun": "bwrun -- true",
+    "user key": "  with BWRUN_USER_KEY, no password",
+    "cold": "  --cache, nothing in it",
+    "warm": "  --cache, current",
+    "max-age": "  --cache --max-age, no request",
+    "crowd": "30 × bwrun -- true at once",
+    "crowd warm": "  the same with --cache, current",
     "references": f"  with {SECRETS} references by name",
     "values": f"  --no-session, {SECRETS} references by name",
     "values by id": f"  --no-session, {SECRETS} references by id",
@@ -105,7 +111,18 @@ class Table:
         sizes = list(self.site.vaults)
         near, small = self.site.near, self.site.small
         say(f"\n{'items in the vault':44} " + " ".join(f"{f'{size:,}' if size else '?':>14}" for size in sizes))
-        for row in ("sync", "bwrun", "references", "values", "values by id", "official", "official gets"):
+        for row in (
+            "sync",
+            "bwrun",
+            "cold",
+            "warm",
+            "max-age",
+            "references",
+            "values",
+            "values by id",
+            "official",
+            "official gets",
+        ):
             cells = []
             for size in sizes:
                 values = self.samples.get(key(row, near, size))
@@ -175,6 +192,7 @@ class Table:
         if far != near:
             value = times("bwrun", "floor", far) if far == 100 else None
             found.append(Target("bwrun -- true, in times (a), round trip 100 ms", value, most=1.3))
+        found.append(Target("with BWRUN_USER_KEY, in times bwrun -- true", times("user key", "bwrun"), most=0.65))
         found.append(Target("(b), in times bwrun -- true", times("official", "bwrun"), least=20))
         for row in ("bwrun", "references", "values"):
             value = times(row, row, size=LARGE) if LARGE in self.site.vaults else None
@@ -182,9 +200,29 @@ class Table:
         found.append(Target("nested, in times a bare interpreter", ratio(self.samples, NESTED, INTERPRETER), most=2))
         value = ratio(self.samples, NESTED_REFERENCE, INTERPRETER)
         found.append(Target("nested with a reference, in times a bare interpreter", value, most=2.5))
+        found += self._cache_targets()
         together = sum(one.shared_alike for one in self.waiting) / 1000 * 1.024
         found.append(Target("waiting processes together, MB (PSS)", together, most=12))
         found.append(Target("worker's peak at 10,000 items, MB", self._largest_peak(), most=160))
+        return found
+
+    def _cache_targets(self) -> list[Target]:
+        near, far, small = self.site.near, max(self.site.urls), self.site.small
+
+        def times(one: str, other: str, distance: int = near) -> float | None:
+            return ratio(self.samples, key(one, distance, small), key(other, distance, small))
+
+        large = ratio(self.samples, key("warm", near, LARGE), key("warm", near, small))
+        found = [
+            Target("cold with --cache, in times without", times("cold", "bwrun"), most=1.05),
+            Target("warm, in times cold", times("warm", "cold"), most=0.5),
+            Target("warm, in times nested", ratio(self.samples, key("warm", near, small), NESTED), most=2.2),
+            Target("--max-age, in times nested", ratio(self.samples, key("max-age", near, small), NESTED), most=1.6),
+            Target("warm, 10,000 items in times 10", large, most=2),
+            Target("30 at once: without --cache, in times warm", times("crowd", "crowd warm"), least=8),
+        ]
+        if far != near:
+            found.append(Target(f"warm, in times cold, round trip {far} ms", times("warm", "cold", far), most=0.5))
         return found
 
     def _largest_peak(self) -> float | None:

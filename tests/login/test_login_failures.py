@@ -80,7 +80,7 @@ def assert_nothing_left(surroundings: Surroundings) -> None:
 def assert_tells_no_secret(done: Ended, environment: Mapping[str, str]) -> None:
     """Neither the secrets themselves nor their usual encodings stand in what was printed; no token does."""
     printed = done.stdout + done.stderr
-    for name in ("BW_CLIENTSECRET", "BW_PASSWORD"):
+    for name in ("BW_CLIENTSECRET", "BW_PASSWORD", "BWRUN_USER_KEY"):
         secret = environment.get(name, "")
         for form in (secret, quote_plus(secret), base64.b64encode(secret.encode()).decode()):
             assert not secret or form not in printed, name

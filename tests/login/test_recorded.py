@@ -95,7 +95,8 @@ def session(recorded: Recorded, tmp_path: Path) -> Session:
         server=SERVER, device="7a6f0d3c-0000-4000-8000-000000000000", user_id=login.user_id, email=login.email,
         access_token=login.access_token, api_key=None, unlock=login.unlock,
         keys=open_account_keys(user_key, login.account_keys),
-        wrapped_keys=login.account_keys, key_connector_url=None, sync=recorded.sync, sync_date=None,
+        wrapped_keys=login.account_keys, key_connector_url=None, read_sync=lambda: recorded.sync, sync_date=None,
+        sync_current=None, encoded_vault=None,
         server_config=recorded.config, note=lambda _: None,
     )  # fmt: skip
     variables = open_session(str(tmp_path), data, "user.x", ())

@@ -126,8 +126,10 @@ def write(data: Json, login: Login, user_key: VaultKey) -> Json:
         keys=open_account_keys(user_key, wrapped, user_id),
         wrapped_keys=wrapped,
         key_connector_url=None,
-        sync=data,
+        read_sync=lambda: data,
         sync_date=None,
+        sync_current=None,
+        encoded_vault=None,
         server_config=None,
         note=lambda _: None,
     )

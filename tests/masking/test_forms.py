@@ -20,7 +20,8 @@ from bwrun.masking.forms import all_forms, forms_of, is_masked
 from bwrun.masking.stream import MASK, Forms, MaskedStream
 
 VALUE = "p@ss w0rd'\"$`\\/+&<>!%=?~#*\tä€"
-PEM = "-----BEGIN KEY-----\n" + "\n".join("MIIE%060d" % number for number in range(5)) + "\nab=\n-----END KEY-----\n"
+PLAIN = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~"
+PEM = "-----BEGIN KEY-----\n" + "\n".join(f"MIIE{number:060}" for number in range(5)) + "\nab=\n-----END KEY-----\n"
 
 
 def shell_says(shell: str, script: str, value: str) -> str:
@@ -38,7 +39,7 @@ ENCODERS: dict[str, Callable[[str], str]] = {
     "encodeURIComponent": lambda value: urllib.parse.quote(value, safe="!'()*~"),
     "encodeURI": lambda value: urllib.parse.quote(value, safe=";,/?:@&=+$-_.!~*'()#"),
     "lower-case percent": lambda value: "".join(
-        chr(byte) if chr(byte).isalnum() and byte < 128 or chr(byte) in "-_.~" else f"%{byte:02x}" for byte in value.encode()
+        chr(byte) if chr(byte) in PLAIN else f"%{byte:02x}" for byte in value.encode()
     ),
     "json": lambda value: json.dumps(value)[1:-1],
     "json in UTF-8": lambda value: json.dumps(value, ensure_ascii=False)[1:-1],
@@ -111,7 +112,7 @@ def test_encoded_text_leaves_nothing(name: str, value: str) -> None:
     url=st.booleans(),
 )
 def test_base64_at_each_position(before: bytes, value: bytes, after: bytes, url: bool) -> None:  # noqa: FBT001
-    """Within base64 of more data, in each of its three positions, all characters that are the value's own are masked."""
+    """In base64 of more data, at each of three positions, all characters that are the value's own are masked."""
     if not is_masked(value):
         return
     encoder = base64.urlsafe_b64encode if url else base64.b64encode

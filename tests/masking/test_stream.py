@@ -20,7 +20,7 @@ FORM = st.text("ab\n\0\xff", min_size=1, max_size=12).map(lambda text: text.enco
 
 
 def oracle(forms: Sequence[bytes], text: bytes) -> bytes:
-    """Mask a whole text in the simplest way: mark each byte of each occurrence, and write one mask for what overlaps."""
+    """Mask a whole text in the simplest way: mark each byte of each occurrence; what overlaps gets one mask."""
     covered = [False] * len(text)
     joined = [False] * (len(text) + 1)  # an occurrence goes on over this place
     for form in forms:

@@ -286,7 +286,7 @@ def test_terminal_that_is_not_the_controlling_one(run_in: Surroundings) -> None:
     run_in.environment |= {"PW": "bw://prod-db/password", "BWRUN_MASK": "1"}
     master, slave = os.openpty()
     pid = os.posix_spawn(
-        BWRUN, [BWRUN, "--", "sh", "-c", "test -t 1 && read x && echo got $x $PW"], run_in.full_environment({}),
+        BWRUN, [str(BWRUN), "--", "sh", "-c", "test -t 1 && read x && echo got $x $PW"], run_in.full_environment({}),
         file_actions=[(os.POSIX_SPAWN_DUP2, slave, number) for number in (0, 1, 2)], setsid=True,
     )  # fmt: skip
     os.close(slave)

@@ -11,10 +11,11 @@ import sys
 
 import pytest
 
-from tests.server.control import BitwardenServer
+from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.proxies import connect_proxy
+from tests.support.user_keys import with_user_key
 
 CONFIG, SYNC, TOKEN = "GET /api/config ", "GET /api/sync excludeDomains=true", "POST /identity/connect/token "
 CONNECTIONS = 2  # at most: a new one costs two round trips, but the config's are beside what the run waits for
@@ -123,6 +124,29 @@ def test_session_is_imported_while_the_key_is_derived(ready: Surroundings) -> No
 
     between = done.stderr.partition("logged in to ")[2].partition("unlocked the vault with ")[0]
     assert {"bwrun.session.opening", "bwrun.session.vault_state"} <= imported(between)
+
+
+USER_KEYS_OWN = {"bwrun.credentials.user_key", "bwrun.login.given_user_key"}
+
+
+def test_only_a_user_key_needs_its_modules(ready: Surroundings, account: Account) -> None:
+    """A run with a user key imports two modules of ours that other runs do not."""
+    with_password = ready.run("--", "true", env=TRACE)
+    with_key = ready.run("--", "true", env={**TRACE, **with_user_key(account)})
+
+    assert (with_password.status, with_key.status) == (0, 0)
+    ours = [within(imported(run.stderr), {"bwrun"}) for run in (with_password, with_key)]
+    assert ours[1] - ours[0] == USER_KEYS_OWN
+    assert ours[0] - ours[1] == set()
+
+
+def test_session_is_imported_while_the_vault_is_sent(ready: Surroundings, account: Account) -> None:
+    """With a user key too, what opens the session comes after the login is answered and before the vault is there."""
+    done = ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1", **with_user_key(account)})
+
+    between = done.stderr.partition("logged in to ")[2].partition("fetched the vault from ")[0]
+    assert {"bwrun.session.opening", "bwrun.session.vault_state"} <= imported(between)
+    assert within(before_login(done), {"cryptography.x509", "cryptography.hazmat.primitives.serialization"}) == set()
 
 
 def test_only_an_option_needs_argparse(ready: Surroundings) -> None:

@@ -114,7 +114,11 @@ def test_for_machines(run_in: Surroundings, vault: Account, server: BitwardenSer
     assert json.loads(done.stdout) == {
         "command": shutil.which("sh", path=run_in.environment["PATH"]),
         "account": {"email": "check@example.com", "id": vault.user_id, "server": server.url},
-        "credentials": dict.fromkeys(("client_id", "client_secret", "master_password"), "the environment"),
+        "credentials": {
+            **dict.fromkeys(("client_id", "client_secret", "master_password"), "the environment"),
+            "user_key": None,
+        },
+        "vault": None,
         "session": "own",
         "variables": EXPECTED,
         "taken_away": ["BWRUN_SERVER", "BW_CLIENTSECRET", "BW_PASSWORD"],
@@ -156,6 +160,7 @@ def test_where_the_credentials_come_from(run_in: Surroundings, vault: Account) -
     assert done.status == 0
     assert json.loads(done.stdout)["credentials"] == {
         "client_id": "the environment", "client_secret": "`.env` line 2", "master_password": "`password`",
+        "user_key": None,
     }  # fmt: skip
     places = "client_id from the environment, client_secret from `.env` line 2, master password from `password`"
     assert f"  credentials: {places}\n" in done.stderr

@@ -7,6 +7,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tests.server import cose, crypto
 from tests.server.json_types import Json, JsonValue
@@ -53,6 +54,21 @@ def _wrap_user_key(spec: AccountSpec, salt: str, user_key: bytes, key_connector_
     if spec.legacy_user_key:
         return crypto.encrypt_without_mac(user_key, master_key)
     return crypto.encrypt(user_key, crypto.stretch_master_key(master_key))
+
+
+def change_master_password(account: StoredAccount, password: str) -> None:
+    """Another master password, as a client sets it: the same user key, wrapped anew."""
+    account.spec = replace(account.spec, master_password=password)
+    account.wrapped_user_key = _wrap_user_key(account.spec, account.salt, account.user_key, account.key_connector_key)
+    account.touch()
+
+
+def rotate_keys(account: StoredAccount, **changes: JsonValue) -> StoredAccount:
+    """The account with a new user key, under which all is encrypted anew; `changes` to its spec, such as `v2`."""
+    spec = replace(account.spec, client_id=account.client_id, client_secret=account.client_secret, **changes)
+    rotated = make_account(spec)
+    rotated.revision = max(rotated.revision, account.revision + 1)
+    return rotated
 
 
 def master_password_hash(account: StoredAccount) -> str:

@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 
 from tests.server.faults import Fault
 from tests.server.json_types import JsonValue
+from tests.server.limits import Limit
 from tests.server.spec_json import to_json
 from tests.server.specs import AccountSpec, ItemSpec
 from tests.server.tls import CertificateKind
@@ -133,6 +134,14 @@ class BitwardenServer:
         secret = secrets.token_urlsafe(22)
         return Account(**self._command("rotate_api_key", {"user_id": account.user_id, "client_secret": secret}))
 
+    def change_master_password(self, account: Account, password: str) -> Account:
+        """Another master password, which wraps the same user key; gives the account with it."""
+        return Account(**self._command("change_master_password", {"user_id": account.user_id, "password": password}))
+
+    def rotate_keys(self, account: Account, **changes: JsonValue) -> Account:
+        """A new user key, under which all is encrypted anew; with `changes` to the spec, such as `v2`."""
+        return Account(**self._command("rotate_keys", {"user_id": account.user_id, "changes": changes}))
+
     def expire_tokens(self, account: Account) -> None:
         """From now on answer every token issued to the account so far with 401."""
         self._command("expire_tokens", {"user_id": account.user_id})
@@ -144,6 +153,10 @@ class BitwardenServer:
     def set_fault(self, fault: Fault) -> None:
         """Add a fault."""
         self._command("set_fault", to_json(fault))
+
+    def set_limit(self, limit: Limit) -> None:
+        """Add a limit on how often clients may ask; `clear_faults` takes it away."""
+        self._command("set_limit", to_json(limit))
 
     def clear_faults(self) -> None:
         """Let everything go right again."""

@@ -12,9 +12,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from tests.server.accounts import add_items, make_account
+from tests.server.accounts import add_items, change_master_password, make_account, rotate_keys
 from tests.server.faults import Fault, FaultRules
 from tests.server.json_types import Json, JsonValue
+from tests.server.limits import Limit, Limits
 from tests.server.middleware import Recorder
 from tests.server.spec_json import from_json
 from tests.server.specs import AccountSpec, ItemSpec
@@ -41,12 +42,15 @@ def account_json(account: StoredAccount) -> Json:
 class ControlApi:
     """Everything a test can ask of the running server."""
 
-    def __init__(self, world: World, tokens: Tokens, recorder: Recorder, faults: FaultRules, secret: str) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  (all that a test can reach into)
+        self, world: World, tokens: Tokens, recorder: Recorder, faults: FaultRules, limits: Limits, secret: str
+    ) -> None:
         """Control these parts for whoever knows `secret`."""
         self.world = world
         self.tokens = tokens
         self.recorder = recorder
         self.faults = faults
+        self.limits = limits
         self.secret = secret
 
     def routes(self) -> list[Route]:
@@ -85,6 +89,18 @@ class ControlApi:
         account.client_secret = arguments["client_secret"]
         return account_json(account)
 
+    def do_change_master_password(self, arguments: Json) -> Json:
+        """Another master password; the user key stays."""
+        account = self.world.accounts[arguments["user_id"]]
+        change_master_password(account, arguments["password"])
+        return account_json(account)
+
+    def do_rotate_keys(self, arguments: Json) -> Json:
+        """A new user key, and all that is encrypted anew."""
+        account = rotate_keys(self.world.accounts[arguments["user_id"]], **arguments["changes"])
+        self.world.add(account)
+        return account_json(account)
+
     def do_expire_tokens(self, arguments: Json) -> Json:
         """Every token issued to the account so far is answered 401."""
         self.tokens.expire(self.world.accounts[arguments["user_id"]])
@@ -102,9 +118,15 @@ class ControlApi:
         self.faults.add(from_json(Fault, arguments))
         return {}
 
+    def do_set_limit(self, arguments: Json) -> Json:
+        """Add a Limit."""
+        self.limits.add(from_json(Limit, arguments))
+        return {}
+
     def do_clear_faults(self, _arguments: Json) -> Json:
-        """No faults any more."""
+        """No faults and no limits any more."""
         self.faults.clear()
+        self.limits.clear()
         return {}
 
     def do_requests(self, _arguments: Json) -> list[dict[str, JsonValue]]:

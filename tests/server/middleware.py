@@ -31,6 +31,7 @@ from tests.server.faults import (
     TruncatedJson,
 )
 from tests.server.json_types import JsonValue
+from tests.server.limits import Limits
 from tests.server.styles import drop_fields
 from tests.server.transport import client_pid, reset, transport_of
 
@@ -81,9 +82,12 @@ class Recorder:
 class DisturbedApp:
     """The application with recording, latency (`delay_ms` for every request) and faults."""
 
-    def __init__(self, app: ASGIApp, recorder: Recorder, faults: FaultRules, delay_ms: int) -> None:
+    def __init__(
+        self, app: ASGIApp, recorder: Recorder, faults: FaultRules, delay_ms: int, limits: Limits | None = None
+    ) -> None:
         """Wrap `app`."""
         self.app = app
+        self.limits = limits or Limits()
         self.recorder = recorder
         self.faults = faults
         self.delay_ms = delay_ms
@@ -105,6 +109,8 @@ class DisturbedApp:
         actions = self.faults.actions_for(scope["method"], scope["path"])
         for action in actions:
             await _pass_through(action, scope)
+        refusal = self.limits.ask(scope["path"], record.headers, time.monotonic())
+        actions += [] if refusal is None else [refusal]
         replacing = [action for action in actions if not isinstance(action, (Delay, Signal))]
         replay = _replay(body, receive)
         if replacing:

@@ -8,7 +8,6 @@ import json
 import os
 import stat
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from bwrun.crypto.account_keys import open_account_keys
 from bwrun.crypto.encstring import EncString, SymmetricKey
 from bwrun.crypto.parameters import Argon2id, KeyConnectorData, Pbkdf2, UnlockData, WrappedAccountKeys
 from bwrun.crypto.vault_key import VaultKey, parse_key
+from bwrun.login.fetching import seconds_of
 from bwrun.session.contents import SessionData
 from bwrun.session.data_json import write_data
 from bwrun.session.opening import open_session
@@ -98,12 +98,16 @@ DATA = SessionData(
     server=find_server("https://vault.example/path", None, None), device="a-device", user_id=USER,
     email="ada@example.com", access_token=Sensitive(b"a.token.x"), api_key=None,
     unlock=UnlockData(Pbkdf2(600_000), "a-salt", "2.wrapped"), **account(WrappedAccountKeys(PRIVATE_KEY)),
-    key_connector_url=None, sync=sync(), sync_date=None, server_config=None, note=lambda _: None,
+    key_connector_url=None, read_sync=sync, sync_date=None, sync_current=None, encoded_vault=None, server_config=None,
+    note=lambda _: None,
 )  # fmt: skip
 
 
 def written(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (any field)
     """Return data.json of DATA with changes."""
+    if "sync" in changes:
+        reply = changes.pop("sync")
+        changes["read_sync"] = lambda: reply
     text = write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
     state: dict[str, Any] = json.loads(text)
     return state
@@ -352,7 +356,7 @@ def test_a_sync_that_is_too_deep_is_told_as_that() -> None:
 def test_last_sync_is_not_before_the_servers(ahead: int) -> None:
     """The time of the sync is after the server's own clock, so that `bw sync` finds nothing new and asks for no key."""
     server_clock = datetime.now(UTC) + timedelta(seconds=ahead)
-    written_date = user(written(sync_date=format_datetime(server_clock, usegmt=True)), "sync_lastSync")
+    written_date = user(written(sync_date=server_clock.timestamp()), "sync_lastSync")
     last = datetime.fromisoformat(written_date)
 
     assert written_date.endswith("Z")
@@ -363,9 +367,9 @@ def test_last_sync_is_not_before_the_servers(ahead: int) -> None:
 @pytest.mark.parametrize("date", [None, "", "yesterday", "Thu, 99 Foo 2026", "Mon, 01 Jan 9999 00:00:00 GMT", "\0"])
 def test_last_sync_without_a_date_that_can_be_read(date: str | None) -> None:
     """A server without a Date header, or with an odd one, makes no failure."""
-    assert datetime.fromisoformat(user(written(sync_date=date), "sync_lastSync")) >= datetime.now(UTC) - timedelta(
-        minutes=1
-    )
+    last = user(written(sync_date=seconds_of(date)), "sync_lastSync")
+
+    assert datetime.fromisoformat(last) >= datetime.now(UTC) - timedelta(minutes=1)
 
 
 @pytest.mark.parametrize("reply", [None, [], "x", {}, {"FeatureStates": {"Pm-1": True, "a": 1}, "Version": "2026.1"}])

@@ -201,6 +201,17 @@ def test_errors_of_references_and_selectors(run_in: Surroundings) -> None:
     assert "--only nix: no item is called `nix`" in done.stderr
 
 
+def test_malformed_references_and_selectors(run_in: Surroundings, server: BitwardenServer) -> None:
+    """Malformed references and malformed selectors are reported together, before any request."""
+    done = run_in.run("-e", "X=bw://", *only("?colour=red", "db"), "--", "touch", "started")
+
+    assert (done.status, done.codes) == (125, ["reference.invalid", "reference.invalid"])
+    assert "X: " in done.stderr
+    assert "--only ?colour=red: " in done.stderr
+    assert server.requests() == []
+    assert not (run_in.work / "started").exists()
+
+
 def test_protected_items(run_in: Surroundings) -> None:
     """--allow-protected allows protected items, one by one and in places."""
     assert set(held(run_in, "--allow-protected", *only("?folder=Prod"))) == {*OF_PROD, "asks"}

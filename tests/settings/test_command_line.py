@@ -10,7 +10,7 @@ import pytest
 from bwrun.settings.command_line import _parse_options, _parse_plain
 from tests.support.program import BWRUN, Ended, Surroundings
 
-SCREEN_LINES, SCREEN_COLUMNS = 36, 80
+SCREEN_LINES, SCREEN_COLUMNS = 40, 80
 SLIP = "hunter2-canary"  # what somebody typed in the wrong place
 SECRETS = {
     "BW_CLIENTID": "user.00000000-0000-4000-8000-00000000cafe",

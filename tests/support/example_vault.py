@@ -44,7 +44,6 @@ PROGRAMS = {
     "nightly": "exit 0",
     "release": 'test "$(ssh-add -L | wc -l)" = 1',
 }
-TARGETS = {"deploy"}  # of the reader's Makefile
 FILES = {
     "Makefile": 'deploy:\n\t@test -z "$$BW_PASSWORD$$BW_CLIENTSECRET" && test "$${DB_PASSWORD-p4ss}" = p4ss\n',
     "app.conf.tpl": "[database]\nuser = bw://prod-db/username\npassword = {{ bw://prod-db/password }}\n",

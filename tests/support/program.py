@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.server.control import Account, BitwardenServer
 
 BWRUN = Path(sys.executable).with_name("bwrun")
+LATER = "bwrun"  # the directory for what later runs need
 TIMEOUT = 240  # seconds: only what hangs takes so long, on a busy machine too
 
 
@@ -40,21 +41,22 @@ class Surroundings:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def make(cls, root: Path) -> Surroundings:
-        """Make the directories below `root`."""
-        for name in ("home", "work", "runtime"):
+    def make(cls, root: Path, runtime: Path | None = None) -> Surroundings:
+        """Make the directories below `root`; `runtime` is there already, and by default is made there too."""
+        for name in ("home", "work", *(["runtime"] if runtime is None else [])):
             (root / name).mkdir(mode=0o700)
+        runtime = runtime or root / "runtime"
         environment = {
             "PATH": os.defpath + os.pathsep + os.environ["PATH"],
             "HOME": str(root / "home"),
-            "XDG_RUNTIME_DIR": str(root / "runtime"),
+            "XDG_RUNTIME_DIR": str(runtime),
             "LANG": "C.UTF-8",
         }
-        return cls(root / "home", root / "work", root / "runtime", environment)
+        return cls(root / "home", root / "work", runtime, environment)
 
     def left(self) -> list[str]:
-        """Return what lies in the runtime directory: nothing, when no run is on."""
-        return sorted(path.name for path in self.runtime.iterdir())
+        """Return what lies in the runtime directory: no session, when no run is on; what is for later runs may stay."""
+        return sorted(path.name for path in self.runtime.iterdir() if path.name != LATER)
 
     def use(self, server: BitwardenServer, account: Account | None = None) -> None:
         """Set the variables for `server`, and for `account` the three credentials."""

@@ -25,7 +25,7 @@ from bwrun.base.errors import (
     UnavailableItemError,
 )
 from bwrun.base.sensitive import Sensitive
-from bwrun.crypto.account_keys import AccountKeys, open_account_keys
+from bwrun.crypto.account_keys import V1, AccountKeys, open_account_keys
 from bwrun.crypto.encstring import SymmetricKey
 from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.crypto.vault_key import MAX_TEXT, AesKey, parse_key
@@ -55,7 +55,6 @@ from tests.server.specs import (
     Uri,
 )
 from tests.server.state import StoredAccount
-from tests.support import structs
 
 NOW = 59.0  # with the seed of RFC 6238, appendix B
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
@@ -490,7 +489,7 @@ def test_opens_nothing_that_is_not_asked_for() -> None:
     """By id, the values alone are decrypted; by name, all names too, once."""
     account = make_account(dataclasses.replace(SPEC, items=tuple(ItemSpec(f"n{i}", LOGIN) for i in range(300))))
     key = Counting(account.user_key[:32], account.user_key[32:])
-    keys = structs.changed(WITHOUT_PRIVATE_KEY, user_key=AesKey(key))
+    keys = AccountKeys(AesKey(key), lambda: None, V1)
     opened = Vault(sync_reply(account, "https://localhost", (2026, 9, 0)), keys)
     counts = []
     for asked in ([account.item_ids[f"n{i}"] for i in range(5)], [f"n{i}" for i in range(5)], ["n7", "n8"]):

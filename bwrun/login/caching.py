@@ -1,0 +1,50 @@
+"""Opening the cache of the account that a run logs in to."""
+
+from __future__ import annotations
+
+from bwrun import __version__
+from bwrun.cache.place import find_place
+from bwrun.cache.sealing import NOTHING, PASSWORD, USER_KEY, Secrets
+from bwrun.cache.store import CacheStore
+from bwrun.credentials.found import Credentials
+from bwrun.login.cached_unlocking import CachedUnlocking
+from bwrun.login.kept_vault import nothing_kept
+from bwrun.login.steps import UnlockingSteps
+from bwrun.login.unlocked import Purpose
+from bwrun.settings.caching import ALWAYS
+from bwrun.settings.command_line import CHECK
+
+
+def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | None:
+    """
+    Return how to unlock with the cache. None: there is no place for it, of which the user is warned.
+
+    Raises ConfigError: `--offline=always`, and there is no place.
+    """
+    config, credentials = steps.config, steps.credentials
+    settings = config.cache
+    if settings is None:
+        return None
+    problems: list[str] = []
+    creates = config.mode != CHECK
+    place = find_place(config.sources.environment, settings.directory, create=creates, problems=problems)
+    if place is None:
+        if problems:
+            hint = "set BWRUN_CACHE_DIR to a directory that only you can write to; on a disk, the user key is not kept"
+            steps.context.console.warn(f"the cache is off: {'; '.join(problems)}", hint)
+        if settings.offline == ALWAYS:
+            raise nothing_kept()
+        return None
+    secrets = _secrets_of(credentials)
+    account = (__version__, credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
+    return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, purpose, in_ram=place.in_ram)
+
+
+def _secrets_of(credentials: Credentials) -> Secrets:
+    """Return what the cache is sealed with: the client secret, and the user key or the master password."""
+    kind, second = NOTHING, None
+    if credentials.user_key is not None:
+        kind, second = USER_KEY, credentials.user_key
+    elif credentials.master_password is not None:
+        kind, second = PASSWORD, credentials.master_password
+    return Secrets(credentials.api_key.client_secret, second, kind)
