@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "references": {"base"},
     "settings": {"base"},
     "supervisor": {"base"},
+    "masking": {"base", "supervisor"},
     "command": {"base", "settings"},
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
@@ -35,10 +36,11 @@ ROOMS: dict[str, set[str]] = {
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
-    "reports": {"base", "command", "injection", "references", "settings", "vault"},
+    "reports": {"base", "command", "injection", "masking", "references", "settings", "vault"},
     "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
     "planning": {
-        "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
+        "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
+        "settings", "vault",
     },
     # the three steps of a run, which connect the rooms
     "worker": {
@@ -54,6 +56,7 @@ LIBRARIES = {
     "cryptography": "crypto.primitives",
     "dotenv": "settings.env_syntax",
     "httpx": "network.proxied",
+    "hyperscan": "masking.finding",
     "idna": "base.urls",
     "orjson": "base.jsontext",
     "psutil": "helpers.leftovers",
@@ -63,8 +66,9 @@ OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one 
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
+    "__main__", "launch", "worker", "helpers.renewing", "base.prctl", "masking.keeper", "masking.process",
     "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
+    "supervisor.masker",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}
