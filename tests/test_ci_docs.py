@@ -18,7 +18,7 @@ def check(schema: str, text: str, folder: Path) -> subprocess.CompletedProcess[s
     """Check a file with `text` by a schema."""
     path = folder / "file.yml"
     path.write_text(text)
-    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, path]
+    words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema, str(path)]
     if schema == "vendor.gitlab-ci":
         words[3:3] = ["--data-transform", "gitlab-ci"]
     return subprocess.run(words, check=False, capture_output=True, encoding="utf-8")

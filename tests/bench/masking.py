@@ -52,8 +52,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.bench.masking", description=__doc__.splitlines()[1])
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    with tempfile.TemporaryDirectory(prefix="bwrun-bench-", dir="/dev/shm") as folder:
+    with tempfile.TemporaryDirectory(prefix="bwrun-bench-", dir=in_memory()) as folder:
         print_masking(Path(folder), rounds)
+
+
+def in_memory() -> str | None:
+    """Return a directory in memory, so that no disk is measured; None: the usual one."""
+    return next((path for path in ("/dev/shm",) if os.access(path, os.W_OK)), None)  # noqa: S108
 
 
 def print_masking(root: Path, rounds: int) -> None:
@@ -90,7 +95,7 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
     values = {count: secrets(count) for count in COUNTS}
     items = tuple(ItemSpec(f"item {at}", Login(password=value)) for at, value in enumerate(values[max(COUNTS)]))
     surroundings.use(
-        server, server.add_account(AccountSpec("b@example.com", "correct horse", Pbkdf2(5_000), items=items))
+        server, server.add_account(AccountSpec("b@example.com", "correct horse", Pbkdf2(600_000), items=items))
     )
     for count in COUNTS:
         folder = root / f"values-{count}"
@@ -114,7 +119,7 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
         if (PEERS / name).exists() and shutil.which("node"):
             rows.append(Row(name, partial(_always, [PEERS / name, *words]), environment, partial(_folder, root), 0.125))
         else:
-            say(f"  n/a   {name} is not installed (make bench-peers)")
+            say(f"  n/a   {name} is not installed (make bench-masking)")
     return rows
 
 
