@@ -1,9 +1,9 @@
 """
 The supervisor's side of the masker: the process that replaces secrets in the command's output, with `--mask`.
 
-It is started as a helper is, before the command, and it gets the values and the descriptors from the worker, over a
-socket that the worker gets from here. The supervisor never sees them. Over a socket of its own, the supervisor tells
-the masker what happens to the command:
+It is a fork of the supervisor, as janitor and canary are: an interpreter of its own would take 15 ms longer. It gets
+the values and the descriptors from the worker, over a socket that the worker gets from here. The supervisor never sees
+them. Over a socket of its own, the supervisor tells the masker what happens to the command:
 
     supervisor → masker   ended    the command has ended: write what is left, and end
                           pause    the command was stopped: give the terminal back, and answer `paused`
@@ -16,28 +16,15 @@ of its pipes and terminals any more, so the kernel ends the command's output.
 from __future__ import annotations
 
 import os
-import sys
 
-from bwrun.base import signals
-from bwrun.supervisor import ending
+from bwrun.base import prctl, signals
+from bwrun.supervisor import ending, processes
 from bwrun.supervisor.printing import print_line
 
 ENDED, PAUSE, PAUSED, RESUME = b"e", b"p", b"P", b"r"
 ANSWER_TIME = 2000  # milliseconds until a masker that does not answer is not waited for any more
 ENDING = (signals.SIGTERM, signals.SIGINT, signals.SIGHUP, signals.SIGQUIT)
 STOPPING = (signals.SIGTSTP, signals.SIGTTIN, signals.SIGTTOU)
-
-# The process hides its memory before it imports anything else; its name, because `pkill bwrun` is not meant for it.
-_START = """
-import sys
-sys.path.append(sys.argv[1])
-from bwrun.base import prctl
-from bwrun.supervisor import processes
-processes.set_name("output-masker", command_line=True)
-prctl.hide_memory()
-from bwrun.masking.process import main
-main(int(sys.argv[2]), int(sys.argv[3]), sys.argv[4])
-"""
 
 
 class Masker:
@@ -61,15 +48,11 @@ class Masker:
         """
         from _socket import socketpair  # noqa: PLC0415  (only for --mask)
 
-        root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
         worker, values, link, theirs = (one.detach() for pair in (socketpair(), socketpair()) for one in pair)
-        argv: list[str | bytes] = [sys.executable, "-I", "-S", "-c", _START, root, str(values), str(theirs), packages]
         pid = os.fork()
         if pid == 0:
             try:
-                for descriptor in (values, theirs):
-                    os.set_inheritable(descriptor, True)
-                os.execve(sys.executable, argv, os.environ)
+                _run_masker(values, theirs, packages)
             finally:
                 os._exit(1)
         os.close(values)
@@ -143,3 +126,13 @@ class Masker:
             os.write(self._link, word)
         except OSError:
             pass  # it has ended
+
+
+def _run_masker(values: int, link: int, packages: bytes) -> None:
+    """Become the masker. This runs in the new process, which holds nothing secret yet."""
+    prctl.show_memory()  # set_name() writes to /proc/self/mem
+    processes.set_name("output-masker", command_line=True)
+    prctl.hide_memory()
+    # By its name, because the supervisor's own process must not load what it does not need.
+    module = __import__("bwrun.masking.process", fromlist=["main"])
+    module.main(values, link, os.fsdecode(packages))

@@ -132,7 +132,7 @@ def test_prompt_that_begins_like_a_value(shell: Shell) -> None:
 
 def test_ctrl_c(shell: Shell) -> None:
     """Ctrl-C ends the command, and the loop of the shell around it."""
-    shell.type("for i in 1 2 3; do bwrun -- sh -c 'echo re''ady; sleep 600'; done\n")
+    shell.type("for i in 1 2 3; do bwrun -- sh -c 'echo re''ady; exec sleep 600'; done\n")
     shell.wait_for("ready")
     shell.type(CTRL_C)
     shell.prompt()
@@ -253,7 +253,7 @@ def test_stderr_into_a_file(shell: Shell) -> None:
 def test_killed_masker_gives_the_terminal_back(shell: Shell) -> None:
     """After `kill -9` of the masker the command gets SIGHUP, and the shell has a usable terminal."""
     before = shell.modes()
-    shell.type("bwrun -- sh -c 'echo re''ady; sleep 600'\n")
+    shell.type("bwrun -- sh -c 'echo re''ady; exec sleep 600'\n")
     shell.wait_for("ready")
     found = psutil.Process(shell.process.pid).children(recursive=True)
     next(one for one in found if one.name() == "output-masker").kill()
