@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
+from tests.support.cached import Cached
 from tests.support.needs import IS_CI, unavailable
 from tests.support.program import Surroundings
 
@@ -144,6 +145,15 @@ def short_runtime(surroundings: Surroundings) -> Iterator[None]:
 
         assert surroundings.left() == []
     surroundings.runtime = before
+
+
+@pytest.fixture
+def cached(ready: Surroundings, server: BitwardenServer) -> Cached:
+    """Give runs with `--cache` of an account of the test's own."""
+    items = (ItemSpec("prod-db", Login(username="deploy", password="p4ss")),)
+    found = Cached(ready, server, server.add_account(AccountSpec("cached@example.com", CANARY, CHEAP, items=items)))
+    found.use(found.account)
+    return found
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ class Deadline:
         """Set the deadline `seconds` from now."""
         self.seconds = seconds
         self._waits: dict[str, float] = {}  # seconds that were spent waiting, by their reason
+        self._waiting_until = 0.0  # on the monotonic clock
         self._end = time.monotonic() + seconds
 
     def extend(self, seconds: float) -> None:
@@ -23,8 +24,11 @@ class Deadline:
         self._end += seconds
 
     def note_wait(self, seconds: float, why: str) -> None:
-        """Note that so much of the time is spent waiting, for the message if the rest is not enough."""
-        self._waits[why] = self._waits.get(why, 0.0) + seconds
+        """Note a wait that begins now, for the message if the rest of the time is not enough. Threads wait together."""
+        now = time.monotonic()
+        more = max(0.0, now + seconds - max(now, self._waiting_until))
+        self._waits[why] = self._waits.get(why, 0.0) + more
+        self._waiting_until = max(self._waiting_until, now + seconds)
 
     def left(self) -> float:
         """Return the seconds that are left; 0 or less after the deadline."""

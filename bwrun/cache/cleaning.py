@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
-from bwrun.cache.place import find_place
+from bwrun.cache.place import all_places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-CACHE = ".cache"
-OTHERS = (".lock", ".failed", ".new")  # the suffixes of the files beside a cache
+    from bwrun.cache.place import Place
+
+CACHE = "cache"
+SUFFIXES = (CACHE, "lock", "failed", "cache.new", "failed.new")
+NAME_LENGTH = 32  # hexadecimal digits
 
 
 def remove_caches(environment: Mapping[str, str]) -> int:
     """Remove all caches of this user, in RAM and in BWRUN_CACHE_DIR; return how many there were."""
-    chosen = environment.get("BWRUN_CACHE_DIR") or None
-    return sum(_remove_in(environment, one) for one in dict.fromkeys((None, chosen)))
-
-
-def _remove_in(environment: Mapping[str, str], chosen: str | None) -> int:
-    place = find_place(environment, chosen, create=False)
-    if place is None:
-        return 0
     count = 0
-    try:
-        for name in os.listdir(place.descriptor):
-            if name.endswith((CACHE, *OTHERS)):
-                try:
-                    os.unlink(name, dir_fd=place.descriptor)
-                    count += name.endswith(CACHE)
-                except OSError:
-                    pass  # another process has removed it, or it is a directory that somebody made
-        if chosen is None:
-            os.rmdir(place.path)  # if nothing else is in it
-    except OSError:
-        pass
-    finally:
+    chosen = environment.get("BWRUN_CACHE_DIR")
+    for place in all_places(environment, chosen):
+        with suppress(OSError):
+            count += _remove_in(place)
+            if place.path != (chosen or "").rstrip("/"):
+                os.rmdir(place.path)  # if nothing else is in it
         place.close()
+    return count
+
+
+def _remove_in(place: Place) -> int:
+    count = 0
+    for name in os.listdir(place.descriptor):
+        stem, _, suffix = name.partition(".")
+        if suffix in SUFFIXES and len(stem) == NAME_LENGTH and not stem.strip("0123456789abcdef"):
+            with suppress(OSError):  # another process has removed it, or it is a directory that somebody made
+                os.unlink(name, dir_fd=place.descriptor)
+                count += suffix == CACHE
     return count

@@ -52,10 +52,24 @@ def find_place(
         return _open_chosen(chosen, found, create=create)
     runtime = environment.get("XDG_RUNTIME_DIR")
     if runtime:
-        place = _open_in(runtime, NAME, f"`{runtime}` (from XDG_RUNTIME_DIR)", found, create=create)
+        place = _open_in_runtime(runtime, found, create=create)
         if place is not None:
             return place
     return _open_in(SHARED_MEMORY, f"{NAME}-{os.geteuid()}", f"`{SHARED_MEMORY}`", found, create=create)
+
+
+def all_places(environment: Mapping[str, str], chosen: str | None = None) -> list[Place]:
+    """Open all directories that runs may have left files in: with XDG_RUNTIME_DIR or without, and the `chosen` one."""
+    found = [find_place({}, create=False)]
+    if environment.get("XDG_RUNTIME_DIR"):
+        found.append(_open_in_runtime(environment["XDG_RUNTIME_DIR"], [], create=False))
+    if chosen:
+        found.append(_open_chosen(chosen, [], create=False))
+    return [place for place in found if place is not None]
+
+
+def _open_in_runtime(runtime: str, problems: list[str], *, create: bool) -> Place | None:
+    return _open_in(runtime, NAME, f"`{runtime}` (from XDG_RUNTIME_DIR)", problems, create=create)
 
 
 def _open_chosen(path: str, problems: list[str], *, create: bool) -> Place | None:

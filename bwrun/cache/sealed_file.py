@@ -153,7 +153,7 @@ def _read_header(descriptor: int) -> tuple[int, int, int, bytes, bytes, tuple[in
         return None
     magic, kind, log_cost, block_size, salt, *sizes = HEADER.unpack(data)
     known = magic == MAGIC and kind < len(KINDS) and 1 <= log_cost <= MAX_LOG_COST and 1 <= block_size <= BLOCK_SIZE
-    if not known or STAMP_END + sum(sizes) != status.st_size or status.st_size > MAX_SIZE:
+    if not known or STAMP_END + sum(sizes) != status.st_size or status.st_size > MAX_SIZE or min(sizes) < OVERHEAD:
         return None
     return kind, log_cost, block_size, salt, data[: -8 * len(PARTS)], tuple(sizes)
 

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 
+from bwrun import __version__
 from bwrun.base.errors import BwrunError
 from bwrun.cache.sealed_file import SealedFile, new_file, open_file
 from bwrun.crypto import primitives
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bwrun.base.moment import Moment
+    from bwrun.base.sensitive import Sensitive
     from bwrun.cache.place import Place
     from bwrun.cache.sealing import Secrets
 
@@ -43,17 +45,23 @@ class CacheStore:
     def __init__(self, place: Place, account: tuple[str, ...], secrets: Secrets) -> None:
         """`account` names it: the client id and the addresses of the server."""
         self._place = place
-        self._bound = "\0".join(account).encode("utf-8", "surrogateescape")
-        self._name = primitives.sha256(self._bound)[:NAME_SIZE].hex()
+        words = "\0".join(account).encode("utf-8", "surrogateescape")
+        self._name = primitives.sha256(words)[:NAME_SIZE].hex()
+        self._bound = words + b"\0" + __version__.encode()  # another version may write another form
         self._secrets = secrets
 
     def open(self) -> SealedFile | None:
         """Return the cache file; None if there is none that can be trusted."""
         return open_file(self._place, self._name + CACHE, self._secrets, self._bound)
 
-    def new(self) -> SealedFile:
-        """Return a file with a key of its own, for `save()`. It takes 16 ms: do it beside something else."""
-        return new_file(self._secrets, self._bound)
+    def new(self, password: Sensitive | None = None) -> SealedFile:
+        """
+        Return a file with a key of its own, for `save()`. It takes 16 ms: do it beside something else.
+
+        `password` is the right master password, if that of this store was wrong.
+        """
+        secrets = self._secrets if password is None else self._secrets.replaced(second=password)
+        return new_file(secrets, self._bound)
 
     def save(self, file: SealedFile, parts: dict[str, bytes], stamp: bytes) -> SealedFile | None:
         """Replace the cache file, under the key of `file`; return None if it cannot be written. The lock is needed."""
@@ -62,9 +70,11 @@ class CacheStore:
             self._remove(FAILED)
         return saved
 
-    def remove(self) -> None:
-        """Remove the cache file."""
-        self._remove(CACHE)
+    def remove_own(self) -> None:
+        """Remove the cache file if it opens with the secrets of this run; that of other secrets stays."""
+        file = self.open()
+        if file is not None and file.part("state") is not None:
+            self._remove(CACHE)
 
     def try_lock(self) -> Callable[[], None] | None:
         """

@@ -15,7 +15,7 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from bwrun.cache.place import find_place
+from bwrun.cache.place import all_places, find_place
 from bwrun.network.remembered import LARGEST, LOGINS, REQUESTS, Record, read_record
 
 if TYPE_CHECKING:
@@ -96,13 +96,13 @@ class Waits:
 
 def remove_waits(environment: Mapping[str, str]) -> int:
     """Remove the records of all accounts; return how many."""
-    place = find_place(environment, create=False)
-    if place is None:
-        return 0
-    try:
-        return sum(_unlink(place, name) for name in os.listdir(place.descriptor) if name.endswith(SUFFIX))
-    finally:
-        place.close()
+    count = 0
+    for place in all_places(environment):
+        try:
+            count += sum(_unlink(place, name) for name in os.listdir(place.descriptor) if name.endswith(SUFFIX))
+        finally:
+            place.close()
+    return count
 
 
 def _unlink(place: Place, name: str) -> bool:

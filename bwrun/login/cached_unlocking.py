@@ -18,14 +18,24 @@ from bwrun.cache.store import CacheStore, ToldError
 from bwrun.crypto.vault_key import parse_key
 from bwrun.login.access import HTTP_UNAUTHORIZED, Access
 from bwrun.login.fetching import Fetched, fetch_sync
-from bwrun.login.kept_vault import KeptLogin, KeptVault, Stamp, in_words, left_of, nothing_kept, read_kept, revision_of
+from bwrun.login.kept_vault import (
+    KeptLogin,
+    KeptVault,
+    Stamp,
+    in_words,
+    keys_in,
+    left_of,
+    nothing_kept,
+    read_kept,
+    revision_of,
+)
 from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.token import Login, read_login
+from bwrun.login.turns import wait_for_turn
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.settings.caching import ALWAYS, AUTO, CacheSettings
 from bwrun.settings.command_line import CHECK, LIST
 from bwrun.settings.servers import origin
-from bwrun.vault.sync import sync_of
 
 if TYPE_CHECKING:
     from bwrun.cache.sealed_file import SealedFile
@@ -36,13 +46,15 @@ if TYPE_CHECKING:
 SESSION_USE = 900.0
 SHORT_USE = 60.0
 CURRENT = "current"
-WORTH_SAYING = 1.0  # seconds; longer waits are told
+KEY_TIME = 30.0  # seconds more than --timeout for the key derivation, if the server did not answer
 ROUNDS = 3  # how often a run waits for another one before it does without the lock
 # The errors of a server that cannot be reached, and of one that fails: `--offline=auto` uses the cache then.
-OUT_OF_REACH = ("network.timeout", "network.dns", "network.unreachable", "network.interrupted", "network.proxy")
-FAILING = "server.unavailable"
-# What is not told to runs that wait for this one: they have time of their own.
-OWN = ("network.timeout", "server.rate-limit")
+NO_ANSWER = (
+    "network.timeout", "network.dns", "network.unreachable", "network.interrupted", "network.proxy",
+    "server.unavailable",
+)  # fmt: skip
+# What is not told to runs that wait for this one: it comes of this run's own time, network and settings.
+OWN = ("network.", "config.", "server.rate-limit", "crypto.kdf-parameters", "crypto.argon2", "crypto.key-connector")
 
 
 class CachedUnlocking:
@@ -78,7 +90,11 @@ class CachedUnlocking:
             unlocked = None if kept is None else self._try(kept, meanwhile)
             if unlocked is not None:
                 return unlocked
-            self._wait_for_lock()
+            try:
+                if self._steps.config.mode != CHECK:
+                    wait_for_turn(self._store, self._steps.context)
+            except NetworkError as error:
+                return self._do_without(kept, error, meanwhile)
             newer = self._read()
             if newer is None or (kept is not None and newer.login.written == kept.login.written):
                 break
@@ -87,8 +103,8 @@ class CachedUnlocking:
         try:
             return self._renew(kept, meanwhile)
         except BwrunError as error:
-            self._after_failure(error, opened=kept is not None)
-            raise
+            self._after_failure(error)
+            return self._do_without(kept, error, meanwhile)
 
     def _import(self) -> None:
         """Import what is needed in any case, while a thread opens the cache file."""
@@ -114,11 +130,7 @@ class CachedUnlocking:
         try:
             self._revision = self._ask(access, meanwhile)
         except (NetworkError, ServerError) as error:
-            if self._settings.offline != AUTO or not (error.code in OUT_OF_REACH or error.code == FAILING):
-                raise
-            age = in_words(kept.login.written.age(now))
-            self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
-            return self._use(kept, meanwhile, "offline")
+            return self._do_without(kept, error, meanwhile)
         if self._refused or not kept.is_current(self._revision):
             return None
         if self._steps.config.mode != CHECK:
@@ -135,6 +147,15 @@ class CachedUnlocking:
         said = self._steps.client.get("accounts/revision-date", access.token)
         self._refused = said.status == HTTP_UNAUTHORIZED
         return revision_of(said.data) if said.status == HTTP_OK else None
+
+    def _do_without(self, kept: KeptVault | None, error: BwrunError, meanwhile: Callable[[], None]) -> UnlockedVault:
+        """Open the vault in the cache, with a warning, if `--offline` allows that after this error; else raise it."""
+        if kept is None or self._refused or self._settings.offline != AUTO or error.code not in NO_ANSWER:
+            raise error
+        age = in_words(kept.login.written.age(Moment.now()))
+        self._steps.context.console.warn(f"using the vault that was cached {age} ago: {error.message}")
+        self._steps.context.deadline.extend(KEY_TIME)  # on a disk there is a key to derive
+        return self._use(kept, meanwhile, "offline")
 
     def _use(self, kept: KeptVault, meanwhile: Callable[[], None], how: str) -> UnlockedVault:
         """Open the vault in the cache. `how` says what is known of it."""
@@ -179,7 +200,7 @@ class CachedUnlocking:
         login, now = self._login_of(kept.login), Moment.now()
         access = self._steps.access_of(login)
         fetched = self._steps.wait_for_sync(self._steps.start_sync(access, login))
-        if access.device != kept.login.device or _keys_in(fetched.data) != _keys_in(kept.sync() or {}):
+        if access.device != kept.login.device or keys_in(fetched.data) != keys_in(kept.sync() or {}):
             return None
         state = kept.login.replaced(written=now, sync_date=fetched.date)
         unlocked = self._open(state, fetched, meanwhile)
@@ -204,6 +225,8 @@ class CachedUnlocking:
             user_key, connector = parse_key(key), kept.login.key_connector_url
         else:
             user_key, connector = steps.unwrap_user_key(login, access, sync, meanwhile)
+        if steps.retyped is not None:
+            new = Task(lambda: self._store.new(steps.retyped))
         fetched = steps.wait_for_sync(sync)
         unlocked = steps.open_vault(
             login, access, fetched, user_key, connector=connector, server_config=result_if_ready(config)
@@ -258,33 +281,12 @@ class CachedUnlocking:
         opens_session = self._steps.config.wants_session and self._steps.config.mode != LIST
         return min(lifetime / 2, SESSION_USE if opens_session else SHORT_USE)
 
-    def _wait_for_lock(self) -> None:
-        """Wait until no other run is logging in to this account."""
+    def _after_failure(self, error: BwrunError) -> None:
+        """Tell the runs that wait, and remove a cache that opens with credentials that are not right any more."""
         if self._steps.config.mode == CHECK:
             return
-        wait = self._store.try_lock()
-        if wait is None:
-            return
-        turn = Task(wait)
-        try:
-            turn.result(max(0.0, min(WORTH_SAYING, self._steps.context.deadline.left())))
-        except TimeoutError:
-            self._steps.context.console.tell("waiting for another run of bwrun, which is logging in to this account")
-            self._steps.context.wait(turn, "another run of bwrun, which is logging in to this account")
-
-    def _after_failure(self, error: BwrunError, *, opened: bool) -> None:
-        """Tell the runs that wait, and remove a cache whose account or API key the server does not accept any more."""
-        if self._steps.config.mode == CHECK:
-            return
-        if opened and isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
-            self._store.remove()
-        if error.code not in OWN and not isinstance(error, ToldError):
+        if isinstance(error, (AuthenticationError, WrongMasterPasswordError)):
+            self._store.remove_own()
+        if not error.code.startswith(OWN) and not isinstance(error, ToldError):
             self._store.note_failure(error, Moment.now())
         self._store.unlock()
-
-
-def _keys_in(sync: dict[str, object]) -> tuple[object, ...]:
-    """Return the wrapped keys of the account in the reply to a sync."""
-    profile = sync_of(sync).get("profile")
-    found = profile if isinstance(profile, dict) else {}
-    return tuple(found.get(name) for name in ("key", "privateKey", "accountKeys"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bwrun import __version__
 from bwrun.cache.place import find_place
 from bwrun.cache.sealing import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.cache.store import CacheStore
@@ -36,7 +35,7 @@ def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | Non
             raise nothing_kept()
         return None
     secrets = _secrets_of(credentials)
-    account = (__version__, credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
+    account = (credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
     return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, purpose, in_ram=place.in_ram)
 
 

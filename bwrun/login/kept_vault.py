@@ -16,6 +16,7 @@ from bwrun.base.moment import Moment
 from bwrun.base.structs import Struct
 from bwrun.crypto.parameters import WrappedAccountKeys
 from bwrun.login.fetching import Fetched
+from bwrun.vault.sync import sync_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -158,6 +159,13 @@ def revision_of(data: object) -> str | None:
     if isinstance(data, bool) or not isinstance(data, (int, float, str)):
         return None
     return str(data)[:MAX_REVISION]
+
+
+def keys_in(sync: dict[str, object]) -> tuple[object, ...]:
+    """Return the wrapped keys of the account in the reply to a sync."""
+    profile = sync_of(sync).get("profile")
+    found = profile if isinstance(profile, dict) else {}
+    return tuple(found.get(name) for name in ("key", "privateKey", "accountKeys"))
 
 
 def nothing_kept() -> ConfigError:

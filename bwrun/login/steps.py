@@ -24,6 +24,7 @@ from bwrun.settings.config import Config
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:
+    from bwrun.base.sensitive import Sensitive
     from bwrun.crypto.parameters import WrappedAccountKeys
     from bwrun.crypto.vault_key import VaultKey
     from bwrun.network.answer import Answer
@@ -41,6 +42,7 @@ class UnlockingSteps:
         self.credentials = credentials
         self.context = context
         self.device = device_id(credentials.api_key.client_id, config.device_id)
+        self.retyped: Sensitive | None = None  # the right master password, if a wrong one was typed first
         self._client: Client | None = None
 
     @property
@@ -96,7 +98,9 @@ class UnlockingSteps:
     ) -> tuple[VaultKey, str | None]:
         """Return the user key, and the address of the Key Connector that was asked for it, if any."""
         unwrapping = UserKeyUnwrapping(self.config, self.credentials, self.context, lambda: self.client)
-        return unwrapping.unwrap(login, access, sync, meanwhile)
+        found = unwrapping.unwrap(login, access, sync, meanwhile)
+        self.retyped = unwrapping.retyped
+        return found
 
     def open_vault(  # noqa: PLR0913  (all that was found)
         self,

@@ -42,6 +42,7 @@ class UserKeyUnwrapping:
         self._credentials = credentials
         self._context = context
         self._get_client = client
+        self.retyped: Sensitive | None = None  # the master password that was typed last, after a wrong one
 
     def unwrap(
         self, login: Login, access: Access, sync: Task[Fetched], meanwhile: Callable[[], None]
@@ -89,6 +90,7 @@ class UserKeyUnwrapping:
                 again = self._ask_again() if typed else None
                 if again is None:
                     raise WrongMasterPasswordError(*_password_hints(self._credentials)) from None
+                self.retyped = again.value
                 key = self._derive(unlock, again.value)
         raise AssertionError  # the last attempt returns or raises
 

@@ -117,7 +117,7 @@ class Client:
         """Return the server's config, or None if the server gives none: a run does not need it."""
         url = f"{self._server.api}/config"
         try:
-            self._retries(url).heed_others()
+            self._retries(url, is_quiet=True).heed_others()  # the sync, which waits too, tells it
             reply = self._once("GET", url, {}, None)
         except (TransportError, BwrunError):
             return None
@@ -160,10 +160,11 @@ class Client:
                 retries.tell_others()
                 return reply
 
-    def _retries(self, url: str) -> Retries:
+    def _retries(self, url: str, *, is_quiet: bool = False) -> Retries:
         """Return the waits of a request. What the server asked for says nothing about other servers."""
         is_ours = url.startswith((f"{self._server.identity}/", f"{self._server.api}/"))
-        return Retries(url, self._deadline, self._tell, self._memory if is_ours else None)
+        tell = (lambda _text: None) if is_quiet else self._tell
+        return Retries(url, self._deadline, tell, self._memory if is_ours else None)
 
     def _once(self, method: str, url: str, headers: dict[str, str], body: bytes | None) -> Reply:
         """Send one request, and follow redirects within its origin; those of a POST only if it stays a POST."""

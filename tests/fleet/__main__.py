@@ -2,6 +2,7 @@
 `make fleet`: simulate a fleet, and write the tables and the plot of docs/fleet.md anew.
 
     --quick     only the fleets of a thousand hosts, by the model
+    --real      only the real processes beside the model
     --print     write no file
 """
 
@@ -74,8 +75,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.fleet")
     parser.add_argument("--quick", action="store_true", help=f"not the {MANY:,} hosts, and no real processes")
     parser.add_argument("--print", action="store_true", help="write no file")
+    parser.add_argument("--real", action="store_true", help="only the real processes beside the model")
     arguments = parser.parse_args()
-    scenarios = SCENARIOS if arguments.quick else (*SCENARIOS, MILLION)
+    scenarios = () if arguments.real else SCENARIOS if arguments.quick else (*SCENARIOS, MILLION)
     with ProcessPoolExecutor(os.cpu_count()) as workers:
         outcomes = simulate_all(scenarios, workers)
     tables = {scenario.name: list(table(scenario, outcomes)) for scenario in scenarios}
@@ -89,8 +91,10 @@ def main() -> None:
     for name, lines in tables.items():
         sys.stdout.write("\n".join([f"{name}:", *lines, "", ""]))
         text = write(name, lines, text)
-    if not arguments.print:
-        PAGE.write_text(text, "utf-8")
+    if arguments.print:
+        return
+    PAGE.write_text(text, "utf-8")
+    if scenarios:
         lines_of = {way: outcomes["patient", 10, way, "cloud"] for way in WAYS}
         shown = {way: (one.finished, one.runs) for way, one in lines_of.items()}
         title = "1,000 hosts behind 10 addresses, 12 runs each: done in time"

@@ -45,6 +45,7 @@ class Fleet:
     Each host starts `at_once` runs in the same second, and does so `times` times, `period` apart. A run waits a random
     time of up to `jitter` first, and then has `timeout`. `remembers`: the runs of a host heed one another's waits.
     `caches`: one run of a host logs in while its others wait, and later ones only ask whether the vault is current.
+    `answer`: from a request to what follows from its answer.
     """
 
     hosts: int
@@ -55,6 +56,7 @@ class Fleet:
     timeout: float = 60.0
     remembers: bool = False
     caches: bool = False
+    answer: float = ANSWER
     starts: Sequence[float] = ()  # when each host starts; empty: all at 0
 
 
@@ -207,23 +209,24 @@ class _Address:
         for counted, tells, counter in self._counters:
             wait = counter.ask(now) if counted == kind else 0.0
             if wait > 0:
-                self._refused(now + ANSWER, run, told(wait) if tells else None)
+                self._refused(now + self._fleet.answer, run, told(wait) if tells else None)
                 return
         if run.known is not None and run.host.records.get(kind) == run.known:
             del run.host.records[kind]
         run.known = None
-        run.backoff = Backoff(self._random.random)
+        if run.backoff.tries or run.backoff.level:
+            run.backoff = Backoff(self._random.random)
         run.kinds.pop()
         if run.kinds:
-            self._at(now + ANSWER, run)
+            self._at(now + self._fleet.answer, run)
             return
         outcome.done += 1
-        outcome.last = max(outcome.last, now + ANSWER)
-        outcome.finished.append(now + ANSWER)
+        outcome.last = max(outcome.last, now + self._fleet.answer)
+        outcome.finished.append(now + self._fleet.answer)
         if run.holds:
             run.host.cached, run.host.busy = True, False
             for one in run.host.waiting:
-                self._at(now + ANSWER, one)
+                self._at(now + self._fleet.answer, one)
             run.host.waiting.clear()
 
     def _refused(self, now: float, run: _Run, asked: float | None) -> None:

@@ -3,7 +3,7 @@ The model beside real processes: the same fleet, once simulated and once with bw
 
 The limits are those of the servers at a tenth of the time, so that it takes minutes.  A header stands for the address
 of a host.  A machine of two cores cannot start a hundred programs in the same second, so hosts start one after another,
-and the model gets the same starts, and the time that a burst takes as it was measured without limits.
+and the model gets the same starts, and the times that a burst and an answer take as they were measured without limits.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import mean
+from statistics import mean, median
 
 from bwrun.network.remembered import LOGINS
 from tests.fleet.model import START, Fleet, Outcome, Rule, simulate
@@ -27,6 +27,7 @@ from tests.support.program import BWRUN, Surroundings
 PASSWORD = "correct horse"
 PACE = 0.3  # seconds between the starts of two runs: what two cores can keep up with
 SEEDS = range(20)
+BURSTS = 5  # how often the times of a burst and of an answer are measured
 TOKEN = "/connect/token"
 
 
@@ -72,25 +73,37 @@ def compare(case: Case) -> Compared:
     """Run a case and simulate it."""
     fleet = case.fleet
     with running_server(fleet.hosts) as (server, accounts), tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
-        burst = burst_of(server, accounts[0], fleet, Path(folder))
+        burst = mean(burst_of(server, accounts[0], fleet, Path(folder, f"burst{number}")) for number in range(BURSTS))
+        answer = answer_of(server, accounts[0], Path(folder, "answer"))
         server.clear_requests()
         server.set_limit(
             Limit(TOKEN, case.rule.count, case.rule.seconds, is_bucket=case.rule.is_bucket, header="x-forwarded-for")
         )
         real = run(server, accounts, case, Path(folder))
     starts = tuple(number * PACE * fleet.at_once for number in range(fleet.hosts))
-    modelled = replace(fleet, starts=starts, jitter=max(fleet.jitter, burst))
+    modelled = replace(fleet, starts=starts, jitter=max(fleet.jitter, burst), answer=answer)
     return Compared(case, real, [simulate((case.rule,), modelled, case.addresses, seed) for seed in SEEDS])
 
 
 def burst_of(server: BitwardenServer, account: Account, fleet: Fleet, folder: Path) -> float:
     """Return the seconds between the first and the last login of one host's runs, without limits and without jitter."""
-    where = surroundings(server, account, folder / "burst", "burst")
+    server.clear_requests()
+    where = surroundings(server, account, folder, "burst")
     processes = [start(where, fleet.timeout, 0.0) for _ in range(fleet.at_once)]
     for process in processes:
         process.wait()
     times = [request.time for request in server.requests() if request.path.endswith(TOKEN)]
     return max(times) - min(times)
+
+
+def answer_of(server: BitwardenServer, account: Account, folder: Path) -> float:
+    """Return the seconds from a login to the sync that follows from its answer, for a run alone."""
+    server.clear_requests()
+    where = surroundings(server, account, folder, "answer")
+    for _ in range(BURSTS):
+        start(where, 60.0, 0.0).wait()
+    moments = [[one.time for one in server.requests() if one.path.endswith(path)] for path in (TOKEN, "/api/sync")]
+    return float(median(sync - login for login, sync in zip(*moments, strict=True)))
 
 
 def surroundings(server: BitwardenServer, account: Account, folder: Path, address: str) -> Surroundings:

@@ -204,7 +204,9 @@ def test_logins_and_requests_are_told_apart(ready: Surroundings, server: Bitward
     assert server.requests() == []
 
     write(record_file(ready, account, server, "requests"), text_of(3))
-    assert ready.run("--", "true").status == 0
+    done = ready.run("-v", "--", "true")
+    assert done.status == 0
+    assert len(re.findall("waiting [1-5] s: the server limits requests", done.stderr)) == 1  # not for the config, too
     (login,), (sync,) = asked(server, TOKEN), asked(server, SYNC)
     assert sync.time - login.time >= 1.5
     assert files(ready) == []

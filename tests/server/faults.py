@@ -4,11 +4,12 @@
     Fault("/api/sync", Reset(), skip=1, count=1)              the second sync only
     Fault("", Hang(), skip=n, count=1)                        the (n+1)th request of all
 
-All matching Delay and Signal actions happen first, in the order they were set; then the first other action.
+All matching Delay, Hold and Signal actions happen first, in the order they were set; then the first other action.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import dataclass, field
 
@@ -56,6 +57,11 @@ class Delay:
 
 
 @dataclass(frozen=True)
+class Hold:
+    """Wait until the faults are cleared, then go on."""
+
+
+@dataclass(frozen=True)
 class Redirect:
     """Answer with a redirect to `location`."""
 
@@ -92,7 +98,20 @@ class Signal:
     hold_ms: int = 0
 
 
-Action = Status | Reset | CloseMidBody | Hang | Drip | Delay | Redirect | NotJson | TruncatedJson | DropFields | Signal
+Action = (
+    Status
+    | Reset
+    | CloseMidBody
+    | Hang
+    | Drip
+    | Delay
+    | Hold
+    | Redirect
+    | NotJson
+    | TruncatedJson
+    | DropFields
+    | Signal
+)
 
 
 @dataclass(frozen=True)
@@ -153,14 +172,21 @@ class FaultRules:
         """Nothing goes wrong."""
         self._rules: list[Fault] = []
         self._matches: list[int] = []
+        self._cleared = asyncio.Event()
 
     def add(self, fault: Fault) -> None:
         """A rule after the existing ones."""
         self._rules.append(fault)
         self._matches.append(0)
 
+    async def cleared(self) -> None:
+        """Wait until the rules in force now are cleared."""
+        await self._cleared.wait()
+
     def clear(self) -> None:
         """No rules."""
+        self._cleared.set()
+        self._cleared = asyncio.Event()
         self._rules.clear()
         self._matches.clear()
 

@@ -23,6 +23,7 @@ from tests.server.faults import (
     DropFields,
     FaultRules,
     Hang,
+    Hold,
     NotJson,
     Redirect,
     Reset,
@@ -108,10 +109,12 @@ class DisturbedApp:
         await asyncio.sleep(self.delay_ms / 1000)
         actions = self.faults.actions_for(scope["method"], scope["path"])
         for action in actions:
+            if isinstance(action, Hold):
+                await self.faults.cleared()
             await _pass_through(action, scope)
         refusal = self.limits.ask(scope["path"], record.headers, time.monotonic())
         actions += [] if refusal is None else [refusal]
-        replacing = [action for action in actions if not isinstance(action, (Delay, Signal))]
+        replacing = [action for action in actions if not isinstance(action, (Delay, Hold, Signal))]
         replay = _replay(body, receive)
         if replacing:
             await self._disturb(replacing[0], scope, replay, noting_send)
