@@ -117,7 +117,9 @@ def make_rows(root: Path, server: BitwardenServer) -> list[Row]:
     peers = {"dotenvx": ["run", "--quiet", "--redact", "--"], "varlock": ["run", "--"]}
     for name, words in peers.items():
         if (PEERS / name).exists() and shutil.which("node"):
-            rows.append(Row(name, partial(_always, [PEERS / name, *words]), environment, partial(_folder, root), is_slow=True))
+            rows.append(
+                Row(name, partial(_always, [PEERS / name, *words]), environment, partial(_folder, root), is_slow=True)
+            )
         else:
             say(f"  n/a   {name} is not installed (make bench-masking)")
     return rows
