@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bwrun.masking.finding import heads_of, hyperscan_finder, re_finder
+from bwrun.masking.finding import folder_of_packages, heads_of, hyperscan_finder, re_finder
 from bwrun.masking.stream import Forms, MaskedStream
 
+ROOT = Path(__file__).parents[2]
 MASK = b"<concealed by bwrun>"
 FINDERS = [pytest.param(hyperscan_finder, id="hyperscan"), pytest.param(re_finder, id="re")]
 # Few letters, so that forms overlap, repeat and begin each other.
@@ -172,3 +176,26 @@ def test_many_forms_with_the_same_beginning() -> None:
     assert stream.feed(b"https://hooks.example/00499 https://hooks.example/00500 ") == (
         MASK + b" https://hooks.example/00500 "
     )
+
+
+def test_without_hyperscan() -> None:
+    """In a process that finds no Hyperscan, `re` takes its place; with its folder, it is loaded without the rest."""
+    code = (
+        "import sys; sys.path.append(sys.argv[1])\n"
+        "from bwrun.masking import finding\n"
+        "finding.load(sys.argv[2])\n"
+        "from bwrun.masking.stream import Forms, MaskedStream\n"
+        "stream = MaskedStream(Forms([b'hunter2']))\n"
+        "print(stream.feed(b'it is hunter2.').decode(), 'hyperscan' in sys.modules, 're' in sys.modules)\n"
+    )
+    shown = [
+        subprocess.run(
+            [sys.executable, "-I", "-S", "-c", code, str(ROOT), folder],
+            check=True,
+            capture_output=True,
+            encoding="ascii",
+        ).stdout
+        for folder in ("", folder_of_packages())
+    ]
+
+    assert shown == ["it is <concealed by bwrun>. False True\n", "it is <concealed by bwrun>. True False\n"]
