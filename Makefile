@@ -8,6 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
+PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
@@ -60,8 +61,12 @@ test-failed: $(VENV)/.ready tools  ## Run again, one at a time, the tests that f
 test-fast: $(VENV)/.ready tools  ## Run the tests that do without the official CLI
 	$(PYTEST) -n 4 --dist worksteal -m "not official_cli" $(ARGS)
 
-bench: $(VENV)/.ready $(CLI)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
+bench: $(VENV)/.ready $(CLI) $(PEERS)  ## Measure what a run costs, beside what it could cost; ARGS=--quick
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+bench-masking: $(VENV)/.ready $(PEERS)  ## Measure masking, beside cat and beside other programs that mask
+	@$(BIN)/python -m tests.bench.masking $(ARGS)
+	@$(BIN)/python -m tests.bench.finders
 
 bench-libraries: $(VENV)/.ready  ## Measure the libraries that bwrun could have instead
 	@$(BIN)/python -m tests.bench.libraries $(ARGS)
@@ -91,7 +96,7 @@ lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
 		(cd $$folder && npm install --package-lock-only --ignore-scripts --no-audit --no-fund --loglevel=error); done
 
 clean:  ## Remove all that make made
-	rm -rf $(VENV) .venv-3.* tests/cli/node_modules tests/cli/old/node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .venv-3.* tests/cli/node_modules tests/cli/old/node_modules tests/cli/masking/node_modules dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find bwrun tests -type d -name __pycache__ -prune -exec rm -rf {} +
 
 $(VENV)/.ready: pyproject.toml tests/requirements.lock
@@ -101,6 +106,15 @@ $(VENV)/.ready: pyproject.toml tests/requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@$(BIN)/python -m pip check || { echo "the lock files are older than pyproject.toml: make lock" >&2; exit 1; }
 	@touch $@
+
+# Not `npm ci`: it asks for helpers of varlock for other systems, which the registry may not have.
+$(PEERS): tests/cli/masking/package-lock.json
+	@if command -v npm >/dev/null; then \
+		cd tests/cli/masking && npm install --no-save --omit=optional --ignore-scripts --no-audit --no-fund --loglevel=error \
+		&& touch node_modules/.ready; \
+	else \
+		echo "npm is missing: masking is measured without its peers"; \
+	fi
 
 %/node_modules/.ready: %/package-lock.json
 	@if command -v npm >/dev/null; then \
@@ -122,4 +136,4 @@ tools:
 	fi
 
 .PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
-.PHONY: tools bench bench-libraries fleet smoke lock clean
+.PHONY: tools bench bench-masking bench-libraries fleet smoke lock clean

@@ -22,7 +22,7 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, Options
+from bwrun.settings.command_line import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN, Options
 from bwrun.settings.config import load_config
 from bwrun.settings.sources import AGENT_VARIABLE
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocked import UnlockedVault
+    from bwrun.planning.concealing import Concealment
     from bwrun.planning.looking_up import LookedUp
     from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
@@ -88,6 +89,7 @@ class Worker:
         self._vault: Vault | None = None
         self._key_pair: KeyPair | None = None  # of a session with --only
         self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
+        self._concealment: Concealment | None = None  # of the command's output, for --mask
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
@@ -119,14 +121,18 @@ class Worker:
         resolved, chosen = (found.resolved, found.chosen) if found else (None, None)
         if config.mode == CHECK or plan.file is None:
             return self._print_check(plan, unlocked, found)
-        session = plan.outer_session
-        if plan.opens_session and unlocked:
-            session = self._open_session(unlocked, directory, chosen)
+        own = unlocked if plan.opens_session else None
+        session = plan.outer_session if own is None else self._open_session(own, directory, chosen)
         environment = environment_without_secrets(config, session or {}, self._caller.supervisor)
         if resolved:
-            self._add_secrets(environment, resolved, directory)
+            from bwrun.planning.filling import add_secrets  # noqa: PLC0415
+
+            add_secrets(environment, resolved, directory)
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
+        if self._concealment is not None:
+            with self._timings.phase("mask"):
+                self._concealment.hand_over(session, resolved, self._vault, chosen)
         return self._start_command(plan.file, environment)
 
     def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
@@ -151,6 +157,10 @@ class Worker:
             directory = self._supervisor.wait_until_guarded()
         if directory is None:
             os._exit(STATUS_FAILED)  # the supervisor is dead
+        if self._config.masked and self._config.mode == RUN:
+            from bwrun.planning.concealing import Concealment  # noqa: PLC0415  (only for --mask)
+
+            self._concealment = Concealment(self._config, self._supervisor, self._console)
         return directory
 
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
@@ -191,17 +201,12 @@ class Worker:
 
     def _collect(self, unlocked: UnlockedVault, chosen: frozenset[str] | None) -> SessionData:
         """Return what the session contains: the whole vault, or the `chosen` items."""
-        from bwrun.session.collecting import collect_session_data  # noqa: PLC0415
+        from bwrun.session.collecting import collect_limited  # noqa: PLC0415
 
-        data = collect_session_data(self._config, unlocked, self._console)
-        if chosen is None:
-            return data
-        from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
-
-        if self._config.verbose:
+        if chosen is not None and self._config.verbose:
             names = ", ".join(sorted(self._names_of(chosen).values()))
             self._console.step(f"the session holds {len(chosen)} item(s): {names}")
-        return limit_session(data, chosen, self._key_pair or make_key_pair())
+        return collect_limited(self._config, unlocked, self._console, chosen, self._key_pair)
 
     def _names_of(self, chosen: frozenset[str]) -> dict[str, str]:
         return {} if self._vault is None else self._vault.names_of(sorted(chosen))
@@ -224,13 +229,6 @@ class Worker:
             self._supervisor.hand_over_renewal(unlocked.access.lifetime, request.to_words())
         return session
 
-    def _add_secrets(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, directory: str) -> None:
-        """Write the files with secrets, and set the variables of all secrets in `environment`."""
-        from bwrun.injection.resolving import set_variables  # noqa: PLC0415
-        from bwrun.session.files import write_files  # noqa: PLC0415
-
-        set_variables(environment, resolved, write_files(directory, resolved.files))
-
     def _add_ssh_keys(self, environment: dict[bytes, bytes], resolved: ResolvedSecrets, ssh_agent: SshAgent) -> None:
         """Give the private keys to the ssh-agent, and set its variable in `environment`."""
         with self._timings.phase("agent"):
@@ -247,6 +245,8 @@ class Worker:
         self._console.step("starting the command")
         self._print_timings()
         self._supervisor.announce_exec()
+        if self._concealment is not None:
+            self._concealment.enter()
         outlive_parent()
         restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)

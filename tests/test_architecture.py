@@ -27,6 +27,7 @@ ROOMS: dict[str, set[str]] = {
     "references": {"base"},
     "settings": {"base"},
     "supervisor": {"base"},
+    "masking": {"base", "supervisor"},
     "command": {"base", "settings"},
     "credentials": {"base", "settings"},
     "network": {"base", "crypto", "settings"},
@@ -37,9 +38,12 @@ ROOMS: dict[str, set[str]] = {
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
     "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
     "planning": {
-        "base", "command", "credentials", "injection", "login", "network", "references", "session", "settings", "vault",
+        "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
+        "settings", "vault",
     },
-    "reports": {"base", "command", "injection", "login", "planning", "references", "settings", "vault"},
+    "reports": {
+        "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
+    },
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
@@ -54,6 +58,7 @@ LIBRARIES = {
     "cryptography": "crypto.primitives",
     "dotenv": "settings.env_syntax",
     "httpx": "network.proxied",
+    "hyperscan": "masking.finding",
     "idna": "base.urls",
     "orjson": "base.jsontext",
     "psutil": "helpers.leftovers",
@@ -63,8 +68,9 @@ OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one 
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "base.prctl",
+    "__main__", "launch", "worker", "helpers.renewing", "base.prctl", "masking.keeper", "masking.process",
     "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
+    "supervisor.masker",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}

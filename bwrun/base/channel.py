@@ -12,11 +12,13 @@ the supervisor's start.)
                           renew SECONDS WORD…  keep the words, and give them to a helper before SECONDS have passed
                           start-agent PROGRAM SOCKET
                                                start PROGRAM, an ssh-agent that is to listen on SOCKET
+                          start-masker FOLDER  start the masker, for `--mask`; FOLDER has installed packages
                           exec                 the worker is about to call execve
                           end STATUS           the worker has printed all messages and ends with STATUS
     supervisor → worker   go PATH              the worker is guarded; PATH is the session's directory, or empty
-                          refused REASON TEXT  no directory, or no ssh-agent: the error's reason and text
+                          refused REASON TEXT  no directory, ssh-agent or masker: the error's reason and text
                           agent-ready          the ssh-agent listens
+                          masker               the masker was started; a socket to it comes with the message
                           confirmed            the settings are in force
 
 Both ends close on exec. When the worker's end closes after `exec`, the worker has become the command.
@@ -25,11 +27,13 @@ Both ends close on exec. When the worker's end closes after `exec`, the worker h
 from __future__ import annotations
 
 import os
+import sys
 
 MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY = b"make-directory", b"check-directory", b"no-directory"
 SET, CONFIRM, RENEW, EXEC, END = b"set", b"confirm", b"renew", b"exec", b"end"
 GO, REFUSED, CONFIRMED = b"go", b"refused", b"confirmed"
 START_AGENT, AGENT_READY = b"start-agent", b"agent-ready"
+START_MASKER, MASKER = b"start-masker", b"masker"
 
 CHUNK = 65536  # bytes
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./")
@@ -67,6 +71,39 @@ class Channel:
         except OSError:
             return False
         return True
+
+    def send_with(self, descriptor: int, *words: bytes) -> bool:
+        """Send a message and a descriptor, which the other process gets a copy of."""
+        import _socket  # noqa: PLC0415  (only for --mask)
+
+        one = _socket.socket(fileno=os.dup(self.descriptor))
+        rights = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, descriptor.to_bytes(4, sys.byteorder))]
+        try:
+            return one.sendmsg([encode(list(words))], rights) > 0
+        except OSError:
+            return False
+        finally:
+            one.close()
+
+    def receive_with(self) -> tuple[list[bytes] | None, int | None]:
+        """Wait for a message that comes with a descriptor or without; return its words, and the descriptor."""
+        import _socket  # noqa: PLC0415  (only for --mask)
+
+        one = _socket.socket(fileno=os.dup(self.descriptor))
+        descriptor = None
+        try:
+            while b"\n" not in self._pending:
+                data, rights, _, _ = one.recvmsg(CHUNK, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+                if not data:
+                    return None, descriptor
+                self._pending += data
+                for _, _, content in rights:
+                    descriptor = int.from_bytes(content[:4], sys.byteorder)
+        except OSError:
+            return None, descriptor
+        finally:
+            one.close()
+        return self.receive(), descriptor
 
     def receive(self) -> list[bytes] | None:
         """Wait for a message and return its words; None if the other end is closed."""

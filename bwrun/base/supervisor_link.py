@@ -15,6 +15,7 @@ from bwrun.base.channel import (
     RENEW,
     SET,
     START_AGENT,
+    START_MASKER,
     Channel,
 )
 from bwrun.base.errors import SessionError
@@ -69,6 +70,27 @@ class SupervisorLink:
         if answer is None or answer[0] == REFUSED:
             why = "the supervisor is dead" if answer is None else os.fsdecode(answer[2])
             raise SessionError("ssh-agent", f"ssh-agent did not start: {why}")
+
+    def start_masker(self, packages: bytes) -> int:
+        """
+        Ask the supervisor to start the masker, of `--mask`; return the descriptor of a socket to it.
+
+        `packages` is the folder of installed packages that the masker may need.
+
+        No other answer of the supervisor may be on its way.
+
+        Raises SessionError: it cannot be started.
+        """
+        self._channel.send(START_MASKER, packages)
+        answer, descriptor = self._channel.receive_with()
+        if descriptor is None:
+            why = "the supervisor is dead" if answer is None else os.fsdecode(answer[2])
+            raise SessionError("masker", f"cannot start the process that masks the output: {why}")
+        return descriptor
+
+    def announce_terminal(self) -> None:
+        """Say that the command will run on a terminal of the masker's."""
+        self._channel.send(SET, b"masked-terminal", b"1")
 
     def apply_settings(self, settings: Mapping[str, str], *, verbose: bool) -> None:
         """Send the settings for the supervisor, and wait until they are in force."""

@@ -16,6 +16,7 @@ class Lookup:
     def __init__(self, source: SecretSource, optional: Collection[str]) -> None:
         """`optional` are the variables whose item or field may be missing."""
         self.failures: list[FailedReferenceError] = []
+        self.revealed: list[tuple[str, bytes]] = []  # all values that were found, with the names they are for
         self._source = source
         self._optional = optional
 
@@ -29,7 +30,9 @@ class Lookup:
         if name not in found:
             return None
         value = found[name].reveal()
-        return value if reference.newline is None else with_newlines(value)
+        value = value if reference.newline is None else with_newlines(value)
+        self.revealed.append((name, value))
+        return value
 
     def composed(self, name: str, text: TextWithReferences) -> bytes | None:
         """Return a text for the variable `name` with all references replaced; None if one of them has no value."""

@@ -56,6 +56,7 @@ class ResolvedSecrets(Struct):
     overridden: dict[str, Reference]  # items of --item, by the variables that another option sets instead
     ssh_keys: tuple[SshKey, ...]
     warnings: tuple[WarningMessage, ...] = ()
+    revealed: tuple[tuple[str, bytes], ...] = ()  # each value from the vault, with the variable or place it is for
 
     @property
     def paths(self) -> list[str]:
@@ -138,7 +139,10 @@ def resolve_requested_secrets(
     doubts = (find_bad_newlines(one.variable, requested.files[one.variable], one.content) for one in files)
     warnings = tuple(warning for warning in doubts if warning is not None)
     files += [_template_file(one, found) for one in requested.templates]
-    return ResolvedSecrets(fields | plain | composed | missing, from_items, tuple(files), unused, ssh_keys, warnings)
+    revealed = [*lookup.revealed, *((name, value) for name, value in fields.items() if value is not None)]
+    revealed += [(key.label, key.private_key.reveal()) for key in ssh_keys]
+    values = fields | plain | composed | missing
+    return ResolvedSecrets(values, from_items, tuple(files), unused, ssh_keys, warnings, tuple(revealed))
 
 
 def _template_file(template: Template, values: Mapping[str, bytes]) -> SecretFile:

@@ -82,7 +82,7 @@ def _find_session(options: Options) -> tuple[Config, OuterSession] | None:
     if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
         return None
     session = outer_session(config)
-    if session is None or config.supervisor_settings or config.templates or config.ssh_keys:
+    if session is None or config.supervisor_settings or config.masked or config.templates or config.ssh_keys:
         return None
     return config, session
 

@@ -60,6 +60,10 @@ class Report:
     inherited: tuple[str, ...]  # the caller's variables that it would get unchanged
     vault: str | None = None  # how current the vault is, with --cache: `cached 3 min ago, current`, or `fetched`
     session_items: tuple[dict[str, str], ...] | None = None  # id and name of each, with --only; None: all items
+    masked: tuple[str, ...] = ()  # stdout, stderr: what would be masked
+    not_masked: tuple[
+        str, ...
+    ] = ()  # variables, and places in templates, whose values are too short or trivial for that
 
     def to_text(self) -> str:
         """Return the report as text for people."""
@@ -79,6 +83,9 @@ class Report:
         head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
         head["removed"] = ", ".join(self.taken_away) or "nothing"
         head["inherited"] = f"{len(self.inherited)} variables, unchanged"
+        if self.masked:
+            head["masked"] = " and ".join(self.masked)
+            head["not masked"] = ", ".join(self.not_masked) or "nothing"
         lines = [f"{name:13}{printable(text)}\n" for name, text in head.items()]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
 
@@ -141,7 +148,18 @@ def make_report(
         taken_away=tuple(gone),
         inherited=tuple(sorted(inherited)),
         session_items=None if chosen is None else _sorted_items(chosen),
+        masked=tuple({1: "stdout", 2: "stderr"}[number] for number in sorted(config.masked)),
+        not_masked=_not_masked(config, None if found is None else found[1]),
     )
+
+
+def _not_masked(config: Config, resolved: ResolvedSecrets | None) -> tuple[str, ...]:
+    """Return the variables, and places in templates, whose values --mask would leave as they are."""
+    if not config.masked or resolved is None:
+        return ()
+    from bwrun.masking.forms import is_masked  # noqa: PLC0415  (only for --mask)
+
+    return tuple(dict.fromkeys(name for name, value in resolved.revealed if not is_masked(value)))
 
 
 def _session_variables(config: Config, session: str) -> tuple[str, ...]:

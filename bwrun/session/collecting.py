@@ -7,6 +7,12 @@ from bwrun.login.unlocked import UnlockedVault
 from bwrun.session.contents import SessionData
 from bwrun.settings.config import Config
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bwrun.session.limited import KeyPair
+
 
 def collect_session_data(config: Config, unlocked: UnlockedVault, console: Console) -> SessionData:
     """
@@ -33,3 +39,23 @@ def collect_session_data(config: Config, unlocked: UnlockedVault, console: Conso
         server_config=unlocked.server_config,
         note=console.step,
     )
+
+
+def collect_limited(
+    config: Config,
+    unlocked: UnlockedVault,
+    console: Console,
+    chosen: Collection[str] | None,
+    pair: KeyPair | None,
+) -> SessionData:
+    """
+    Return what the session contains: the whole vault, or the items whose ids are in `chosen`.
+
+    `pair` are keys for such a session, if they have been made already.
+    """
+    data = collect_session_data(config, unlocked, console)
+    if chosen is None:
+        return data
+    from bwrun.session.limited import limit_session, make_key_pair  # noqa: PLC0415  (only for --only)
+
+    return limit_session(data, frozenset(chosen), pair or make_key_pair())

@@ -48,6 +48,7 @@ Session and command:
       --renew             Renew the session's access token in long jobs
       --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
       --kill-leftovers, --signal-exit 128   End what it leaves; exit by 128+N
+      --mask[=stdout|=stderr]   Conceal injected values in what it prints
   -v, --verbose           Print each step; --timings: how long each phase took
 Instead of a run, as are -V, --version and -h, --help:
       --check [-- COMMAND]   Show which variables a run would set, no values
@@ -85,6 +86,7 @@ VALUE_OPTIONS = (
     "offline",
     "kill-after",
     "signal-exit",
+    "mask",
 )  # fmt: skip
 LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only", "keep")
 FLAG_OPTIONS = (
@@ -101,7 +103,7 @@ FLAG_OPTIONS = (
 
 
 # The values of options that may be given without one: their values stand after `=`.
-DEFAULT_VALUES = {"cache": "on", "offline": "auto"}
+DEFAULT_VALUES = {"cache": "on", "offline": "auto", "mask": "on"}
 FLAG_LETTERS = frozenset("vhV")
 SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 

@@ -15,6 +15,7 @@ from bwrun.base.structs import Struct
 from bwrun.settings.command_line import GATEWAY_OPTIONS, PRINTS_VALUES, Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
+from bwrun.settings.masking import masked_descriptors
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import AGENT_VARIABLE, Sources, is_bwrun_variable
@@ -52,6 +53,7 @@ class Config(Struct):
     timeout: float  # seconds for everything before the command, except prompts and --password-command
     jitter: float  # seconds: the longest random time to wait before the login of a run
     supervisor_settings: Mapping[str, str]  # kill-after, kill-leftovers, signal-exit: those that are set
+    masked: frozenset[int]  # the descriptors whose output is masked, for --mask
     renew: bool
     assignments: Mapping[str, str]  # variables of -e; they win over the environment
     items: tuple[str, ...]  # values of --item, not parsed
@@ -112,6 +114,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         timeout=seconds_of(settings.found("timeout"), "timeout") or DEFAULT_TIMEOUT,
         jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
+        masked=masked_descriptors(options, sources),
         renew=options.mode not in PRINTS_VALUES and settings.flag("renew"),
         assignments=_assignments(options),
         items=repeatable(options, sources, "item"),

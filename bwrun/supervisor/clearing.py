@@ -24,11 +24,10 @@ def remove_patiently(path: str) -> bool:
     return remove(path)
 
 
-def end_leftovers(janitor: int | None, *, verbose: bool) -> None:
-    """Start a helper that ends all processes the command left running, and reap them; `janitor` stays."""
-    spared = [os.getpid()] if janitor is None else [os.getpid(), janitor]
+def end_leftovers(spared: list[int], *, verbose: bool) -> None:
+    """Start a helper that ends all processes the command left running, and reap them; those in `spared` stay."""
     try:
-        helper = Helper.start("bwrun.helpers.leftovers", list(map(str, spared)))
+        helper = Helper.start("bwrun.helpers.leftovers", list(map(str, [os.getpid(), *spared])))
     except OSError as error:
         print_line(f"warning: cannot end the processes that the command left running: {os.strerror(error.errno or 0)}")
         return

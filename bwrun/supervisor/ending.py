@@ -56,6 +56,20 @@ def stop_by_signal(number: int) -> None:
         signals.pthread_sigmask(signals.SIG_BLOCK, {number})
 
 
+def stop_group_by_signal(number: int) -> None:
+    """
+    Stop this process and its process group, as the terminal would if the command were a member; return when continued.
+
+    The command has a terminal of its own, so the caller's terminal has sent no signal to the group.
+    """
+    if signals.SIGCONT not in signals.sigpending() and number != signals.SIGSTOP:
+        try:
+            os.killpg(os.getpgrp(), number)
+        except OSError:
+            pass  # some of it belongs to another user
+    stop_by_signal(number)
+
+
 class Terminal:
     """The modes of the controlling terminal, which are restored if the worker dies at a prompt."""
 

@@ -49,6 +49,14 @@ def _sent_by_command(sender: int, command: int) -> bool:
     return same_group and sender != os.getppid() and processes.is_descendant(sender, command)
 
 
+def forward_to_group(number: int, command: int) -> None:
+    """Send signal `number` to the process group that `command` leads."""
+    try:
+        os.killpg(command, number)
+    except OSError:
+        forward(number, command)
+
+
 def forward(number: int, command: int) -> None:
     """Send signal `number` to the command. A command that has ended or belongs to another user is not an error."""
     try:

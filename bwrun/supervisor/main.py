@@ -37,4 +37,6 @@ def main(channel: int, worker: int) -> NoReturn:
         status = STATUS_FAILED << 8
     if not run.clear() and status == 0:
         status = STATUS_FAILED << 8
+    if run.interrupted is not None:
+        status = run.interrupted  # as waitpid(2) gives it: ended by that signal
     ending.end_by_status(status, by_code=run.ends_by_code)

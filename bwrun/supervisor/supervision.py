@@ -18,11 +18,13 @@ from bwrun.base.channel import (
     END,
     EXEC,
     MAKE_DIRECTORY,
+    MASKER,
     NO_DIRECTORY,
     REFUSED,
     RENEW,
     SET,
     START_AGENT,
+    START_MASKER,
     Channel,
 )
 from bwrun.base.errors import STATUS_FAILED
@@ -30,6 +32,7 @@ from bwrun.supervisor import clearing, ending, forwarding, processes
 from bwrun.supervisor.agent import Agent
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.janitor import Janitor
+from bwrun.supervisor.masker import Masker
 from bwrun.supervisor.printing import print_line
 from bwrun.supervisor.renewal import Renewal
 from bwrun.supervisor.session_directory import SessionDirectory
@@ -46,6 +49,7 @@ class Supervision:
         """Remember the worker and the channel to it, without doing anything yet."""
         self.worker = worker
         self.ends_by_code = False  # True: --signal-exit
+        self.interrupted: int | None = None  # the signal that ended bwrun while output of the command was left
         self._channel = Channel(channel)
         self._terminal: ending.Terminal | None = None
         self._directory = SessionDirectory()
@@ -58,6 +62,7 @@ class Supervision:
         self._settings: dict[bytes, bytes] = {}
         self._renewal: Renewal | None = None
         self._agent: Agent | None = None
+        self._masker: Masker | None = None
         self._kill_at: float | None = None  # when to kill the command, for --kill-after
 
     def take_over(self) -> None:
@@ -130,6 +135,10 @@ class Supervision:
     def _handle_signal(self, info: signals.struct_siginfo, since: float) -> None:
         number = info.si_signo
         self._received.add(number)
+        if self._masker is not None and number == signals.SIGCONT and self._has_own_terminal():
+            self._masker.resume()
+            forwarding.forward_to_group(number, self.worker)
+            return
         if not forwarding.reached_command(info, since, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
@@ -147,8 +156,8 @@ class Supervision:
                 self._command_started = True
             elif word == END:
                 self._reported_status = int(rest[0])
-            elif word == START_AGENT:
-                self._start_agent(*rest)
+            elif word in (START_AGENT, START_MASKER):
+                (self._start_agent if word == START_AGENT else self._start_masker)(*rest)
             elif word == RENEW:
                 self._renewal = Renewal(float(rest[0]), rest[1:])
             elif word == SET:
@@ -171,6 +180,19 @@ class Supervision:
         except OSError as error:
             self._channel.send(REFUSED, b"ssh-agent", os.strerror(error.errno or 0).encode())
 
+    def _start_masker(self, packages: bytes) -> None:
+        try:
+            self._masker, socket = Masker.start(packages)
+        except OSError as error:
+            self._channel.send(REFUSED, b"masker", os.strerror(error.errno or 0).encode())
+            return
+        self._channel.send_with(socket, MASKER)
+        os.close(socket)
+
+    def _has_own_terminal(self) -> bool:
+        """Return whether the command is on a terminal of the masker's, in a process session of its own."""
+        return self._masker is not None and b"masked-terminal" in self._settings
+
     def _reap(self) -> int | None:
         """Reap all children that ended, even orphans if this is PID 1; return the status of the worker if it ended."""
         ended: int | None = None
@@ -181,17 +203,30 @@ class Supervision:
                 return ended
             if pid == 0:
                 return ended
-            if self._agent is not None and self._agent.has_ended(pid):
-                print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
-            elif pid != self.worker:
-                warning = None if self._renewal is None else self._renewal.ended(pid)
-                if warning is not None:
-                    print_line(f"warning: cannot renew the session's access token: {warning}")
+            if pid != self.worker:
+                self._note_end(pid, status)
             elif not os.WIFSTOPPED(status):
                 ended = status
             elif ending.has_terminal():
-                # The shell must see the stop. When it continues bwrun with SIGCONT, that is forwarded to the command.
-                ending.stop_by_signal(os.WSTOPSIG(status))
+                self._stop(os.WSTOPSIG(status))
+
+    def _note_end(self, pid: int, status: int) -> None:
+        """Tell the user what it means that another child than the worker ended."""
+        if self._agent is not None and self._agent.has_ended(pid):
+            print_line("warning: the ssh-agent was killed: the command has no SSH keys any more")
+        elif self._masker is not None and self._masker.has_ended(pid, status):
+            if self._has_own_terminal() and self._terminal is not None:
+                self._terminal.restore()
+        elif self._renewal is not None and (warning := self._renewal.ended(pid)) is not None:
+            print_line(f"warning: cannot renew the session's access token: {warning}")
+
+    def _stop(self, number: int) -> None:
+        """Stop as the command did, for the shell must see that; its SIGCONT for bwrun is forwarded to the command."""
+        if self._masker is not None and self._has_own_terminal():
+            self._masker.pause()
+            ending.stop_group_by_signal(number)
+        else:
+            ending.stop_by_signal(number)
 
     def _final_status(self, status: int) -> int:
         """Return the status to end with, in the form of waitpid(2); `status` is that of the worker or the command."""
@@ -212,6 +247,8 @@ class Supervision:
     def abandon(self) -> None:
         """Kill the worker, because it cannot be supervised."""
         forwarding.forward(signals.SIGKILL, self.worker)
+        if self._masker is not None:
+            self._masker.kill()
         try:
             os.waitpid(self.worker, 0)
         except OSError:
@@ -230,13 +267,16 @@ class Supervision:
         left = [path for path in self._directory.candidates if not clearing.remove_patiently(path)]
         cleared = not left
         if b"kill-leftovers" in self._settings and self._command_started:
-            clearing.end_leftovers(
-                None if self._janitor is None else self._janitor.pid, verbose=bool(self._settings.get(b"verbose"))
-            )
+            spared = [one.pid for one in (self._janitor, self._masker) if one is not None]
+            clearing.end_leftovers(spared, verbose=bool(self._settings.get(b"verbose")))
         if self._janitor is not None:
             self._janitor.release(cleared=cleared)
         for path in self._stale_directories:
             sweep_one(path)
+        if self._masker is not None:
+            self.interrupted = self._masker.finish()
+            if self.interrupted is not None and self._has_own_terminal() and self._terminal is not None:
+                self._terminal.restore()
         if not cleared:
             print_line(f"error: cannot remove the session at `{left[0]}` [session.not-cleared]")
             print_line("hint: run `bwrun --clean` to try again; the next run of bwrun tries it too")

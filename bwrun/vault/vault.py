@@ -197,6 +197,18 @@ class Vault:
         names = {identity: name for name, found in self._lookup.names.ids.items() for identity in found}
         return {identity: names.get(identity, identity) for identity in ids}
 
+    def secrets_of(self, ids: Collection[str]) -> list[Sensitive]:
+        """Return the secrets of items, by their ids: what must not show in a log. What cannot be read is left out."""
+        from bwrun.vault.item_secrets import secrets_of  # noqa: PLC0415  (only for --mask)
+
+        found: list[Sensitive] = []
+        for identity in ids:
+            try:
+                found += secrets_of(self._make(identity, f"`{identity}`"))
+            except (BwrunError, KeyError):
+                continue
+        return found
+
     def _is_usable(self, identity: str) -> bool:
         """Return whether there is a key for an item, and whether protected items are allowed if it is one."""
         record = self._records[identity]

@@ -31,8 +31,11 @@ SECRET = Sensitive(CANARY.encode())
 # Encrypted: wrapped keys, EncStrings, a sync. A password's place, never its value.
 SHOWN = {
     "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field", "newline"},
-    "Report": {"account", "credentials", "command", "session", "session_items", "taken_away", "inherited"},
-}
+    "Report": {
+        "account", "credentials", "command", "session", "session_items", "taken_away", "inherited", "vault", "masked",
+        "not_masked",
+    },
+}  # fmt: skip
 
 FORMATS: dict[str, Callable[[Sensitive], str]] = {
     "repr": repr,

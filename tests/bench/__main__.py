@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.bench.masking import in_memory, print_masking
 from tests.bench.measuring import measure
 from tests.bench.memory import peaks, waiting_processes
 from tests.bench.probes import Probes, outer_run
@@ -41,6 +42,9 @@ def main() -> int:
         with outer_run(site) as nested_environment:
             samples = measure(Probes(site, nested_environment, official_rounds).all(), arguments.rounds)
         Table(site, samples, waiting_processes(site), peaks(site)).print()
+    if not arguments.server:
+        with TemporaryDirectory(prefix="bwrun-bench-", dir=in_memory()) as folder:
+            print_masking(Path(folder), min(arguments.rounds, 5))
     return 0
 
 

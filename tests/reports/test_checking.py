@@ -124,6 +124,8 @@ def test_for_machines(run_in: Surroundings, vault: Account, server: BitwardenSer
         "taken_away": ["BWRUN_SERVER", "BW_CLIENTSECRET", "BW_PASSWORD"],
         "inherited": ["BW_CLIENTID", "F", "HOME", "LANG", "PATH", "SSL_CERT_FILE", "XDG_RUNTIME_DIR"],
         "session_items": None,
+        "masked": [],
+        "not_masked": [],
     }
 
 

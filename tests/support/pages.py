@@ -9,7 +9,11 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-LANGUAGES = {"", "console"}  # of fenced blocks: a command line that is shown stands in a `console` block
+LANGUAGES = {
+    "",
+    "console",
+    "yaml",
+}  # of fenced blocks: `console` has command lines, `yaml` is checked by tests/test_ci_docs
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")

@@ -1,0 +1,41 @@
+"""`--mask`: which of the command's outputs are masked."""
+
+from __future__ import annotations
+
+from bwrun.base.errors import ConfigError
+from bwrun.settings.sources import variable_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.settings.command_line import Options
+    from bwrun.settings.sources import Sources
+
+OFF = frozenset[int]()
+CHOICES = {
+    **dict.fromkeys(("1", "true", "yes", "on"), frozenset((1, 2))),
+    **dict.fromkeys(("0", "false", "no", "off"), OFF),
+    "stdout": frozenset((1,)),
+    "stderr": frozenset((2,)),
+}
+
+
+def masked_descriptors(options: Options, sources: Sources) -> frozenset[int]:
+    """
+    Return the descriptors whose output is masked: 1, 2, both or none.
+
+    Raises ConfigError.
+    """
+    given, place = options.values.get("mask"), "`--mask`"
+    if given is None:
+        found = sources.find(variable_name("mask"))
+        if found is None:
+            return OFF
+        given, place = found.value, f"BWRUN_MASK in {found.place}"
+    chosen = CHOICES.get(given.lower())
+    if chosen is None:
+        raise ConfigError(
+            "mask",
+            f"the value of {place} is not one that masking knows",
+            "write `--mask`, `--mask=stdout` or `--mask=stderr`",
+        )
+    return chosen

@@ -1,0 +1,99 @@
+"""GitHub Actions: `::add-mask::` where the runner reads it and nobody else does, and `--check`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.conftest import CHEAP
+from tests.server.control import Account, BitwardenServer
+from tests.server.specs import AccountSpec, ItemSpec, Login
+from tests.support.program import BWRUN, TIMEOUT, Surroundings
+
+SECRET = "100% hunter2"
+NOTES = "line one\nline two\nx\n"
+
+
+@pytest.fixture(scope="module")
+def vault(server: BitwardenServer) -> Account:
+    """Make an account with a value that must be escaped, one of several lines, and a short one."""
+    return server.add_account(
+        AccountSpec(
+            "actions@example.com",
+            "correct horse",
+            kdf=CHEAP,
+            items=(
+                ItemSpec("prod-db", Login(username="deploy", password=SECRET), notes=NOTES),
+                ItemSpec("short", Login(username="yes", password="abc")),
+            ),
+        )
+    )
+
+
+@pytest.fixture
+def step(run_in: Surroundings) -> Surroundings:
+    """Give surroundings as in a step of GitHub Actions; the test's own process stands for the runner."""
+    run_in.environment |= {
+        "GITHUB_ACTIONS": "true", "PW": "bw://prod-db/password", "KEY": "bw://prod-db/notes", "NO": "bw://short/password",
+    }  # fmt: skip
+    return run_in
+
+
+def test_runner_is_told_each_value_and_each_line(step: Surroundings) -> None:
+    """Values are escaped as the runner wants it; short ones are not told, nor what else is in the environment."""
+    done = step.run("--mask", "--no-session", "--", "sh", "-c", "echo $PW", env={"OTHER": "other-value"})
+
+    assert done.stdout == "<concealed by bwrun>\n"
+    assert done.stderr.splitlines() == [
+        "::add-mask::100%25 hunter2",
+        "::add-mask::line one",
+        "::add-mask::line one%0Aline two%0Ax%0A",
+        "::add-mask::line two",
+    ]
+
+
+def test_session_is_told(step: Surroundings) -> None:
+    """BW_SESSION is among the values."""
+    done = step.run("--mask", "--", "sh", "-c", "printf %s $BW_SESSION | cut -c1-5 >&2")
+    begin = done.stderr.splitlines()[-1]
+
+    assert f"::add-mask::{begin}" in done.stderr
+
+
+@pytest.mark.parametrize("changes", [{"GITHUB_ACTIONS": None}, {"GITHUB_ACTIONS": "1"}])
+def test_nothing_is_told_elsewhere(step: Surroundings, changes: dict[str, str | None]) -> None:
+    """Not outside of GitHub Actions."""
+    assert step.run("--mask", "--", "true", env=changes).stderr == ""
+
+
+def test_nothing_is_told_without_mask(step: Surroundings) -> None:
+    """Not without --mask."""
+    assert step.run("--", "true").stderr == ""
+
+
+@pytest.mark.parametrize(
+    "redirected", ["2> log", "2>&1 | tee log > log2", "> log 2>&1", 'x=$("$0" --mask -- true 2>&1)']
+)
+def test_nothing_is_told_where_somebody_else_reads(step: Surroundings, redirected: str) -> None:
+    """A file or a program of the step would keep the values."""
+    script = redirected if redirected.startswith("x=") else f'"$0" --mask -- true {redirected}'
+    done = subprocess.run(
+        ["sh", "-c", f"{script}; cat log log2 2>/dev/null; echo $x", BWRUN], check=False, capture_output=True,
+        encoding="utf-8", env=step.full_environment({}), cwd=step.work, stdin=subprocess.DEVNULL, timeout=TIMEOUT,
+    )  # fmt: skip
+
+    assert "add-mask" not in done.stdout + done.stderr
+    assert "the runner was not told" in done.stdout
+
+
+def test_check_says_what_is_not_masked(step: Surroundings) -> None:
+    """`--check --mask` names the variables whose values are too short."""
+    text = step.run("--check", "--mask", "--", "true").stdout
+    report = json.loads(step.run("--check", "--mask=stderr", "--json", "--", "true").stdout)
+
+    assert "masked       stdout and stderr\n" in text
+    assert "not masked   NO\n" in text
+    assert (report["masked"], report["not_masked"]) == (["stderr"], ["NO"])
+    assert "masked" not in step.run("--check", "--", "true").stdout
