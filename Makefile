@@ -27,7 +27,7 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
-check: lint types docs smoke test-pythons test-long test  ## All that CI runs; the tests come last
+check: lint types smoke test-pythons test-long test  ## All that CI runs; the tests come last
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
 	$(BIN)/python -m ruff check .

@@ -25,6 +25,7 @@ CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up
 
 
 FUZZ = 8  # pid and group together: sixteen of each signal
+KEPT = 4  # of the cases of a test that starts processes, `make test` takes so many, and `make test-long` all
 LONG = {"thorough", "fuzz", "crowd"}  # fixtures of tests that do more when they are asked to
 
 # No time limit, and no complaint about slow input: a busy machine is no failure.
@@ -48,11 +49,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Those with the official CLI, which take long, come first, so that no process is left with one when all others end.
     """
+    thin_out(items)
     items.sort(key=lambda item: item.get_closest_marker("official_cli") is None)
     for item in items:
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
         if not LONG.isdisjoint(fixtures) or item.get_closest_marker("hypothesis"):
             item.add_marker("long")
+
+
+def thin_out(items: list[pytest.Item]) -> None:
+    """Mark as slow, evenly spread, the cases of a test that starts processes which `make test` leaves out."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        starts_processes = isinstance(item, pytest.Function) and "bare" in item.fixturenames
+        if starts_processes and item.path.name != "test_commands.py" and not item.get_closest_marker("slow"):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for group in cases.values():
+        for number, item in enumerate(group):
+            if len(group) > KEPT and number * KEPT // len(group) == (number - 1) * KEPT // len(group):
+                item.add_marker("slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -147,6 +147,7 @@ def test_official_cli_reads_every_kind_of_item(official_bw: Path, own_server: Bi
 
 
 @pytest.mark.official_cli
+@pytest.mark.slow
 def test_official_cli_writes(official_bw: Path, own_server: BitwardenServer, tmp_path: Path) -> None:
     """`bw` creates, edits, attaches, trashes, restores and deletes on an Argon2id account, and reads it back."""
     old = ItemSpec("with-file", Login("u", "p"), attachments=(AttachmentSpec("a.txt", b"kept"),))

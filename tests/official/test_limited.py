@@ -117,6 +117,7 @@ def test_reads_what_a_whole_session_reads(
     assert {request.path for request in server.requests()} <= {"/identity/connect/token", "/api/sync", "/api/config"}
 
 
+@pytest.mark.slow
 def test_what_needs_the_server_fails_at_once(
     server: BitwardenServer, official_bw: Path, tmp_path: Path, rich: Account
 ) -> None:

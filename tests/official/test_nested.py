@@ -48,6 +48,7 @@ def change_all(bw: Bw, identity: str) -> Json:
     return found
 
 
+@pytest.mark.slow
 def test_sees_what_the_official_cli_writes(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """Items that the CLI has made or edited are there for references; after its lock or logout, an error says so."""
     account = server.add_account(SPEC)

@@ -203,6 +203,7 @@ def test_a_server_without_tls(official_bw: Path, tmp_path: Path) -> None:
     assert "Insecure URL not allowed" in calls["sync"]["stderr"]
 
 
+@pytest.mark.slow
 def test_session_api_key(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """With --session-api-key a sync fetches, forced or after a change; no master password comes to disk."""
     account = server.add_account(replace(SPEC, email="key@example.com", token_lifetime=60))

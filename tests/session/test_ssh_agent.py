@@ -201,6 +201,7 @@ def test_agent_that_fails(with_keys: Surroundings, tmp_path: Path, script: str, 
     assert not (with_keys.work / "x").exists()
 
 
+@pytest.mark.slow
 def test_agent_that_never_listens(with_keys: Surroundings, tmp_path: Path) -> None:
     """An ssh-agent that does not listen is given up after 10 seconds, and ended with what it has started."""
     path = programs_in(tmp_path / "bin", ssh_agent='sleep 1000 & echo $! >"$0".pid; wait', ssh_add="exit 0")
