@@ -435,15 +435,9 @@ for _ in range(1500):
         subprocess.run(["rm", "-rf", *ready.runtime.iterdir()], check=True)
 
 
-def test_daemons_that_write(ready: Surroundings, tmp_path: Path) -> None:
-    """
-    A session is removed at the command's end although daemons go on making files there, as fast as they can.
-
-    On a file system in RAM, two daemons of root can make files as fast as bwrun removes them.
-    """
-    ready.runtime = tmp_path / "on disk"
-    ready.runtime.mkdir(mode=0o700)
-    ready.environment["XDG_RUNTIME_DIR"] = str(ready.runtime)
+@pytest.mark.slow
+def test_daemons_that_write(ready: Surroundings) -> None:
+    """A session is removed at the command's end although daemons go on making files there, as fast as they can."""
     script = """\
 import os, time
 os.chdir(os.environ["BITWARDENCLI_APPDATA_DIR"])
