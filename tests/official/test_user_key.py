@@ -59,7 +59,8 @@ def use(bw: Bw) -> Json:
     return {"calls": calls, "own": own, "value": os.environ["VALUE"]}
 
 
-@pytest.mark.parametrize("kind", [pytest.param(kind, marks=[pytest.mark.slow] * (kind != "V2")) for kind in KINDS])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_session(server: BitwardenServer, official_bw: Path, tmp_path: Path, kind: str) -> None:
     """
     The CLI reads, writes and unlocks in the session; what it has written, the same user key reads in the next run.
