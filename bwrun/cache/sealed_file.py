@@ -16,19 +16,8 @@ import stat
 import struct
 
 from bwrun.base.errors import CryptoError
-from bwrun.cache.sealing import (
-    BLOCK_SIZE,
-    LOG_COST,
-    MAX_LOG_COST,
-    NOTHING,
-    OVERHEAD,
-    PASSWORD,
-    SALT_SIZE,
-    USER_KEY,
-    Seal,
-    Secrets,
-    derive_seal,
-)
+from bwrun.cache.sealing import BLOCK_SIZE, LOG_COST, MAX_LOG_COST, OVERHEAD, SALT_SIZE, Seal, derive_seal
+from bwrun.cache.secrets import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.crypto import primitives
 
 TYPE_CHECKING = False

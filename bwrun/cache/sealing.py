@@ -13,8 +13,7 @@ Key Connector, and is sealed under the client secret alone.
 
 from __future__ import annotations
 
-from bwrun.base.sensitive import Sensitive
-from bwrun.base.structs import Struct
+from bwrun.cache.secrets import PASSWORD, Secrets
 from bwrun.crypto import primitives
 
 SALT_SIZE = 16  # bytes
@@ -25,16 +24,7 @@ OVERHEAD = NONCE_SIZE + TAG_SIZE  # bytes that sealing adds
 LOG_COST = 13
 BLOCK_SIZE = 8
 MAX_LOG_COST = 16  # a file that asks for more is not bwrun's, and reading it must not take seconds or gigabytes
-PASSWORD, USER_KEY, NOTHING = b"password", b"user key", b"nothing"  # the kinds of the second secret
 INFO = b"bwrun cache 1"
-
-
-class Secrets(Struct):
-    """What a cache file is sealed with."""
-
-    client_secret: Sensitive
-    second: Sensitive | None  # the master password or the user key
-    kind: bytes  # PASSWORD, USER_KEY or NOTHING
 
 
 class Seal:

@@ -11,11 +11,10 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+from hashlib import sha256
 
 from bwrun import __version__
 from bwrun.base.errors import BwrunError
-from bwrun.cache.sealed_file import SealedFile, new_file, open_file
-from bwrun.crypto import primitives
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +23,8 @@ if TYPE_CHECKING:
     from bwrun.base.moment import Moment
     from bwrun.base.sensitive import Sensitive
     from bwrun.cache.place import Place
-    from bwrun.cache.sealing import Secrets
+    from bwrun.cache.sealed_file import SealedFile
+    from bwrun.cache.secrets import Secrets
 
 CACHE, LOCK, FAILED = ".cache", ".lock", ".failed"  # the suffixes of the files
 NAME_SIZE = 16  # bytes of the hash in a file's name
@@ -46,12 +46,22 @@ class CacheStore:
         """`account` names it: the client id and the addresses of the server."""
         self._place = place
         words = "\0".join(account).encode("utf-8", "surrogateescape")
-        self._name = primitives.sha256(words)[:NAME_SIZE].hex()
+        self._name = sha256(words).digest()[:NAME_SIZE].hex()
         self._bound = words + b"\0" + __version__.encode()  # another version may write another form
         self._secrets = secrets
 
+    def exists(self, suffix: str = CACHE) -> bool:
+        """Return whether there is a cache file, or another one, which may be anything."""
+        try:
+            os.lstat(self._name + suffix, dir_fd=self._place.descriptor)
+        except OSError:
+            return False
+        return True
+
     def open(self) -> SealedFile | None:
         """Return the cache file; None if there is none that can be trusted."""
+        from bwrun.cache.sealed_file import open_file  # noqa: PLC0415  (it imports `cryptography`)
+
         return open_file(self._place, self._name + CACHE, self._secrets, self._bound)
 
     def new(self, password: Sensitive | None = None) -> SealedFile:
@@ -61,6 +71,8 @@ class CacheStore:
         `password` is the right master password, if that of this store was wrong.
         """
         secrets = self._secrets if password is None else self._secrets.replaced(second=password)
+        from bwrun.cache.sealed_file import new_file  # noqa: PLC0415
+
         return new_file(secrets, self._bound)
 
     def save(self, file: SealedFile, parts: dict[str, bytes], stamp: bytes) -> SealedFile | None:
@@ -112,6 +124,10 @@ class CacheStore:
 
     def failure_since(self, began: Moment) -> ToldError | None:
         """Return the error of a run that failed after the moment `began`, None if there was none."""
+        if not self.exists(FAILED):
+            return None
+        from bwrun.cache.sealed_file import open_file  # noqa: PLC0415
+
         file = open_file(self._place, self._name + FAILED, self._secrets, self._bound)
         state = None if file is None else file.part("state")
         if state is None:

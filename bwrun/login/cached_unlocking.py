@@ -15,7 +15,6 @@ from bwrun.base.jsontext import write_json
 from bwrun.base.moment import Moment
 from bwrun.base.tasks import Task
 from bwrun.cache.store import CacheStore, ToldError
-from bwrun.crypto.vault_key import parse_key
 from bwrun.login.access import HTTP_UNAUTHORIZED, Access
 from bwrun.login.fetching import Fetched, fetch_sync
 from bwrun.login.kept_vault import (
@@ -72,7 +71,7 @@ class CachedUnlocking:
         self._refused = False  # whether the server refused the access token of the cache
         self._revision: str | None = None  # what the server said last
         self._began = Moment.now()
-        self._found = steps.context.start("cache", self._read)
+        self._found = steps.context.start("cache", self._read) if store.exists() else None
 
     def unlock(self, meanwhile: Callable[[], None]) -> UnlockedVault:
         """
@@ -80,8 +79,10 @@ class CachedUnlocking:
 
         Raises what that raises; ConfigError: `--offline=always`, and there is no vault in the cache.
         """
-        self._steps.context.import_by(self._import)
-        kept = self._found.result()
+        kept = None
+        if self._found is not None:
+            self._steps.context.import_by(self._import)
+            kept = self._found.result()
         if self._settings.offline == ALWAYS:
             if kept is None:
                 raise nothing_kept()
@@ -171,6 +172,8 @@ class CachedUnlocking:
         access = self._steps.access_of(login)
         connector = state.key_connector_url
         if state.user_key is not None:
+            from bwrun.crypto.vault_key import parse_key  # noqa: PLC0415
+
             self._steps.context.import_by(meanwhile)
             user_key = parse_key(state.user_key)
         else:
@@ -209,8 +212,8 @@ class CachedUnlocking:
     def _log_in(self, kept: KeptVault | None, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Log in; fetch the vault too, unless the one in the cache is current."""
         steps = self._steps
-        new = Task(self._store.new)
         login, answer, config = steps.log_in(needs_config=True)
+        new = Task(self._store.new)
         issued = Moment.now()
         access = steps.access_of(login)
         if kept is not None:
@@ -221,6 +224,8 @@ class CachedUnlocking:
         sync = Task(lambda: fetching.result()[0])
         key = None if kept is None else kept.login.user_key
         if kept is not None and key is not None:
+            from bwrun.crypto.vault_key import parse_key  # noqa: PLC0415
+
             self._steps.context.import_by(meanwhile)
             user_key, connector = parse_key(key), kept.login.key_connector_url
         else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bwrun.cache.place import find_place
-from bwrun.cache.sealing import NOTHING, PASSWORD, USER_KEY, Secrets
+from bwrun.cache.secrets import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.cache.store import CacheStore
 from bwrun.credentials.found import Credentials
 from bwrun.login.cached_unlocking import CachedUnlocking

@@ -13,9 +13,9 @@ import pytest
 from bwrun.base.sensitive import Sensitive
 from bwrun.cache.place import Place, find_place
 from bwrun.cache.sealed_file import SealedFile
-from bwrun.cache.sealing import NOTHING as SEALED_WITH_NOTHING
-from bwrun.cache.sealing import PASSWORD as SEALED_WITH_PASSWORD
-from bwrun.cache.sealing import Secrets
+from bwrun.cache.secrets import NOTHING as SEALED_WITH_NOTHING
+from bwrun.cache.secrets import PASSWORD as SEALED_WITH_PASSWORD
+from bwrun.cache.secrets import Secrets
 from bwrun.cache.store import CacheStore
 from tests.cache.test_place import ANOTHER_USER, as_root
 from tests.support.cache_file import (
