@@ -55,7 +55,7 @@ class EncodedSession(Struct):
     """A session in the form in which it is stored."""
 
     bw_session: str  # the value of BW_SESSION, the only thing that decrypts the session's user key
-    files: dict[str, bytes]  # the files of the session's directory, by name
+    files: dict[str, list[bytes | memoryview]]  # the files of the session's directory in parts, by name
 
 
 class HeldVault(Struct):

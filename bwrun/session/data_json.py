@@ -60,36 +60,48 @@ def encode_session(data: SessionData) -> EncodedSession:
     return EncodedSession(_base64(session_key.to_bytes()), {DATA_FILE: write_data(data, session_key)})
 
 
-def write_data(data: SessionData, session_key: SymmetricKey) -> bytes:
+def write_data(data: SessionData, session_key: SymmetricKey) -> list[bytes | memoryview]:
     """
-    Return the content of data.json, its user key encrypted with `session_key`.
+    Return the content of data.json in parts, its user key encrypted with `session_key`.
+
+    It is not one text, because a large vault would then be in memory twice.
 
     Raises ServerError: the server's replies lack something that the session needs.
     """
-    vault = data.encoded_vault or encode_vault(data)
-    head, _, members = vault.partition(b"\n")
+    if data.encoded_vault is None:
+        head, encoded = _encode(data)
+        members = memoryview(encoded)
+    else:
+        end = data.encoded_vault.index(b"\n")
+        head, members = data.encoded_vault[:end], memoryview(data.encoded_vault)[end + 1 :]
     found = json.loads(head)
     for text in found["notes"]:
         data.note(text)
-    return b"".join((b"{", members, b",", write_json(_state(data, session_key, found["user_id"]))[1:]))
+    rest = write_json(_state(data, session_key, found["user_id"]))
+    return [members[:-1], b",", memoryview(rest)[1:]]
 
 
 def encode_vault(data: SessionData) -> bytes:
     """
     Return the states that depend on the vault and the account alone.
 
-    The first line is JSON: the user's id, and in words what the session lacks.  After it come the members of data.json,
-    without the braces around them.
+    The first line is JSON: the user's id, and in words what the session lacks.  After it come these states, as one JSON
+    object.
 
     Raises ServerError: the server's replies lack something that the session needs.
     """
+    return b"\n".join(_encode(data))
+
+
+def _encode(data: SessionData) -> tuple[bytes, bytes]:
+    """Return the two parts of what `encode_vault()` returns."""
     try:
         return _encode_vault(data)
     except RecursionError:
         raise ServerError("unexpected-reply", "the server's reply to the sync is nested too deeply") from None
 
 
-def _encode_vault(data: SessionData) -> bytes:
+def _encode_vault(data: SessionData) -> tuple[bytes, bytes]:
     sync = sync_of(data.sync)
     profile = profile_of(sync)
     notes: list[str] = []
@@ -107,8 +119,7 @@ def _encode_vault(data: SessionData) -> bytes:
         },
         **{f"user_{user_id}_{name}": value for name, value in user.items()},
     }
-    head = json.dumps({"user_id": user_id, "notes": notes}).encode()
-    return b"".join((head, b"\n", memoryview(write_json(members))[1:-1]))
+    return json.dumps({"user_id": user_id, "notes": notes}).encode(), write_json(members)
 
 
 def _state(data: SessionData, session_key: SymmetricKey, user_id: str) -> Record:

@@ -43,7 +43,7 @@ def write_files(directory: str, files: Iterable[NamedContent]) -> dict[str, str]
     return paths
 
 
-def write_private(directory: str, name: str, parts: Sequence[bytes]) -> None:
+def write_private(directory: str, name: str, parts: Sequence[bytes | memoryview]) -> None:
     """
     Write a new file with mode 0600, whatever the umask. Its content is all `parts` in order.
 

@@ -41,7 +41,7 @@ def open_session(  # noqa: PLR0913  (the session, and what nested runs must know
         limits=limits_of(only),
     )
     for name, content in session.files.items():
-        write_private(directory, name, [content])
+        write_private(directory, name, content)
     write_private(directory, MARK_FILE, [mark.to_bytes()])
     variables = {"BW_SESSION": session.bw_session, "BITWARDENCLI_APPDATA_DIR": directory}
     if ca_files:

@@ -133,7 +133,7 @@ def write(data: Json, login: Login, user_key: VaultKey) -> Json:
         server_config=None,
         note=lambda _: None,
     )
-    return cast("Json", json.loads(write_data(session, SymmetricKey.from_bytes(bytes(64)))))
+    return cast("Json", json.loads(b"".join(write_data(session, SymmetricKey.from_bytes(bytes(64))))))
 
 
 def paths(value: object, here: Path = ()) -> Iterator[Path]:

@@ -108,7 +108,7 @@ def written(**changes: Any) -> dict[str, Any]:  # noqa: ANN401  (any field)
     if "sync" in changes:
         reply = changes.pop("sync")
         changes["read_sync"] = lambda: reply
-    text = write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY))
+    text = b"".join(write_data(changed(DATA, **changes), SymmetricKey.from_bytes(SESSION_KEY)))
     state: dict[str, Any] = json.loads(text)
     return state
 
