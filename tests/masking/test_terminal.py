@@ -76,8 +76,9 @@ def test_window_size_follows(shell: Shell) -> None:
     """A change of the window reaches the command as a signal, with the new size."""
     script = (
         "import os, signal, threading; done = threading.Event();"
-        "signal.signal(signal.SIGWINCH, lambda *_: (print('size', os.get_terminal_size(1).columns), done.set()));"
-        "print('re' + 'ady', flush=True); done.wait()"
+        "say = lambda text: os.write(1, text.encode());"
+        "signal.signal(signal.SIGWINCH, lambda *_: (say(f'size {os.get_terminal_size(1).columns}'), done.set()));"
+        "say('re' + 'ady'); done.wait()"
     )
     shell.type(f'bwrun -- $PYTHON -c "{script}"\n')
     shell.wait_for("ready")
