@@ -114,6 +114,7 @@ def lock_and_unlock(bw: Bw) -> Json:
     return calls
 
 
+@pytest.mark.slow
 def test_lock_and_unlock(server: BitwardenServer, official_bw: Path, tmp_path: Path) -> None:
     """`bw lock` locks the session; `bw unlock` opens it under a new key, on a server that knows no user key ids too."""
     spec = replace(SPEC, email="lock@example.com", reply_style="vaultwarden", user_key_id_endpoint=False)

@@ -387,6 +387,7 @@ def test_a_run_without_faults_leaves_nothing(ready: Surroundings) -> None:
     assert list(ready.runtime.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_parallel_runs_knock_together_once(ready: Surroundings, server: BitwardenServer) -> None:
     """
     Twelve runs during a limit: each is refused at most once at the start, and none knocks before the time is over.

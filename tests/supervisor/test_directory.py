@@ -481,6 +481,7 @@ print(removing.remove(sys.argv[1]))
     assert said == "True\n"
 
 
+@pytest.mark.slow
 def test_whoever_goes_on_writing_cannot_hold_it_up(base: Path) -> None:
     """What the command left running may write faster than is removed: an end is made, and it is tried again later."""
     made = left_behind(base, mark="x")
