@@ -16,6 +16,7 @@ import stat
 import struct
 
 from bwrun.base.errors import CryptoError
+from bwrun.base.writing import write_all
 from bwrun.cache.sealing import BLOCK_SIZE, LOG_COST, MAX_LOG_COST, OVERHEAD, SALT_SIZE, Seal, derive_seal
 from bwrun.cache.secrets import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.crypto import primitives
@@ -162,10 +163,7 @@ def _write(place: Place, name: str, contents: list[bytes]) -> int | None:
         return None
     try:
         os.fchmod(descriptor, 0o600)
-        for content in contents:
-            view = memoryview(content)
-            while view:
-                view = view[os.write(descriptor, view) :]
+        write_all(descriptor, contents)
         os.rename(new, name, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor)
     except OSError:  # for example, the memory is full
         os.close(descriptor)

@@ -49,6 +49,7 @@ class CacheStore:
         self._name = sha256(words).digest()[:NAME_SIZE].hex()
         self._bound = words + b"\0" + __version__.encode()  # another version may write another form
         self._secrets = secrets
+        self._locked: int | None = None  # the descriptor that holds the lock, or waits for it
 
     def exists(self, suffix: str = CACHE) -> bool:
         """Return whether there is a cache file, or another one, which may be anything."""
@@ -108,8 +109,6 @@ class CacheStore:
         except OSError:
             pass  # this file system has no locks
         return None
-
-    _locked: int | None = None
 
     def unlock(self) -> None:
         """Let go of the lock, if this process has it."""

@@ -15,6 +15,8 @@ import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
+from bwrun.base.moment import CLOCK
+from bwrun.base.writing import write_all
 from bwrun.cache.place import all_places, find_place
 from bwrun.network.remembered import LARGEST, LOGINS, REQUESTS, Record, read_record
 
@@ -27,7 +29,6 @@ T = TypeVar("T")
 
 SUFFIX = ".wait"
 KINDS = (LOGINS, REQUESTS)
-_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # it goes on while the machine sleeps
 
 
 class Waits:
@@ -41,7 +42,7 @@ class Waits:
 
     def now(self) -> float:
         """Return the seconds since the machine was started."""
-        return time.clock_gettime(_CLOCK)
+        return time.clock_gettime(CLOCK)
 
     def recall(self, kind: str, *, anew: bool) -> Record | None:
         """Return the record that counts now; without `anew`, the one of the last time that somebody looked."""
@@ -137,7 +138,7 @@ def _write(place: Place, name: str, data: bytes) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(fresh, flags, 0o600, dir_fd=place.descriptor)
     try:
-        os.write(descriptor, data)
+        write_all(descriptor, [data])
         os.rename(fresh, name, src_dir_fd=place.descriptor, dst_dir_fd=place.descriptor)
     except OSError:
         os.unlink(fresh, dir_fd=place.descriptor)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bwrun.login.token import Login
 
 MAX_REVISION = 64  # characters
+DATE_CHARACTERS = "0123456789-+:.TZ "  # of a number, and of a date in RFC 3339
 
 
 class KeptLogin(Struct):
@@ -155,10 +156,15 @@ def left_of(login: Login, issued: Moment, now: Moment) -> float:
 
 
 def revision_of(data: object) -> str | None:
-    """Return the date in the reply to GET /accounts/revision-date, which is a number of milliseconds or a text."""
+    """
+    Return the date in the reply to GET /accounts/revision-date, which is a number of milliseconds or a text.
+
+    None: it is no date. A date is never cut: two with the same beginning would be taken for one.
+    """
     if isinstance(data, bool) or not isinstance(data, (int, float, str)):
         return None
-    return str(data)[:MAX_REVISION]
+    text = str(data)
+    return text if len(text) <= MAX_REVISION and not text.strip(DATE_CHARACTERS) else None
 
 
 def keys_in(sync: dict[str, object]) -> tuple[object, ...]:

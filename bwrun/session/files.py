@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from bwrun.base.errors import SessionError
+from bwrun.base.writing import write_all
 
 FOLDER = "files"  # for the files that the user asked for, so that none can have the name of a file of the session
 
@@ -53,10 +54,7 @@ def write_private(directory: str, name: str, parts: Sequence[bytes | memoryview]
         descriptor = os.open(os.path.join(directory, name), os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             os.fchmod(descriptor, 0o600)
-            for part in parts:
-                view = memoryview(part)
-                while view:
-                    view = view[os.write(descriptor, view) :]
+            write_all(descriptor, parts)
         finally:
             os.close(descriptor)
     except OSError as error:

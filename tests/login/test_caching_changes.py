@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from tests.cache.test_sealed_file import SQUATTERS
 from tests.conftest import CANARY, CHEAP
 from tests.login.test_login_failures import assert_failed, assert_tells_no_secret
 from tests.server.control import BitwardenServer
+from tests.server.faults import Fault, Status
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login
 from tests.support.cache_file import HEADER, STAMP_END, START, CacheFile, names_in
 from tests.support.cached import COLD, WARM, Cached
@@ -394,3 +396,16 @@ def test_show_is_what_a_plain_run_shows(cached: Cached) -> None:
         return [line.partition("=")[0] for line in done.stdout.splitlines()]
 
     assert lines(warm) == lines(plain)
+
+
+@pytest.mark.parametrize("date", ["9" * 70, "\N{GRINNING FACE}" * 20, '"' * 63], ids=["long", "not ASCII", "escaped"])
+def test_an_odd_date_is_no_date(cached: Cached, date: str) -> None:
+    """A date that does not fit into the file is none: the vault is fetched again, and no later date is taken for it."""
+    cached.server.set_fault(Fault("/revision-date", Status(200, json.dumps(f"{date}1"))))
+    cached.ask()
+    assert cached.read().state
+
+    cached.server.clear_faults()
+    cached.server.set_fault(Fault("/revision-date", Status(200, json.dumps(f"{date}2"))))
+    assert "sync" in cached.ask()
+    assert cached.read().state
