@@ -22,8 +22,9 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
-from bwrun.settings.command_line import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN, Options
+from bwrun.settings.command_line import Options
 from bwrun.settings.config import load_config
+from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False

@@ -11,15 +11,16 @@ import pytest
 from bwrun.base import errors
 from bwrun.base.errors import STATUS_FAILED, STATUS_NOT_EXECUTABLE, STATUS_NOT_FOUND, BwrunError
 from bwrun.base.timings import PHASES
-from bwrun.settings import command_line, sources
+from bwrun.settings import option_names, sources
 from bwrun.settings.config import DEFAULT_TIMEOUT
+from bwrun.settings.help_text import HELP
 from bwrun.settings.presented import CLIENT_VERSION
 from bwrun.settings.sources import variable_name
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")
 SETTINGS = page("docs/settings.md").section("All settings")
-OPTIONS = command_line.VALUE_OPTIONS + command_line.LIST_OPTIONS + command_line.FLAG_OPTIONS
+OPTIONS = option_names.VALUE_OPTIONS + option_names.LIST_OPTIONS + option_names.FLAG_OPTIONS
 OTHERS = (
     "env",
     "check",
@@ -29,6 +30,10 @@ OTHERS = (
     "json",
     "clean",
     "print-user-key",
+    "login",
+    "logout",
+    "doctor",
+    "completion",
     "version",
     "help",
 )  # have no variable
@@ -40,12 +45,12 @@ def test_readme_shows_the_help() -> None:
     shown = re.search(r"<!-- help -->\n```\n(.*?)```\n<!-- /help -->", README.text, re.DOTALL)
 
     assert shown is not None
-    assert shown.group(1) == command_line.HELP
+    assert shown.group(1) == HELP
 
 
 def test_help_fits_a_screen() -> None:
     """The help needs no more than 40 lines of 80 columns."""
-    lines = command_line.HELP.splitlines()
+    lines = HELP.splitlines()
 
     assert len(lines) <= 40
     assert max(map(len, lines)) <= 80
@@ -53,7 +58,7 @@ def test_help_fits_a_screen() -> None:
 
 def test_help_names_each_option() -> None:
     """Every option the parser knows is in the help, and no other."""
-    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", command_line.HELP.partition("Environment:")[0]))
+    named = set(re.findall(r"(?<![\w-])--([a-z][a-z-]*)", HELP.partition("Environment:")[0]))
 
     assert named == {*OPTIONS, *OTHERS}
 
@@ -218,4 +223,4 @@ def test_readme_names_the_first_two_commands() -> None:
 
 def test_readme_is_short() -> None:
     """README is a screen and a half, and the help."""
-    assert README.text.replace(command_line.HELP, "").count("\n") < 110
+    assert README.text.replace(HELP, "").count("\n") < 110

@@ -21,9 +21,9 @@ from bwrun.credentials.api_key import checked_client_id, checked_client_secret
 from bwrun.credentials.doubts import doubts
 from bwrun.credentials.found import ApiKey, Credentials, Secret
 from bwrun.credentials.secret_files import read_descriptor, read_secret_file
-from bwrun.settings.command_line import PRINT_USER_KEY
 from bwrun.settings.config import Config
 from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
+from bwrun.settings.option_names import PRINT_USER_KEY
 from bwrun.settings.sources import (
     CREDENTIALS,
     ENVIRONMENT,

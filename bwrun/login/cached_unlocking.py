@@ -33,7 +33,7 @@ from bwrun.login.token import Login, read_login
 from bwrun.login.turns import wait_for_turn
 from bwrun.network.answer import HTTP_OK, Answer
 from bwrun.settings.caching import ALWAYS, AUTO, CacheSettings
-from bwrun.settings.command_line import CHECK, LIST
+from bwrun.settings.option_names import CHECK, LIST
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from bwrun.login.kept_vault import nothing_kept
 from bwrun.login.steps import UnlockingSteps
 from bwrun.login.unlocked import Purpose
 from bwrun.settings.caching import ALWAYS
-from bwrun.settings.command_line import CHECK
+from bwrun.settings.option_names import CHECK
 
 
 def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | None:

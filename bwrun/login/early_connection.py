@@ -11,8 +11,8 @@ from bwrun.base.errors import ConfigError
 from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
-from bwrun.settings.command_line import RUN
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

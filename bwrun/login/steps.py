@@ -19,8 +19,8 @@ from bwrun.login.fetching import Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.login.unlocked import UnlockedVault
 from bwrun.login.user_key import UserKeyUnwrapping
-from bwrun.settings.command_line import RUN
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import RUN
 from bwrun.settings.servers import origin
 
 if TYPE_CHECKING:

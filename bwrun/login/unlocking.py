@@ -13,8 +13,8 @@ from bwrun.login.context import LoginContext
 from bwrun.login.fetching import AT_ONCE
 from bwrun.login.steps import UnlockingSteps, result_if_ready
 from bwrun.login.unlocked import Purpose, UnlockedVault
-from bwrun.settings.command_line import PRINT_USER_KEY
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import PRINT_USER_KEY
 from bwrun.settings.servers import Server
 
 if TYPE_CHECKING:

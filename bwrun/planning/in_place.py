@@ -24,9 +24,10 @@ from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import are_all_set
 from bwrun.session.nested import OuterSession, outer_session
 from bwrun.session.outer import find_outer
-from bwrun.settings.command_line import RUN, Options
+from bwrun.settings.command_line import Options
 from bwrun.settings.config import Config, load_config
 from bwrun.settings.env_files import DEFAULT_ENV_FILE
+from bwrun.settings.option_names import RUN
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:

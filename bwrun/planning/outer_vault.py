@@ -5,7 +5,7 @@ from __future__ import annotations
 from bwrun.base.errors import SecretNotFoundError, SessionError
 from bwrun.credentials.finding import are_all_set
 from bwrun.session.formats import FORMAT
-from bwrun.settings.command_line import LIST
+from bwrun.settings.option_names import LIST
 from bwrun.vault.vault import Requests, Vault
 
 TYPE_CHECKING = False

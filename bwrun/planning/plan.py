@@ -13,7 +13,7 @@ from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
 from bwrun.login.early_connection import dial_early
-from bwrun.settings.command_line import EXPORT, GET, LIST, PRINT_USER_KEY
+from bwrun.settings.option_names import EXPORT, GET, LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from bwrun.planning.plan import Plan
-from bwrun.settings.command_line import LIST
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import LIST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

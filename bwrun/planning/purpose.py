@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from bwrun.login.unlocked import Purpose, UnlockedVault
 from bwrun.planning.plan import Plan
-from bwrun.settings.command_line import RUN
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import RUN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from bwrun.settings.command_line import LIST
 from bwrun.settings.config import Config
+from bwrun.settings.option_names import LIST
 
 if TYPE_CHECKING:
     from bwrun.vault.vault import Vault

@@ -1,5 +1,5 @@
 """
-Parsing bwrun's command line into Options, and the text of `--help`.
+Parsing bwrun's command line into Options.
 
 The arguments before the first `--` are bwrun's, those after it are the command. If the first argument is not an option,
 all arguments are the command, even a later `--`.
@@ -12,100 +12,28 @@ all others, and makes the errors. This module reads neither the environment nor 
 from __future__ import annotations
 
 from bwrun.base.errors import UsageError
+from bwrun.settings.option_names import (
+    ALONE,
+    CHECK,
+    COMPLETION,
+    DEFAULT_VALUES,
+    DOCTOR,
+    EXPORT,
+    FLAG_LETTERS,
+    FLAG_OPTIONS,
+    GET,
+    LIST,
+    LIST_OPTIONS,
+    PRINTS_VALUES,
+    RUN,
+    SHORT_OPTIONS,
+    VALUE_OPTIONS,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from typing import NoReturn
-
-HELP = """\
-Usage: bwrun [OPTIONS] -- COMMAND [ARG]...
-Run COMMAND with an unlocked Bitwarden session, which is removed when it ends.
-A variable whose value is a reference, bw://ITEM/FIELD, is set to the secret.
-
-Values:
-  -e, --env NAME=VALUE    Set a variable; NAME=@bw://… puts the secret into a
-                          file and sets its path (repeatable, as the next four)
-      --item ITEM         Set a variable for each custom field of ITEM
-      --template IN:OUT   Fill in the references in a copy of IN, at $OUT
-      --env-file FILE     Read FILE instead of .env
-      --optional NAME     Leave NAME unset if its item or field does not exist
-      --allow-protected   Use items with master password re-prompt too
-Server and login:
-      --server us|eu|gov|URL, --identity-url URL, --api-url URL, --ca-file FILE
-      --key-connector-url URL, --allow-costly-kdf, --header-file FILE
-      --client-cert FILE, --client-key FILE, --client-key-password-file FILE
-      --password-file FILE, --password-fd N, --password-command CMD
-      --pass NAME         Leave the credential NAME to COMMAND (repeatable)
-      --timeout SECONDS, --jitter SECONDS   Limit (60), random wait at first
-      --cache[=TIME], --max-age SECONDS, --offline[=auto|always]   Log in less
-Session and command:
-      --only SELECTOR     Limit the session to ITEM or ?folder=NAME (repeatable)
-      --ssh-key ITEM      Start an ssh-agent with this SSH key (repeatable)
-      --no-session        Resolve references, but open no session
-      --clean-env, --keep NAME   Leave it PATH, HOME, TERM, LANG, NAME, no more
-      --session-api-key   Put the API key into the session, for bw sync -f
-      --renew             Renew the session's access token in long jobs
-      --kill-after SECONDS   Send KILL that long after TERM, INT or HUP
-      --kill-leftovers, --signal-exit 128   End what it leaves; exit by 128+N
-      --mask[=stdout|=stderr]   Conceal injected values in what it prints
-  -v, --verbose           Print each step; --timings: how long each phase took
-Instead of a run, as are -V, --version and -h, --help:
-      --check [-- COMMAND]   Show which variables a run would set, no values
-      --list [WORD]...    List the items that match all words (both: or --json)
-      --get REFERENCE...  Print the value of each reference, one a line
-      --export dotenv|shell|json|docker|github-env   Print what a run would set
-      --clean             Remove caches, known waits, sessions of killed runs
-      --print-user-key    Ask, then print the key that BWRUN_USER_KEY takes
-Environment: BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD (or NAME_FILE), BWRUN_*
-Exit status: COMMAND's own; 125 bwrun failed; 126 cannot run it; 127 not found
-"""
-
-RUN, CHECK, LIST, PRINT_USER_KEY = "run", "check", "list", "print-user-key"  # these and the next: of Options.mode
-GET, EXPORT = "get", "export"
-ALONE = ("clean", PRINT_USER_KEY)  # these take neither a command nor --json
-PRINTS_VALUES = (GET, EXPORT)  # these open no session
-
-# What a gateway in front of the server may require.
-GATEWAY_OPTIONS = ("client-cert", "client-key", "client-key-password-file", "header-file")
-# Each of these options can also be set by a variable: `--long-option VALUE` by BWRUN_LONG_OPTION.
-VALUE_OPTIONS = (
-    "server",
-    "identity-url",
-    "api-url",
-    "key-connector-url",
-    "ca-file",
-    *GATEWAY_OPTIONS,
-    "password-file",
-    "password-fd",
-    "password-command",
-    "timeout",
-    "jitter",
-    "cache",
-    "max-age",
-    "offline",
-    "kill-after",
-    "signal-exit",
-    "mask",
-)  # fmt: skip
-LIST_OPTIONS = ("env-file", "pass", "optional", "item", "template", "ssh-key", "only", "keep")
-FLAG_OPTIONS = (
-    "no-session",
-    "clean-env",
-    "session-api-key",
-    "renew",
-    "kill-leftovers",
-    "allow-protected",
-    "allow-costly-kdf",
-    "timings",
-    "verbose",
-)
-
-
-# The values of options that may be given without one: their values stand after `=`.
-DEFAULT_VALUES = {"cache": "on", "offline": "auto", "mask": "on"}
-FLAG_LETTERS = frozenset("vhV")
-SHORT_OPTIONS = {"-e": "env", "-v": "verbose"}
 
 
 class Options:
@@ -124,6 +52,7 @@ class Options:
         self.search: list[str] = []  # the words of --list
         self.references: list[str] = []  # those of --get
         self.format = ""  # of --export
+        self.shell = ""  # of --completion
 
 
 def parse(arguments: list[str]) -> Options:
@@ -192,14 +121,17 @@ def _parse_options(arguments: list[str]) -> Options:
     options.flags = {name for name in FLAG_OPTIONS if given[name]}
     options.json = given["json"]
     options.format = given["export"] or ""
+    options.shell = given["completion"] or ""
     modes = [
-        name for name in ("help", "version", *ALONE, CHECK, LIST, *PRINTS_VALUES) if given[name] not in (None, False)
+        name
+        for name in ("help", "version", *ALONE, CHECK, DOCTOR, LIST, *PRINTS_VALUES)
+        if given[name] not in (None, False)
     ]
     if not modes:
         if rest:
             raise _unexpected_argument(rest, separated=end < len(arguments))
         if options.json:
-            raise UsageError("conflict", "`--json` can only be used with `--check` or `--list`")
+            raise UsageError("conflict", "`--json` can only be used with `--check`, `--list` or `--doctor`")
     else:
         _choose_mode(options, modes, rest, separated=end < len(arguments))
     return options
@@ -229,6 +161,8 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
 
     mode = modes[0]
     if mode in ("help", "version"):
+        from bwrun.settings.help_text import HELP  # noqa: PLC0415  (only here)
+
         options.text_to_print = HELP if mode == "help" else f"bwrun {__version__}\n"
         return
     if len(modes) > 1:
@@ -273,8 +207,9 @@ def _make_parser() -> argparse.ArgumentParser:
     for name in FLAG_OPTIONS:
         parser.add_argument(f"--{name}", *(["-v"] if name == "verbose" else []), action="store_true")
     parser.add_argument(f"--{EXPORT}", metavar="")
+    parser.add_argument(f"--{COMPLETION}", metavar="")
     parser.add_argument("-e", "--env", action="append", metavar="")
-    for name in (*ALONE, CHECK, LIST, GET, "json"):
+    for name in (*(name for name in ALONE if name != COMPLETION), CHECK, DOCTOR, LIST, GET, "json"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("-h", "--help", action="store_true")
     parser.add_argument("-V", "--version", action="store_true")

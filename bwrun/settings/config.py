@@ -12,10 +12,11 @@ import os
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
-from bwrun.settings.command_line import GATEWAY_OPTIONS, PRINTS_VALUES, Options
+from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.masking import masked_descriptors
+from bwrun.settings.option_names import GATEWAY_OPTIONS, PRINTS_VALUES
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import AGENT_VARIABLE, Sources, is_bwrun_variable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bwrun.settings.command_line import FLAG_OPTIONS, LIST_OPTIONS, VALUE_OPTIONS
+from bwrun.settings.option_names import FLAG_OPTIONS, LIST_OPTIONS, VALUE_OPTIONS
 from bwrun.settings.sources import CREDENTIAL_FILES, CREDENTIALS, PREFIX, USER_KEY, USER_KEY_FILE, variable_name
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
