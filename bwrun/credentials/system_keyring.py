@@ -8,6 +8,8 @@ nobody watches, so each call has a time limit.
 
 from __future__ import annotations
 
+import os
+
 from bwrun.base.errors import CredentialError
 from bwrun.base.tasks import Task
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 SERVICE = "bwrun"  # the name of the service under which the entry of each profile is
 INSTALL = "install it together with bwrun: `pipx install 'bwrun[keyring]'`"
 NO_KEYRING = ("keyring.backends.fail", "keyring.backends.null")  # the backends that keep nothing
+RECOMMENDED = 1  # the least priority of a keyring that `keyring` recommends; of the others, one is a plain file
 HINT = "unlock the keyring; a service or a cron job usually has none, so set the credentials elsewhere there"
 
 
@@ -63,9 +66,20 @@ def open_keyring(timeout: float) -> SystemKeyring:
         raise CredentialError(
             "keyring", "there is no keyring: the package `keyring` is not installed", INSTALL
         ) from None
-    backend = _within(timeout, "", keyring.get_keyring)
+
+    def choose() -> tuple[KeyringBackend, bool]:
+        found = keyring.get_keyring()
+        # Of several keyrings, `keyring` makes a chain. bwrun uses the first one alone, which is the best protected.
+        found = next(iter(getattr(found, "backends", ())), found)
+        return found, found.priority >= RECOMMENDED
+
+    backend, is_recommended = _within(timeout, "", choose)
     if type(backend).__module__ in NO_KEYRING:
         raise CredentialError("keyring", "there is no keyring on this system that bwrun can use", HINT)
+    if not is_recommended and not os.environ.get("PYTHON_KEYRING_BACKEND"):
+        raise CredentialError(
+            "keyring", f"the only keyring on this system ({backend.name}) is not one that `keyring` recommends", HINT
+        )
     return SystemKeyring(backend, timeout)
 
 

@@ -12,9 +12,11 @@ from bwrun.credentials.finding import credentials_of, find_credentials
 from bwrun.credentials.kept import with_server
 from bwrun.credentials.kept_entry import KeptEntry
 from bwrun.credentials.login_dialog import Answers, Keeper, ask_account, check_complete
+from bwrun.crypto.parameters import KeyConnectorData
 from bwrun.login.account import account_of
 from bwrun.login.early_connection import start_connecting
 from bwrun.login.steps import UnlockingSteps
+from bwrun.login.token import Login
 from bwrun.login.unlocking import try_unlocking
 from bwrun.settings.config import Config
 from bwrun.settings.option_names import LOGIN
@@ -42,7 +44,7 @@ def log_in_and_keep(config: Config, supervisor: SupervisorLink, console: Console
     try:
         keeper = Keeper(config, prompter, console)
         answers = ask_account(config, prompter)
-        config = with_server(config, answers.server)
+        config = with_server(config, answers.server).replaced(cache=None)
         credentials = _find_rest(config, answers, (supervisor.descriptor,), console)
         steps = UnlockingSteps(config, credentials, start_connecting(config, None, (), console, timings))
         login, unlocked = try_unlocking(steps, config)
@@ -50,7 +52,7 @@ def log_in_and_keep(config: Config, supervisor: SupervisorLink, console: Console
         done = "logged in" if unlocked is None else "logged in and unlocked the vault"
         whose = f" of {email}" if email else ""
         prompter.say(printable(f"{done}: the account{whose} at {config.server.name}"))
-        keeper.keep(_entry_of(steps, config, answers, email or ""))
+        keeper.keep(_entry_of(steps, config, answers, login, email or ""))
     finally:
         prompter.close()
     return 0
@@ -67,12 +69,17 @@ def _find_rest(config: Config, answers: Answers, own_descriptors: tuple[int, ...
     return credentials
 
 
-def _entry_of(steps: UnlockingSteps, config: Config, answers: Answers, email: str) -> KeptEntry:
-    """Return what to keep: what was typed, of several tries the right one."""
+def _entry_of(steps: UnlockingSteps, config: Config, answers: Answers, login: Login, email: str) -> KeptEntry:
+    """
+    Return what to keep: what was typed, of several tries the right one.
+
+    An account with a Key Connector has no master password, so what was typed as such is not kept.
+    """
     api_key, password = steps.credentials.api_key, steps.retyped or steps.credentials.master_password
     secrets = {}
     if "BW_CLIENTSECRET" in answers.typed:
         secrets["BW_CLIENTSECRET"] = api_key.client_secret
-    if "BW_PASSWORD" in answers.typed and password is not None:
+    has_password = not isinstance(login.unlock, KeyConnectorData)
+    if "BW_PASSWORD" in answers.typed and password is not None and has_password:
         secrets["BW_PASSWORD"] = password
     return KeptEntry(config.server, email, api_key.client_id, secrets)

@@ -214,6 +214,18 @@ def test_keyring(empty: Surroundings, server: BitwardenServer, account: Account)
     assert empty.run("--logout").stdout == "bwrun: no credentials are kept\n"
 
 
+def test_keyring_that_is_a_file(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """A keyring that only writes a plain file is not used, unless PYTHON_KEYRING_BACKEND chooses it."""
+    del empty.environment["PYTHON_KEYRING_BACKEND"]  # `keyring` then finds that of keyrings.alt
+
+    status, screen = log_in(empty, [*all_of(account, server.url), (YES, "no")])
+
+    assert status == 125
+    assert "the only keyring on this system (file " in screen
+    assert ") is not one that `keyring` recommends\n" in screen
+    assert not (empty.home / ".local").exists()
+
+
 SLOW = """\
 import time
 from keyring.backend import KeyringBackend
