@@ -61,12 +61,18 @@ def are_all_set(config: Config) -> bool:
 
 
 def not_set(config: Config) -> tuple[str, ...]:
-    """Return which of the three are set nowhere, so that they are taken from what is kept. No file is opened."""
+    """
+    Return which of the three are set nowhere, so that they are taken from what is kept. No file is opened.
+
+    With --key-connector-url, no master password is missed.
+    """
     sources = config.sources
     found = (
         is_set(ID_VARIABLES, sources),
         config.client_secret_command is not None or is_set(SECRET_VARIABLES, sources),
-        bool(config.password_options) or is_set(_opener_variables(config), sources),
+        config.key_connector_url is not None
+        or bool(config.password_options)
+        or is_set(_opener_variables(config), sources),
     )
     return tuple(name for name, there in zip(CREDENTIALS, found, strict=True) if not there)
 

@@ -51,6 +51,8 @@ def read_kept_file(environment: Mapping[str, str]) -> KeptFile:
     except OSError as error:
         if error.errno in MANY_LINKS:
             raise _refused(path, "is a link", f"replace it by the file itself, or remove it: `rm {path}`") from None
+        if error.errno == errno.EACCES and not os.path.lexists(path):
+            return KeptFile(path, {})  # the directory is closed to this user, as home directories are to some services
         raise CredentialError("kept-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
     try:
         status = os.fstat(descriptor)

@@ -22,8 +22,11 @@ if TYPE_CHECKING:
     from bwrun.settings.config import Config
 
 WORDS = {"BW_CLIENTID": "client_id", "BW_CLIENTSECRET": "client_secret", "BW_PASSWORD": "master password"}
-WHERE_TO_FIND = "client_id and client_secret are in the web vault: Settings → Security → Keys → View API key"
-LEFT_OUT = "Press Enter to leave one out: it is not kept then, and later runs take it from elsewhere or ask for it."
+EXPLANATION = """\
+These are the credentials{of_profile} for all later runs.
+client_id and client_secret are in the web vault: Settings → Security → Keys →
+View API key. Press Enter to leave one out: it is not kept then, and later runs
+take it from elsewhere or ask for it."""
 # What somebody who has the secrets can do, by which of them there are.
 DANGERS = {
     ("BW_CLIENTSECRET", "BW_PASSWORD"): "open your vault",
@@ -45,8 +48,8 @@ def ask_account(config: Config, prompter: Prompter) -> Answers:
 
     Raises CredentialError: an answer is malformed, or the terminal is gone; ConfigError: the server is no address.
     """
-    profile = "" if config.profile == DEFAULT_PROFILE else f" of the profile `{config.profile}`"
-    prompter.say(f"These are the credentials{printable(profile)} for all later runs; {WHERE_TO_FIND}.\n{LEFT_OUT}")
+    of_profile = "" if config.profile == DEFAULT_PROFILE else printable(f" of the profile `{config.profile}`")
+    prompter.say(EXPLANATION.format(of_profile=of_profile))
     known = ", ".join(CLOUDS)
     answer = prompter.ask_optional(f"server: {known} or a URL [{printable(config.server.name)}]", echo=True)
     server = config.server

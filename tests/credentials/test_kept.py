@@ -214,6 +214,15 @@ def test_file_that_is_refused(
     assert server.requests() == []
 
 
+def test_closed_directory(kept: Surroundings) -> None:
+    """A home directory that is closed to the user, as to some services, counts as one in which nothing is kept."""
+    if os.geteuid() == 0:
+        pytest.skip("nothing is closed to root")
+    (kept.home / ".config").chmod(0)
+
+    assert kept.run("--", "true").codes == ["credentials.missing"]
+
+
 def test_file_that_others_can_read(kept: Surroundings) -> None:
     """Others who can read the file are a warning, as for a `.env`."""
     path = kept.home / FILE
