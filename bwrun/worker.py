@@ -21,8 +21,7 @@ from bwrun.command.finding import check_size, exec_command
 from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
-from bwrun.planning.keeping import find_kept_for
-from bwrun.planning.plan import Plan, make_plan
+from bwrun.planning.plan import Plan, find_kept_for, make_plan
 from bwrun.settings.command_line import Options
 from bwrun.settings.config import load_config
 from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN

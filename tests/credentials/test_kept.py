@@ -108,6 +108,19 @@ def test_the_prompt_says_why(kept: Surroundings, server: BitwardenServer) -> Non
     assert server.requests() == []
 
 
+def test_keyring_that_fails_on_a_terminal(kept: Surroundings, account: Account) -> None:
+    """Where somebody can be asked, a keyring that fails is said, and what it holds is asked for."""
+    change_kept(kept.home / FILE, client_secret=None, in_keyring=["client_secret"])
+    environment = kept.full_environment({"BW_PASSWORD": account.master_password})
+    with Terminal.start([BWRUN, "--", "echo", "ran"], environment, kept.work) as terminal:
+        terminal.wait_for("client_secret: ")
+        terminal.type(account.client_secret + "\n")
+
+        assert terminal.ended() == 0
+        no_keyring = "there is no keyring on this system that bwrun can use"
+        assert terminal.screen == f"{no_keyring}\nBitwarden client_secret: \nran\n"
+
+
 @pytest.mark.parametrize("name", ["same", "other"])
 def test_server_of_a_found_env_file(kept: Surroundings, server: BitwardenServer, name: str) -> None:
     """The kept client secret goes to the kept server: a found `.env` that names another one ends the run."""
@@ -235,6 +248,7 @@ def test_file_that_others_can_read(kept: Surroundings) -> None:
     )
 
 
+@pytest.mark.slow
 def test_password_that_is_not_ascii(ready: Surroundings, server: BitwardenServer) -> None:
     """A password of any bytes that can be typed is kept as it is."""
     account = server.add_account(AccountSpec("bytes@example.com", ' pä"ss\\ wörd\t€ ', kdf=CHEAP))
@@ -248,6 +262,7 @@ def test_password_that_is_not_ascii(ready: Surroundings, server: BitwardenServer
     assert ready.run("--", "true") == Ended(0, "", "")
 
 
+@pytest.mark.slow
 def test_check_names_the_place(kept: Surroundings, server: BitwardenServer) -> None:
     """--check says where each credential comes from, and which server is used."""
     done = kept.run("--check")

@@ -170,6 +170,7 @@ def test_env_file_in_the_directory_is_not_read(empty: Surroundings, server: Bitw
     assert "client_id and client_secret are neither entered nor set elsewhere" in screen
 
 
+@pytest.mark.slow
 def test_replaces(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
     """Another --login replaces what was kept, the left-out password too; one for another profile leaves it."""
     path = write_kept(empty.home, account, server=server.url)
@@ -214,6 +215,7 @@ def test_keyring(empty: Surroundings, server: BitwardenServer, account: Account)
     assert empty.run("--logout").stdout == "bwrun: no credentials are kept\n"
 
 
+@pytest.mark.slow
 def test_keyring_that_is_a_file(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
     """A keyring that only writes a plain file is not used, unless PYTHON_KEYRING_BACKEND chooses it."""
     del empty.environment["PYTHON_KEYRING_BACKEND"]  # `keyring` then finds that of keyrings.alt

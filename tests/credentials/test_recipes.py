@@ -63,6 +63,7 @@ def desk(ready: Surroundings, account: Account) -> Iterator[Surroundings]:
         yield ready
 
 
+@pytest.mark.slow
 def test_pass(desk: Surroundings, account: Account) -> None:
     """Pass prints what gpg decrypts."""
     program("pass", "pass is not installed")
@@ -89,6 +90,7 @@ def test_age(desk: Surroundings, account: Account) -> None:
     assert run(use, desk) == ""
 
 
+@pytest.mark.slow
 def test_systemd_creds(desk: Surroundings, account: Account) -> None:
     """systemd-creds decrypts with the key of the machine."""
     program("systemd-creds", "systemd-creds is not installed")

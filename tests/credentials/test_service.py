@@ -48,6 +48,7 @@ def test_read_without_an_option(service: Surroundings) -> None:
     assert service.run("--pass", "CREDENTIALS_DIRECTORY", "--", "sh", "-c", SHOW).stdout == f"{folder}\n"
 
 
+@pytest.mark.slow
 def test_directory_of_others(service: Surroundings, server: BitwardenServer, account: Account) -> None:
     """The variable stays if no file in the directory is bwrun's."""
     for file in FILES:
