@@ -30,14 +30,7 @@ NOT_RUN = {
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 ASKS = "asks on a terminal; tests/credentials/test_login.py has one"
-NOT_RUN |= dict.fromkeys(
-    (
-        "bwrun --login",
-        "bwrun --profile work --login",
-        "PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring bwrun --login",
-    ),
-    ASKS,
-)
+NOT_RUN |= dict.fromkeys(("bwrun --login", "PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring bwrun --login"), ASKS)
 RECIPES = ("pass ", "secret-tool ", "age", "systemd-creds ", "security ", "printf %s ")  # as their commands begin
 RECIPE = "needs such a tool, set up; tests/credentials/test_recipes.py has each"
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]

@@ -77,7 +77,7 @@ class Kept(Struct):
         """Return the secrets in the keyring, which must be of the same account and server as the entry."""
         from bwrun.credentials.system_keyring import open_keyring  # noqa: PLC0415  (it imports `keyring`)
 
-        text = open_keyring(deadline.left()).read(self.profile)
+        text = open_keyring(deadline).read(self.profile)
         try:
             held = None if text is None else read_entry(text)
         except ValueError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import printable
+from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError
 from bwrun.base.prctl import hide_memory
 from bwrun.credentials.kept_file import read_kept_file, write_kept_file
@@ -46,7 +47,7 @@ def _remove_from_keyring(profile: str, *, is_sure: bool) -> bool:
     It is looked at even if the file says nothing of it (not `is_sure`), because somebody may have removed the file.
     """
     try:
-        return open_keyring(TIMEOUT).remove(profile)
+        return open_keyring(Deadline(TIMEOUT)).remove(profile)
     except CredentialError:
         if is_sure:
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import printable
+from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError
 from bwrun.base.structs import Struct
 from bwrun.credentials.api_key import KEY_HINT, checked_client_id, checked_client_secret
@@ -120,10 +121,10 @@ class Keeper:
         from bwrun.credentials.system_keyring import open_keyring  # noqa: PLC0415  (it imports `keyring`)
 
         try:
-            keyring = open_keyring(self._timeout)
+            keyring = open_keyring(Deadline(self._timeout))
             keyring.write(self._profile, write_entry(entry))
         except CredentialError as error:
-            self._prompter.say(printable(error.message))
+            self._prompter.say("\n".join(map(printable, (error.message, *error.hints))))
             return None
         write_kept_file(self._environment, {self._profile: entry.without_secrets()})
         return keyring.name
@@ -146,6 +147,6 @@ class Keeper:
         from bwrun.credentials.system_keyring import open_keyring  # noqa: PLC0415
 
         try:
-            open_keyring(self._timeout).remove(self._profile)
+            open_keyring(Deadline(self._timeout)).remove(self._profile)
         except CredentialError as error:
             self._console.warn(f"what was kept before is still in the keyring: {error.message}", *error.hints)

@@ -3,7 +3,7 @@ The keyring of the desktop: Secret Service, KWallet, macOS Keychain. This is the
 
 `keyring` is there with the extra `bwrun[keyring]`. Its import and its choice of a backend take 120 ms, so only a run
 that lacks what the keyring holds pays for them. A backend may wait for somebody to unlock the keyring, on a screen that
-nobody watches, so each call has a time limit.
+nobody watches, so all calls have a time limit.
 """
 
 from __future__ import annotations
@@ -20,43 +20,46 @@ if TYPE_CHECKING:
 
     from keyring.backend import KeyringBackend
 
+    from bwrun.base.deadline import Deadline
+
     T = TypeVar("T")
 
 SERVICE = "bwrun"  # the name of the service under which the entry of each profile is
 INSTALL = "install it together with bwrun: `pipx install 'bwrun[keyring]'`"
 NO_KEYRING = ("keyring.backends.fail", "keyring.backends.null")  # the backends that keep nothing
 RECOMMENDED = 1  # the least priority of a keyring that `keyring` recommends; of the others, one is a plain file
-HINT = "unlock the keyring; a service or a cron job usually has none, so set the credentials elsewhere there"
+NONE = "services, cron jobs and SSH sessions usually have none: keep the credentials in a file, or set them elsewhere"
+LOCKED = "unlock the keyring, or set the credentials elsewhere"
 
 
 class SystemKeyring:
     """A keyring that can be asked."""
 
-    def __init__(self, backend: KeyringBackend, timeout: float) -> None:
-        """`timeout` is the limit for each call, in seconds."""
+    def __init__(self, backend: KeyringBackend, deadline: Deadline) -> None:
+        """All calls together may take until the `deadline`."""
         self._backend = backend
-        self._timeout = timeout
+        self._deadline = deadline
         self.name: str = backend.name
 
     def read(self, profile: str) -> str | None:
         """Return what is kept for a profile, None if there is nothing. Raises CredentialError: the keyring fails."""
-        return _within(self._timeout, self.name, lambda: self._backend.get_password(SERVICE, profile))
+        return _within(self._deadline, self.name, lambda: self._backend.get_password(SERVICE, profile))
 
     def write(self, profile: str, text: str) -> None:
         """Keep `text` for a profile, in place of what was kept. Raises CredentialError: the keyring fails."""
-        _within(self._timeout, self.name, lambda: self._backend.set_password(SERVICE, profile, text))
+        _within(self._deadline, self.name, lambda: self._backend.set_password(SERVICE, profile, text))
 
     def remove(self, profile: str) -> bool:
         """Remove what is kept for a profile; return whether there was any. Raises CredentialError."""
         if self.read(profile) is None:
             return False
-        _within(self._timeout, self.name, lambda: self._backend.delete_password(SERVICE, profile))
+        _within(self._deadline, self.name, lambda: self._backend.delete_password(SERVICE, profile))
         return True
 
 
-def open_keyring(timeout: float) -> SystemKeyring:
+def open_keyring(deadline: Deadline) -> SystemKeyring:
     """
-    Return the keyring of this user; each call of it takes at most `timeout` seconds.
+    Return the keyring of this user, which has to answer before the `deadline`.
 
     Raises CredentialError: there is none, or it does not answer.
     """
@@ -73,22 +76,22 @@ def open_keyring(timeout: float) -> SystemKeyring:
         found = next(iter(getattr(found, "backends", ())), found)
         return found, found.priority >= RECOMMENDED
 
-    backend, is_recommended = _within(timeout, "", choose)
+    backend, is_recommended = _within(deadline, "", choose)
     if type(backend).__module__ in NO_KEYRING:
-        raise CredentialError("keyring", "there is no keyring on this system that bwrun can use", HINT)
+        raise CredentialError("keyring", "there is no keyring on this system that bwrun can use", NONE)
     if not is_recommended and not os.environ.get("PYTHON_KEYRING_BACKEND"):
         raise CredentialError(
-            "keyring", f"the only keyring on this system ({backend.name}) is not one that `keyring` recommends", HINT
+            "keyring", f"the only keyring on this system ({backend.name}) is not one that `keyring` recommends", NONE
         )
-    return SystemKeyring(backend, timeout)
+    return SystemKeyring(backend, deadline)
 
 
-def _within(timeout: float, name: str, call: Callable[[], T]) -> T:
-    """Return what `call` returns. Raises CredentialError: it fails, or does not end within `timeout` seconds."""
+def _within(deadline: Deadline, name: str, call: Callable[[], T]) -> T:
+    """Return what `call` returns. Raises CredentialError: it fails, or does not end before the `deadline`."""
     called = f"the keyring ({name})" if name else "the keyring"
     try:
-        return Task(call).result(max(0.0, timeout))
+        return Task(call).result(max(0.0, deadline.left()))
     except TimeoutError:
-        raise CredentialError("keyring", f"{called} did not answer within {timeout:.0f} s", HINT) from None
+        raise CredentialError("keyring", f"{called} did not answer in time ({deadline.seconds:g} s)", LOCKED) from None
     except Exception as error:  # noqa: BLE001  (a backend raises what it likes, and its text may quote a secret)
-        raise CredentialError("keyring", f"{called} cannot be used: {type(error).__name__}", HINT) from None
+        raise CredentialError("keyring", f"{called} cannot be used: {type(error).__name__}", LOCKED) from None

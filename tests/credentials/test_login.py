@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -22,6 +24,7 @@ from tests.support.kept import (
     write_kept,
 )
 from tests.support.program import Ended, Surroundings
+from tests.support.terminal import Terminal
 
 SERVER, ID, SECRET, PASSWORD = QUESTIONS
 TOKEN = "/identity/connect/token"
@@ -226,6 +229,25 @@ def test_keyring_that_is_a_file(empty: Surroundings, server: BitwardenServer, ac
     assert "the only keyring on this system (file " in screen
     assert ") is not one that `keyring` recommends\n" in screen
     assert not (empty.home / ".local").exists()
+
+
+WITHOUT_PACKAGE = "import sys; sys.modules['keyring'] = None; from bwrun.__main__ import main; sys.exit(main())"
+
+
+def test_without_the_package(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """Without the extra, --login says how to get it and offers the file, and --logout does without it."""
+    words = [sys.executable, "-c", WITHOUT_PACKAGE, "--login"]
+    with Terminal.start(words, empty.environment, empty.work) as terminal:
+        for question, answer in [*all_of(account, server.url), (YES, "yes")]:
+            terminal.wait_for(question)
+            terminal.type(answer + "\n")
+
+        assert terminal.ended() == 0
+        assert "there is no keyring: the package `keyring` is not installed\n" in terminal.screen
+        assert "\ninstall it together with bwrun: `pipx install 'bwrun[keyring]'`\n" in terminal.screen
+    words[-1] = "--logout"
+    done = subprocess.run(words, check=True, env=empty.environment, capture_output=True, text=True)
+    assert done.stdout.startswith(f"bwrun: removed the credentials of {account.email} ")
 
 
 SLOW = """\
