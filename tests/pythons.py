@@ -72,7 +72,16 @@ def make_environment(python: Path, folder: Path) -> Path:
 def run_tests(python: Path, folder: Path, words: list[str]) -> bool:
     """Run the tests; return whether all passed."""
     command: list[str | Path] = [python, "-m", "pytest", "-q", "-n", "4", "--dist", "worksteal"]
-    command += ["-m", "not official_cli and not slow", "-o", f"cache_dir={folder}/pytest", *words, *CHOSEN]
+    command += [
+        "-m",
+        "not official_cli and not slow",
+        "--kept",
+        "1",
+        "-o",
+        f"cache_dir={folder}/pytest",
+        *words,
+        *CHOSEN,
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode in (0, NO_TESTS)
 
 
