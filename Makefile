@@ -12,7 +12,8 @@ PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
-	docker:docker.io
+	docker:docker.io dh_bash-completion:bash-completion fish:fish man:man-db groff:groff-base mandoc:mandoc \
+	ruby:ruby nix-instantiate:nix-bin
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -73,6 +74,9 @@ bench-libraries: $(VENV)/.ready  ## Measure the libraries that bwrun could have 
 
 fleet: $(VENV)/.ready  ## Simulate a thousand hosts that start at once, and write docs/fleet.md anew; ARGS=--quick
 	@$(BIN)/python -m tests.fleet $(ARGS)
+
+completions: $(VENV)/.ready  ## Write the completion scripts and the man page anew
+	@$(BIN)/python -m tests.completion
 
 smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
@@ -136,4 +140,4 @@ tools:
 	fi
 
 .PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
-.PHONY: tools bench bench-masking bench-libraries fleet smoke lock clean
+.PHONY: tools bench bench-masking bench-libraries fleet completions smoke lock clean
