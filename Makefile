@@ -78,15 +78,14 @@ fleet: $(VENV)/.ready  ## Simulate a thousand hosts that start at once, and writ
 completions: $(VENV)/.ready  ## Write the completion scripts and the man page anew
 	@$(BIN)/python -m tests.completion
 
-smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
-	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
-	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$$new" "$$new"/bwrun-*.tar.gz; \
-	$(PYTHON) -m venv "$$new/venv"; \
-	"$$new/venv/bin/python" -m pip install --quiet --require-hashes --requirement tests/runtime.lock; \
-	"$$new/venv/bin/python" -m pip install --quiet --no-deps "$$new"/bwrun-*.whl; \
-	"$$new/venv/bin/python" -m pip check; \
-	"$$new/venv/bin/bwrun" --version
+build: $(VENV)/.ready  ## Write the sdist and the wheel to dist/: the same commit gives the same bytes
+	@$(BIN)/python -m tests.distribution.building
+
+sbom: $(VENV)/.ready  ## Write the bill of materials to dist/: CycloneDX, from the lock file
+	@$(BIN)/python -m tests.distribution.sbom
+
+smoke: $(VENV)/.ready  ## Build the package, install it with pip, pipx and uv, start it
+	@$(BIN)/python -m tests.distribution.smoke $(PYTHON) $(UV)
 
 lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
@@ -140,4 +139,4 @@ tools:
 	fi
 
 .PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
-.PHONY: tools bench bench-masking bench-libraries fleet completions smoke lock clean
+.PHONY: tools bench bench-masking bench-libraries fleet completions build sbom smoke lock clean

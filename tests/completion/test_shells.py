@@ -37,9 +37,7 @@ OFFERED = {
 }
 EXACT = {line for line in OFFERED if line.startswith("bwrun --") and " -- " not in line} | {"bwrun -v "}
 NEVER = {"--server", "us"}  # these are for bwrun alone: no command is offered them
-WITHOUT_BASH_COMPLETION = {
-    line: words for line, words in OFFERED.items() if "git " not in line and "make" not in line
-}
+WITHOUT_BASH_COMPLETION = {line: words for line, words in OFFERED.items() if "git " not in line and "make" not in line}
 
 
 @pytest.fixture
