@@ -14,6 +14,7 @@ from bwrun.base import signals
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 from bwrun.settings import command_line
+from bwrun.settings.option_names import COMPLETION
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def launch(arguments: list[str], started: float) -> int:
         return _print(options.text_to_print, console)
     if options.clean:
         return _clean(console)
+    if options.mode == COMPLETION:
+        return _print_completion(options.shell, console)
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
         if status is not None:
@@ -84,6 +87,18 @@ def _print(text: str, console: Console) -> int:
     except BwrunError as error:
         console.print_error(error)
         return error.status
+
+
+def _print_completion(shell: str, console: Console) -> int:
+    """Do `--completion`; return the exit status."""
+    from bwrun.completion.scripts import script_for  # noqa: PLC0415  (only for --completion)
+
+    try:
+        text = script_for(shell)
+    except BwrunError as error:
+        console.print_error(error)
+        return error.status
+    return _print(text, console)
 
 
 def _clean(console: Console) -> int:

@@ -44,12 +44,13 @@ ROOMS: dict[str, set[str]] = {
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
     },
+    "completion": {"base"},
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
-    "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "completion", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it
