@@ -15,11 +15,12 @@ from tests.support.example_vault import EXAMPLES, SERVER, credentials, prepare
 from tests.support.files import write_private
 from tests.support.needs import program
 from tests.support.openssh import tool
-from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
+from tests.support.pages import LANGUAGES, ROOT, Example, Step, page, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.user_keys import text_of
 
 GATEWAY = "needs such a server; tests/network/test_gateway.py has one"
+CLUSTER = "needs a cluster; tests/recipes has a test of the page"
 # Command lines that are not run, each with the reason.
 NOT_RUN = {
     "pipx install .": "installs into the home directory; `make smoke` installs the package",
@@ -27,6 +28,7 @@ NOT_RUN = {
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
+    "kubectl create secret generic bwrun --from-file=clientid --from-file=clientsecret --from-file=user-key": CLUSTER,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
@@ -65,6 +67,8 @@ def test_example(
         tool("ssh-agent")
     if any(step.command.startswith("direnv ") for step in example.steps):
         program("direnv", "direnv is not installed")
+    for name, text in page(example.place.partition(":")[0]).files().items():
+        show_file(name, text, reader, server, example_account)
     for step in example.steps:
         shown = re.fullmatch(r"cat (\S+)", step.command)
         if shown is not None:
@@ -78,7 +82,11 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
     own["BWRUN_USER_KEY"] = text_of(account)
     text = re.sub(r"^(BW_\w+|BWRUN_USER_KEY)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
-    write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
+    path = reader.work / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, text.replace(SERVER, server.url), newline="")
+    if text.startswith("#!"):
+        path.chmod(0o700)
     if name == ".env":  # what the reader has not in the file is in the environment
         if "BW_CLIENTSECRET" not in text:
             reader.use(server, account)
