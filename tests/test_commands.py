@@ -29,6 +29,7 @@ NOT_RUN = {
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
     "kubectl create secret generic bwrun --from-file=clientid --from-file=clientsecret --from-file=user-key": CLUSTER,
+    "nomad var put -out=none nomad/jobs/nightly clientid=@clientid clientsecret=@clientsecret user_key=@user-key": CLUSTER,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
