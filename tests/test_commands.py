@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -29,7 +30,8 @@ NOT_RUN = {
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
     "kubectl create secret generic bwrun --from-file=clientid --from-file=clientsecret --from-file=user-key": CLUSTER,
-    "nomad var put -out=none nomad/jobs/nightly clientid=@clientid clientsecret=@clientsecret user_key=@user-key": CLUSTER,
+    "nomad var put -out=none nomad/jobs/nightly "
+    "clientid=@clientid clientsecret=@clientsecret user_key=@user-key": CLUSTER,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
@@ -68,6 +70,8 @@ def test_example(
         tool("ssh-agent")
     if any(step.command.startswith("direnv ") for step in example.steps):
         program("direnv", "direnv is not installed")
+    if any("terraform " in step.command for step in example.steps) and shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed, and no registry has it; tests/recipes/test_terraform.py does without")
     for name, text in page(example.place.partition(":")[0]).files().items():
         show_file(name, text, reader, server, example_account)
     for step in example.steps:
