@@ -34,6 +34,7 @@ NOT_RUN = {
     "clientid=@clientid clientsecret=@clientsecret user_key=@user-key": CLUSTER,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
+SLOW = "ansible"  # each start takes seconds
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
 
@@ -58,7 +59,18 @@ def reader(bare: Surroundings, server: BitwardenServer, example_account: Account
         yield bare
 
 
-@pytest.mark.parametrize("example", EXAMPLES_OF_PAGES, ids=lambda example: example.place)
+def is_slow(example: Example) -> bool:
+    """Return whether only `make test-long` runs an example."""
+    return any(SLOW in step.command for step in example.steps)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, id=example.place, marks=[pytest.mark.slow] if is_slow(example) else [])
+        for example in EXAMPLES_OF_PAGES
+    ],
+)
 def test_example(
     example: Example, reader: Surroundings, server: BitwardenServer, example_account: Account,
     request: pytest.FixtureRequest,
