@@ -8,14 +8,12 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
-PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-LANGUAGES = {
-    "",
-    "console",
-    "yaml",
-}  # of fenced blocks: `console` has command lines, `yaml` is checked by tests/test_ci_docs
+PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+# Of fenced blocks: `console` has command lines; the others are files, which the tests of their page read.
+LANGUAGES = {"", "console", "hcl", "sh", "yaml"}
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"`([\w./-]+)`:\n\n\Z")  # the end of a sentence that says which file a block is
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
@@ -57,6 +55,19 @@ class Page:
     def languages(self) -> set[str]:
         """Return what the blocks say they hold."""
         return {block[2] for block in _FENCE.finditer(self.text)}
+
+    def blocks(self, language: str) -> list[str]:
+        """Return the texts of the blocks in a language."""
+        return [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] == language]
+
+    def files(self) -> dict[str, str]:
+        """Return the files that the page shows: the blocks below a line that ends with a name in code and a colon."""
+        found = {}
+        for block in _FENCE.finditer(self.text):
+            named = _FILE.search(self.text, 0, block.start())
+            if named and block[2] != "console":
+                found[named[1]] = dedent(block[3])
+        return found
 
     def examples(self) -> list[Example]:
         """Return the `console` blocks, then the commands within sentences: code that begins with `bwrun` or `make`."""
