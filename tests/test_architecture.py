@@ -41,12 +41,13 @@ ROOMS: dict[str, set[str]] = {
         "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
         "settings", "vault",
     },
+    "opening": {"base", "credentials", "injection", "login", "planning", "session", "settings", "vault"},
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
     },
     # the three steps of a run, which connect the rooms
     "worker": {
-        "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
+        "base", "command", "helpers", "injection", "login", "opening", "planning", "reports", "session", "settings",
         "vault",
     },
     "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
