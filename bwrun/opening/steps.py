@@ -79,13 +79,16 @@ class Opening:
             self._context = start_connecting(*connect)
 
     def unlock(
-        self, plan: Plan, descriptors: tuple[int, ...], collect: Callable[[UnlockedVault], SessionData]
+        self,
+        plan: Plan,
+        descriptors: tuple[int, ...] = (),
+        collect: Callable[[UnlockedVault], SessionData] | None = None,
     ) -> UnlockedVault | None:
         """
         Read the credentials, log in, fetch the vault and unlock it. Return None if `connect()` found no login needed.
 
         `descriptors` are bwrun's own, which are no place for a password; `collect` returns the data of a session with
-        the whole vault.
+        the whole vault, None if there will be no session.
 
         Raises what `read_credentials()` and `unlock_vault()` raise.
         """
