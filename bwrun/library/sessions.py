@@ -167,6 +167,7 @@ class Run:
     def end(self) -> BwrunError | None:
         """End the run: the session is gone after that. Return the error if it could not be cleared."""
         if os.getpid() != self._pid:  # a process that was forked in the block: the session is the other one's
+            self._process.returncode = 0  # there is nothing to wait for
             self._channel.close()
             if self._process.stderr is not None:
                 self._process.stderr.close()

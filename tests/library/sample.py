@@ -7,6 +7,7 @@ Programs that use bwrun as a library, as people write them: `python sample.py NA
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import json
 import logging
@@ -137,16 +138,41 @@ def session() -> Report:
         seen = subprocess.run(
             [sys.executable, "-c", code], env=opened.environment, check=True, capture_output=True, text=True
         )
-        directory = opened.environment["BITWARDENCLI_APPDATA_DIR"]
-        files = sorted(os.listdir(directory))
+        directory = directory_of(opened)
+        files = sorted(one.name for one in directory.iterdir())
         shown = repr(opened)
     return {
         "environment": opened.environment,
         "seen": json.loads(seen.stdout),
         "files": files,
-        "left": os.path.exists(directory),
+        "left": directory.exists(),
         "shown": shown,
     }
+
+
+def nested() -> Report:
+    """Open a vault and a session inside a session, without credentials."""
+    with open_session() as opened:
+        inside = opened.environment
+        with open_vault(environment=inside) as vault:
+            value = vault.get("bw://prod-db/password")
+        with open_session(environment=inside, env={"A": "bw://mail/password"}) as second:
+            same = second.environment["BW_SESSION"] == inside["BW_SESSION"]
+            other = second.environment["A"]
+        alive = Path(inside["BITWARDENCLI_APPDATA_DIR"]).exists()
+    return {"value": value, "same": same, "other": other, "alive": alive}
+
+
+def attachments() -> Report:
+    """Read an attachment as bytes and as text, later than the time that the login may take."""
+    with open_vault(timeout=float(sys.argv[2])) as vault:
+        time.sleep(float(sys.argv[3]))
+        content = vault.get_bytes("bw://file/attachment/a.bin")
+        try:
+            vault.get("bw://file/attachment/a.bin")
+        except BwrunError as error:
+            code = error.code
+    return {"content": list(content), "code": code}
 
 
 def official() -> Report:
@@ -158,8 +184,8 @@ def official() -> Report:
 
 
 def hold() -> Report:
-    """Tell that a session is open, and wait for the end of stdin."""
-    with open_session(env={"DB_PASSWORD": "bw://prod-db/password"}) as opened:
+    """Tell that a session is open, and wait for the end of stdin. Argument 2 is a value of no reference."""
+    with open_session(env={"DB_PASSWORD": "bw://prod-db/password", "TOKEN": sys.argv[2]}) as opened:
         tell(opened)
         sys.stdin.read()
     return {}
@@ -172,7 +198,7 @@ def hold_and_fork() -> Report:
             sys.stdin.read()
             os._exit(0)
         tell(opened)
-        time.sleep(600)
+        sys.stdin.read()
     return {}
 
 
@@ -183,14 +209,25 @@ def fork_ends() -> Report:
         if pid == 0:
             return {}
         os.waitpid(pid, 0)
-        directory = opened.environment["BITWARDENCLI_APPDATA_DIR"]
-        alive = os.path.exists(directory)
-    return {"alive": alive, "left": os.path.exists(directory)}
+        directory = directory_of(opened)
+        alive = directory.exists()
+    return {"alive": alive, "left": directory.exists()}
+
+
+def directory_of(opened: Session) -> Path:
+    """Return where the session is."""
+    return Path(opened.environment["BITWARDENCLI_APPDATA_DIR"])
 
 
 def tell(opened: Session) -> None:
     """Print where the session is."""
-    print(json.dumps({"directory": opened.environment["BITWARDENCLI_APPDATA_DIR"]}), flush=True)
+    show({"directory": str(directory_of(opened))})
+
+
+def show(found: Report) -> None:
+    """Print one line of JSON."""
+    sys.stdout.write(json.dumps(found) + "\n")
+    sys.stdout.flush()
 
 
 def interrupted() -> Report:
@@ -201,8 +238,8 @@ def interrupted() -> Report:
             time.sleep(600)
         except KeyboardInterrupt:
             pass
-        alive = os.path.exists(opened.environment["BITWARDENCLI_APPDATA_DIR"])
-    return {"alive": alive, "left": os.path.exists(opened.environment["BITWARDENCLI_APPDATA_DIR"])}
+        alive = directory_of(opened).exists()
+    return {"alive": alive, "left": directory_of(opened).exists()}
 
 
 def prompted() -> Report:
@@ -223,17 +260,18 @@ def prompted() -> Report:
 
 def state() -> dict[str, object]:
     """Return what of this process the library must leave as it is."""
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {
-        "signals": {number: str(signal.getsignal(number)) for number in signal.valid_signals()},
-        "mask": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        "handlers": {number: str(signal.getsignal(number)) for number in signal.valid_signals()},
+        "mask and dispositions": [status[name] for name in ("SigBlk", "SigIgn", "SigCgt")],
         "environment": dict(os.environ),
-        "directory": os.getcwd(),
-        "umask": os.umask(0o27) or os.umask(0o27),
-        "gc": gc.isenabled(),
+        "directory": str(Path.cwd()),
+        "umask": status["Umask"],
+        "garbage collection": gc.isenabled(),
         "path": list(sys.path),
         "limits": Path("/proc/self/limits").read_text(),
-        "dumpable": os.access("/proc/self/mem", os.W_OK) and os.stat("/proc/self/status").st_uid,
-        "stdio": [os.readlink(f"/proc/self/fd/{number}") for number in range(3)],
+        "dumpable and parent's death": [ctypes.CDLL(None).prctl(3), status["PPid"]],
+        "stdio": [str(Path(f"/proc/self/fd/{number}").readlink()) for number in range(3)],
     }
 
 
@@ -241,12 +279,12 @@ def resources() -> tuple[list[str], int]:
     """Return the open descriptors and the number of threads."""
     gc.collect()
     found = []
-    for name in sorted(os.listdir("/proc/self/fd"), key=int):
+    for entry in sorted(Path("/proc/self/fd").iterdir(), key=lambda one: int(one.name)):
         try:
-            found.append(f"{name} {os.readlink(f'/proc/self/fd/{name}')}")
+            found.append(f"{entry.name} {entry.readlink()}")
         except OSError:
             pass  # the descriptor with which the directory is read
-    return found, len(os.listdir("/proc/self/task"))
+    return found, len([*Path("/proc/self/task").iterdir()])
 
 
 def twice() -> Report:
@@ -349,8 +387,9 @@ def options() -> Report:
     os.close(writing)
     with open_session(password_fd=reading, env={"A": "bw://mail/password"}) as opened:
         found["fd"] = opened.environment["A"]
-    found["fd is open"] = os.path.exists(f"/proc/self/fd/{reading}")
-    with open_vault(password_command="printf %s \"$PW\"", environment=os.environ | {"PW": os.environ["BW_PASSWORD"]}) as vault:
+    found["fd is open"] = Path(f"/proc/self/fd/{reading}").exists()
+    password_only = os.environ | {"PW": os.environ["BW_PASSWORD"], "BW_PASSWORD": ""}
+    with open_vault(password_command='printf %s "$PW"', environment=password_only) as vault:
         found["command"] = vault.get("bw://prod-db/password")
     return found
 
@@ -358,7 +397,7 @@ def options() -> Report:
 def wrong_keywords() -> Report:
     """Pass keywords that there are not, and values of wrong types."""
     found = []
-    for function, given in (
+    calls: list[tuple[Callable[..., object], Mapping[str, object]]] = [
         (open_vault, {"sever": "eu"}),
         (open_vault, {"only": "prod-db"}),
         (open_session, {"timeout": True}),
@@ -366,9 +405,10 @@ def wrong_keywords() -> Report:
         (open_session, {"only": 7}),
         (open_session, {"env": ["A=canary"]}),
         (open_session, {"env": {"A": b"canary"}}),
-    ):
+    ]
+    for function, given in calls:
         try:
-            with function(**given):  # type: ignore[operator]
+            with function(**given):  # type: ignore[attr-defined]
                 found.append("opened")
         except TypeError as error:
             found.append(str(error))
@@ -378,10 +418,10 @@ def wrong_keywords() -> Report:
 PROGRAMS: dict[str, Callable[[], Report]] = {
     one.__name__: one
     for one in (
-        values, closed, errors, refused, session, official, hold, hold_and_fork, fork_ends, interrupted, prompted,
-        twice, threads, in_asyncio, logged, options, wrong_keywords,
+        values, closed, errors, refused, session, nested, attachments, official, hold, hold_and_fork, fork_ends,
+        interrupted, prompted, twice, threads, in_asyncio, logged, options, wrong_keywords,
     )
 }  # fmt: skip
 
 if __name__ == "__main__":
-    print(json.dumps(PROGRAMS[sys.argv[1]]()))
+    show(PROGRAMS[sys.argv[1]]())
