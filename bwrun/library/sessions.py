@@ -7,6 +7,7 @@ of the vault without leaving them in the caller's memory. So bwrun runs as ever,
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -99,10 +100,15 @@ class Run:
         """
         self._pid = os.getpid()
         self._printed = b""
+        if not sys.executable:
+            raise SessionError(
+                "no-process", "cannot start bwrun's processes: this Python does not know its own program"
+            )
         ours, theirs = socket.socketpair()
-        caller = _pidfd_of_this_process()
-        inherited = [one for one in (theirs.fileno(), caller, descriptor) if one is not None and one >= 0]
-        words = [sys.executable, "-P", CHILD, str(theirs.fileno()), str(caller)]
+        channel, caller = _copy(theirs.fileno()), _pidfd_of_this_process()
+        theirs.close()
+        inherited = [one for one in (channel, caller, descriptor) if one is not None and one >= 0]
+        words = [sys.executable, "-P", CHILD, str(channel), str(caller)]
         try:
             self._process = subprocess.Popen(
                 words,
@@ -118,8 +124,7 @@ class Run:
             why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a variable contains a NUL byte"
             raise SessionError("no-process", f"cannot start bwrun's processes: {why}") from None
         finally:
-            theirs.close()
-            for one in inherited[1:]:
+            for one in inherited:
                 os.close(one)
         self._channel = ours
         request = {"values": options.values, "lists": options.lists, "flags": sorted(options.flags)}
@@ -187,15 +192,16 @@ class Run:
         except OSError:
             pass  # the holder has ended
         self._channel.close()
-        self._process.wait()
-        os.set_blocking(self._stderr, False)
         try:
+            self._process.wait()
+            os.set_blocking(self._stderr, False)
             while data := os.read(self._stderr, CHUNK):
                 self._keep(data)
         except BlockingIOError:
             pass  # another process has this pipe too
-        if self._process.stderr is not None:
-            self._process.stderr.close()
+        finally:
+            if self._process.stderr is not None:
+                self._process.stderr.close()
         return _error_in(self._printed)
 
     def _keep(self, data: bytes) -> None:
@@ -212,7 +218,7 @@ def _copy_of_descriptor(options: Options) -> int | None:
     if not (text.isascii() and text.isdigit()) or len(text) > 9:
         return None  # reading it will report the error
     try:
-        copy = os.dup(int(text))
+        copy = _copy(int(text))
     except OSError as error:
         why = os.strerror(error.errno or 0)
         raise CredentialError("unreadable", f"cannot read descriptor {text} (from `password_fd`): {why}") from None
@@ -232,10 +238,21 @@ def _read(descriptor: int) -> bytes:
 
 def _pidfd_of_this_process() -> int:
     """Return a descriptor that tells another process when this one has ended; -1 where the system has none."""
-    try:
-        return os.pidfd_open(os.getpid())
-    except (AttributeError, OSError):
+    pidfd_open = getattr(os, "pidfd_open", None)
+    if pidfd_open is None:
         return -1
+    try:
+        descriptor: int = pidfd_open(os.getpid())
+        copy = _copy(descriptor)
+    except OSError:
+        return -1
+    os.close(descriptor)
+    return copy
+
+
+def _copy(descriptor: int) -> int:
+    """Return a copy above the standard descriptors, in whose place the other process gets others. Raises OSError."""
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
 
 
 def _parse_block(block: bytes) -> dict[str, str]:

@@ -15,8 +15,9 @@ import psutil
 import pytest
 
 from tests.server.control import Account, BitwardenServer
-from tests.server.faults import Fault, Hang, Hold
+from tests.server.faults import Delay, Fault, Hang, Hold
 from tests.server.specs import AccountSpec, AttachmentSpec, ItemSpec, Login, Pbkdf2
+from tests.supervisor.clearing.test_memory import ordinary_user, probe
 from tests.support.example_vault import credentials
 from tests.support.files import write_private
 from tests.support.memory import found_in
@@ -61,7 +62,7 @@ def report(
 def running(
     surroundings: Surroundings, *words: str, env: Mapping[str, str | None] | None = None, before: Sequence[str] = ()
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run one of the programs for the block; at its end, the program is killed."""
+    """Run one of the programs for the block; at its end, the program is killed, and its session must go."""
     with subprocess.Popen(
         [*before, sys.executable, SAMPLE, *words],
         env=surroundings.full_environment(env or {}),
@@ -75,6 +76,7 @@ def running(
             yield process
         finally:
             process.kill()
+    wait_until(lambda: surroundings.left() == [])
 
 
 def directory_of(process: subprocess.Popen[str]) -> Path:
@@ -277,6 +279,40 @@ def test_official_cli(ready: Surroundings, official_bw: Path) -> None:
     assert found == {"stdout": "p4ss", "stderr": ""}
 
 
+def test_prints_nothing_on_a_terminal(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """However long it takes, nothing is shown on the terminal, and nothing is asked there."""
+    server.set_fault(Fault(TOKEN, Delay(1_500)))
+    command = f"sleep 1.5; printf %s '{account.master_password}'"
+    changes = {"BW_PASSWORD": None, "BWRUN_PASSWORD_COMMAND": command, "TERM": "xterm"}
+    with Terminal.start([*STRICT, SAMPLE, "refused"], ready.full_environment(changes), ready.work) as terminal:
+        status = terminal.ended()
+
+    assert (status, terminal.screen) == (0, '{"errors": []}\n')
+
+
+def test_closed_standard_descriptors(ready: Surroundings) -> None:
+    """A caller without stdin and stderr, as a daemon may be, opens both."""
+    done = subprocess.run(
+        ["sh", "-c", 'exec "$@" <&- 2>&-', "sh", sys.executable, SAMPLE, "refused"],
+        check=False, env=ready.environment, cwd=ready.work, stdout=subprocess.PIPE, text=True, timeout=TIMEOUT,
+    )  # fmt: skip
+
+    assert (done.returncode, done.stdout) == (0, '{"errors": []}\n')
+
+
+def test_lost_supervisor(ready: Surroundings) -> None:
+    """If the supervisor is killed in the block, the session is cleared all the same, and the block ends."""
+    with running(ready, "hold", "x") as process:
+        directory = directory_of(process)
+        (supervisor,) = psutil.Process(process.pid).children()
+        supervisor.kill()
+        wait_until(lambda: not directory.exists())
+        assert process.stdin is not None
+        process.stdin.close()
+
+        assert process.wait(TIMEOUT) == 0
+
+
 # The end of the caller ------------------------------------------------------------------------------------------------
 
 
@@ -392,3 +428,17 @@ def test_memory_of_a_caller_with_a_session(ready: Surroundings, server: Bitwarde
     assert in_caller == {"value", "session"}
     assert CANARY.encode() not in words
     assert {name: found for name, found in in_others.items() if found} == {"python": {"value"}}  # the holder
+
+
+def test_processes_are_closed(ready: Surroundings) -> None:
+    """Another process of the same user can look into none of the processes behind a session, but into the caller."""
+    before = ordinary_user(ready)
+    with running(ready, "hold", "x", before=before) as process:
+        directory_of(process)
+        caller = psutil.Process(process.pid)
+        others = {f"{one.name()} {one.pid}": one for one in caller.children(recursive=True)}
+        answers = probe(ready, before, {"caller": caller, **others})
+
+    assert answers.pop("caller") == ["mem", "environ", "maps", "ptrace"]
+    assert len(answers) >= 4
+    assert [name for name, opened in answers.items() if opened] == []
