@@ -53,6 +53,15 @@ def launch(arguments: list[str], started: float) -> int:
         return _clean(console)
     if options.mode == COMPLETION:
         return _print_completion(options.shell, console)
+    return start(options, console)
+
+
+def start(options: command_line.Options, console: Console) -> int:
+    """
+    Start the run that `options` ask for; return the exit status if that fails. What is told goes to `console`.
+
+    This process becomes the supervisor or, where there is nothing to supervise, the command.
+    """
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
         if status is not None:

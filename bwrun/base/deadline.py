@@ -23,6 +23,11 @@ class Deadline:
         """Move the deadline by the time that a prompt or the password command took: it does not count."""
         self._end += seconds
 
+    def restart(self) -> None:
+        """Set the deadline anew, as many seconds from now as at first: something else begins."""
+        self._waits.clear()
+        self._end = time.monotonic() + self.seconds
+
     def note_wait(self, seconds: float, why: str) -> None:
         """Note a wait that begins now, for the message if the rest of the time is not enough. Threads wait together."""
         now = time.monotonic()

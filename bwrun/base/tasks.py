@@ -40,6 +40,9 @@ class Task(Generic[T]):
         self._function = function
         self._value: T
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._has_value = False
+        self._dispose: Callable[[T], object] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         try:
             self._thread.start()
@@ -65,8 +68,22 @@ class Task(Generic[T]):
             raise self._error
         return self._value
 
+    def discard(self, dispose: Callable[[T], object]) -> None:
+        """Call `dispose` with the result, now or as soon as there is one. Nobody waits for the result any more."""
+        with self._lock:
+            self._dispose = dispose
+            has_value = self._has_value
+        if has_value:
+            dispose(self._value)
+
     def _run(self) -> None:
         try:
             self._value = self._function()
         except BaseException as error:  # noqa: BLE001  (`result()` raises it)
             self._error = error
+            return
+        with self._lock:
+            self._has_value = True
+            dispose = self._dispose
+        if dispose is not None:
+            dispose(self._value)

@@ -52,8 +52,8 @@ def ask_password_again(config: Config, deadline: Deadline) -> Secret | None:
 
     Raises CredentialError: nothing was entered.
     """
-    prompter = Prompter.find()
-    if prompter is None or not may_ask(config.sources):
+    prompter = Prompter.find() if may_ask(config.sources) else None
+    if prompter is None:
         return None
     start = time.monotonic()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 from collections.abc import Mapping
 
 from bwrun.base.errors import CredentialError
@@ -19,12 +20,14 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
     Run `command` with /bin/sh, wait for it, and return what it printed, without the newline at the end.
 
     The command has /dev/null as stdin, bwrun's stderr, and `environment` without credentials and settings of bwrun. It
-    is killed if bwrun ends.
+    is killed if bwrun ends; a process with other threads cannot have that.
 
     Raises CredentialError: the command cannot be run, fails, or prints nothing or more than 64 KiB.
     """
     clean = {name: value for name, value in environment.items() if not is_bwrun_variable(name)}
     worker = os.getpid()
+    # In a process with other threads, which only a user of the library can be, code before the exec could deadlock.
+    is_alone = threading.active_count() == 1
     try:
         process = subprocess.Popen(  # noqa: S602  (the option takes a line for the shell)
             command,
@@ -32,7 +35,7 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has no other thread here)
+            preexec_fn=(lambda: die_with_parent(worker)) if is_alone else None,  # noqa: PLW1509  (there is no other thread)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__

@@ -26,6 +26,7 @@ class LoginContext(Struct):
     timings: Timings
     deadline: Deadline
     open_network: Callable[[], Network]
+    close_network: Callable[[], None]  # closes the connections, if there are any
 
     @property
     def network(self) -> Network:

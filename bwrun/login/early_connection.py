@@ -61,11 +61,15 @@ def start_connecting(
                 opened.append(_open_network(config, dialed, items, deadline, timings))
         return opened[0]
 
+    def close_network() -> None:
+        for network in opened:
+            network.close()
+
     if not _may_ask_nothing(config):
         open_network()
     from bwrun.login.context import LoginContext  # noqa: PLC0415  (while the connection is being made)
 
-    return LoginContext(console, timings, deadline, open_network)
+    return LoginContext(console, timings, deadline, open_network, close_network)
 
 
 def _is_soon(config: Config) -> bool:

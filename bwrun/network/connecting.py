@@ -71,6 +71,11 @@ class Connector:
                 return early[1].result()
         return self._open(place, None)
 
+    def close(self) -> None:
+        """Close the connections that were begun and that nobody has asked for."""
+        while self._early:
+            self._early.pop()[1].discard(socket.socket.close)
+
     def shows_certificate(self, place: Place) -> bool:
         """Return whether a client certificate is shown to the server at `place` if it asks for one."""
         return self._certificate_for(place) is not None

@@ -61,27 +61,18 @@ class Dial(Task[_socket.socket]):
         self.host = host
         self.port = port
         self.is_looked_up = False  # whether the name service has answered
-        self._is_abandoned = False
         self._end = monotonic() + patience
         self._family = family
         super().__init__(self._connect)
 
     def abandon(self) -> None:
         """Close the connection, now or as soon as it is open: it is not wanted any more."""
-        self._is_abandoned = True
-        if self.is_done():
-            try:
-                self.result().close()
-            except OSError:
-                pass
+        self.discard(_socket.socket.close)
 
     def _connect(self) -> _socket.socket:
         addresses = look_up(self.host, self.port, self._family)
         self.is_looked_up = True
-        connection = _connect_to_one_of(addresses, self._end)
-        if self._is_abandoned:
-            connection.close()
-        return connection
+        return _connect_to_one_of(addresses, self._end)
 
 
 def connect(host: str, port: int, patience: float) -> _socket.socket:

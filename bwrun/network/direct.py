@@ -65,6 +65,7 @@ class DirectTransport:
         self._deadline = deadline
         self._most = most
         self._idle: list[tuple[Place, HTTPConnection]] = []
+        self._is_closed = False
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """
@@ -80,14 +81,15 @@ class DirectTransport:
         except (HTTPException, OSError, ValueError, zlib.error) as error:
             raise self._translate(error, place) from None
         finally:
-            if keep:
+            if keep and not self._is_closed:
                 self._idle.append((place, connection))
             else:
                 connection.close()
         return reply
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and keep no other: nothing will be sent any more."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop()[1].close()
 

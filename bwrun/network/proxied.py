@@ -77,6 +77,10 @@ class ProxiedTransport:
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT, proxy=self._proxy if progress.at_proxy else None) from None
 
+    def close(self) -> None:
+        """Close the connections that are kept: nothing will be sent any more."""
+        self._http.close()
+
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, progress: _Progress
     ) -> Reply:

@@ -74,6 +74,14 @@ class Network:
         reply = way.send(method, url, {**headers, **self.gateway.headers()}, body)
         return Reply(reply.status, reply.headers, reply.body, self.gateway.secrets())
 
+    def close(self) -> None:
+        """Close all connections: nothing will be sent any more."""
+        self._connector.close()
+        with self._lock:
+            ways = [*self._ways.values()]
+        for way in ways:
+            way.close()
+
     def _way(self, url: str) -> Transport:
         proxy = find_proxy(url)
         shows = proxy is not None and self._connector.shows_certificate(place_of(url))

@@ -79,6 +79,9 @@ class Transport(Protocol):
         Raises TransportError.
         """
 
+    def close(self) -> None:
+        """Close the connections that are kept, and keep no other: nothing will be sent any more."""
+
 
 def place_of(url: str) -> Place:
     """
