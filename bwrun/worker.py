@@ -78,13 +78,16 @@ class Worker:
         hide_memory()
         die_with_parent(caller.supervisor)
         signals.pthread_sigmask(signals.SIG_SETMASK, caller.mask)
-        self._config = load_config(options, environment)
         if environment.get("BITWARDENCLI_APPDATA_DIR"):
-            from bwrun.session.nested import with_outer_server  # noqa: PLC0415  (few runs are nested)
+            from bwrun.session.nested import load_nested  # noqa: PLC0415  (few runs are nested)
 
-            self._config = with_outer_server(self._config)
+            self._config = load_nested(options, environment)
+        else:
+            self._config = load_config(options, environment)
         console.verbose = self._config.verbose
         console.print_warnings(self._config.warnings)
+        if console.verbose:
+            console.step(self._config.files_read)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._vault: Vault | None = None

@@ -78,7 +78,9 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
     own["BWRUN_USER_KEY"] = text_of(account)
     text = re.sub(r"^(BW_\w+|BWRUN_USER_KEY)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
-    write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
+    path = reader.home / name[2:] if name.startswith("~/") else reader.work / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_private(path, text.replace(SERVER, server.url), newline="")
     if name == ".env":  # what the reader has not in the file is in the environment
         if "BW_CLIENTSECRET" not in text:
             reader.use(server, account)
