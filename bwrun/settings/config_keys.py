@@ -69,8 +69,7 @@ CLIENT_SECRET = ("clientsecret-file", "clientsecret-command")
 OPENERS = ("password-file", "password-command", "user-key-file")
 OF_ACCOUNT = (*CLIENT_ID, *CLIENT_SECRET, *OPENERS)
 
-MAX_WHOLE = 2**31
-NEW_VALUE = "write it like `{}`"
+MAX_NUMBER = 2**31  # numbers with thousands of digits cannot be printed
 
 
 def wrong_type(key: str, value: object) -> tuple[str, str] | None:
@@ -81,10 +80,10 @@ def wrong_type(key: str, value: object) -> tuple[str, str] | None:
         is_right = isinstance(value, list) and all(isinstance(one, str) for one in value)
         return None if is_right else ("a list of strings", f'{key} = ["…", "…"]')
     if key in SECONDS:
-        is_right = isinstance(value, (int, float)) and not isinstance(value, bool)
+        is_right = isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
         return None if is_right else ("a number of seconds", f"{key} = 30")
     if key in WHOLE_NUMBERS:
-        is_right = isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_WHOLE
+        is_right = isinstance(value, int) and not isinstance(value, bool) and abs(value) < MAX_NUMBER
         return None if is_right else ("a whole number", f"{key} = {128 if key == 'signal-exit' else 60}")
     if key in SWITCH_OR_TEXT:
         return None if isinstance(value, (bool, str)) else ("true, false or a string", f"{key} = true")

@@ -64,6 +64,7 @@ def read_tables(text: str, path: str, home: str | None, profile: str | None) -> 
     for name, table in ((None, top), *profiles.items()):
         for key, value in table.items():
             problems += _problems(key, value, path, name, home)
+        problems += _doubled(table, place_in(path, name))
     if profile is not None and profile not in profiles:
         problems.append(_no_profile(profile, profiles, path))
     if problems:
@@ -115,7 +116,7 @@ def _parse(text: str, path: str) -> Table:
         what = found[1] if found else "" if isinstance(error, RecursionError) else str(error).partition(" (at ")[0]
         line = f" line {found[2]}" if found else ""
         # A message that quotes more than a character may quote a value that was put in the wrong place.
-        reason = "" if re.search(r"\(|'[^']{4}", what) or not what else f": {what[:1].lower()}{what[1:]}"
+        reason = "" if re.search(r"\(|'[^']{4,}'", what) or not what else f": {what[:1].lower()}{what[1:]}"
         raise ConfigError(
             "config-file", f"`{path}`{line} is not TOML{reason}", 'write settings like `server = "eu"`'
         ) from None
@@ -187,6 +188,16 @@ def _problems(key: str, value: object, path: str, profile: str | None, home: str
             check_value(key, SettingValue(text, place, key=key))
         except ConfigError as error:
             yield error
+
+
+def _doubled(table: Table, place: str) -> Iterator[ConfigError]:
+    """Yield the errors of what a table sets in more than one way."""
+    openers = "master password or user key"
+    for group, what in ((CLIENT_ID, "client id"), (CLIENT_SECRET, "client secret"), (OPENERS, openers)):
+        given = [f"`{key}`" for key in group if table.get(key)]
+        if len(given) > 1:
+            message = f"{' and '.join(given)} in {place} are both set for the {what}"
+            yield ConfigError("config-file", message, "remove all but one of them")
 
 
 def _unknown(key: str, called: str) -> ConfigError:

@@ -125,7 +125,10 @@ def _check_owner(path: str, link: os.stat_result, status: os.stat_result) -> Non
 
     doubt = why_doubtful(path, link, status)
     if doubt is not None:
-        raise ConfigError("untrusted-config-file", *doubt)
+        is_own = os.geteuid() in (link.st_uid, status.st_uid)
+        home = "or set XDG_CONFIG_HOME or HOME to a directory of the user who runs bwrun"
+        what, cure = doubt
+        raise ConfigError("untrusted-config-file", what, cure if is_own else f"{cure}, {home}")
 
 
 def _unreadable(path: str, error: OSError) -> ConfigError:
