@@ -76,6 +76,8 @@ class Worker:
         self._config = read_settings(options, environment)
         console.verbose = self._config.verbose
         console.print_warnings(self._config.warnings)
+        if console.verbose:
+            console.step(self._config.files_read)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
         self._opening = Opening(self._config, console, self._timings)

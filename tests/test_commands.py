@@ -99,7 +99,7 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
     own["BWRUN_USER_KEY"] = text_of(account)
     text = re.sub(rf"^({'|'.join(own)})=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
-    path = reader.work / name
+    path = reader.home / name[2:] if name.startswith("~/") else reader.work / name
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_private(path, text.replace(SERVER, server.url), newline="")
     if text.startswith("#!"):

@@ -132,7 +132,7 @@ ELSEWHERE = {
     "config.timeout", "config.kill-after", "config.jitter", "session.no-directory", "session.runtime-dir",
     "session.unguarded", "session.not-cleared", "mask.killed", "mask.output", "internal",
 }  # fmt: skip
-NEVER_PRINTED = {"reference.failed", "reference.unresolved"}  # each failure of these is printed under its own code
+NEVER_PRINTED = {"config.several", "reference.failed", "reference.unresolved"}  # each failure has a code of its own
 
 
 def error_codes() -> set[str]:

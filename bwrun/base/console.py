@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun.base.errors import BwrunError, UnresolvedReferencesError
+from bwrun.base.errors import BwrunError, UnresolvedReferencesError, WrongConfigFileError
 from bwrun.base.structs import Struct
 
 TYPE_CHECKING = False
@@ -65,7 +65,8 @@ class Console:
 
     def print_error(self, error: BwrunError) -> None:
         """Print an error and its hints; of an error that stands for several, each of them."""
-        for one in error.failures if isinstance(error, UnresolvedReferencesError) else (error,):
+        failures = error.failures if isinstance(error, (UnresolvedReferencesError, WrongConfigFileError)) else (error,)
+        for one in failures:
             self._write(f"bwrun: error: {one.message} [{one.code}]", *(f"bwrun: hint: {hint}" for hint in one.hints))
 
     def print_internal_error(self, error: BaseException) -> None:

@@ -65,7 +65,10 @@ def ask_password_again(config: Config, deadline: Deadline) -> Secret | None:
 
 
 def _where_it_looked(sources: Sources) -> str:
-    files = " and ".join(f"`{file.path}`" for file in sources.files)
-    if not files:
-        return f"bwrun looked in {ENVIRONMENT}; there is no `.env` in the working directory"
-    return f"bwrun looked in {ENVIRONMENT} and in {files}"
+    places = [ENVIRONMENT, *(f"in {file}" for file in sources.described_files)]
+    looked = f"bwrun looked in {' and '.join(places)}"
+    return (
+        looked
+        if sources.files
+        else f"{looked}; there is no `.env` in the working directory or above it in its git repository"
+    )

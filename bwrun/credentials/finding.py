@@ -1,10 +1,11 @@
 """
 Finding the personal API key, and the master password or the user key.
 
-Client id and client secret are looked for in the environment, then in the env files, then asked for at a prompt. Each
-place may have the value itself (NAME) or the path of a file that contains it (NAME_FILE). The master password can also
-come from --password-file, --password-fd or --password-command, which win over all of these. The user key, which stands
-in place of the master password, is looked for where that is looked for.
+Client id and client secret are looked for in the environment, then in the env files, then in config.toml, then asked
+for at a prompt. Each place may have the value itself (NAME) or the path of a file that contains it (NAME_FILE);
+config.toml has no value that is secret. The master password can also come from --password-file, --password-fd or
+--password-command, which win over all of these. The user key, which stands in place of the master password, is looked
+for where that is looked for.
 
 One error names everything that is missing.
 """
@@ -22,6 +23,7 @@ from bwrun.credentials.doubts import doubts
 from bwrun.credentials.found import ApiKey, Credentials, Secret
 from bwrun.credentials.secret_files import read_descriptor, read_secret_file
 from bwrun.settings.config import Config
+from bwrun.settings.config_file import ConfigFile
 from bwrun.settings.env_files import PIPE_TIMEOUT, EnvFile
 from bwrun.settings.option_names import PRINT_USER_KEY
 from bwrun.settings.sources import (
@@ -106,9 +108,9 @@ def read_credentials(config: Config, own_descriptors: tuple[int, ...], deadline:
 
 
 def _find(name: str, sources: Sources, deadline: Deadline) -> Secret | None:
-    """Look for NAME and NAME_FILE in the environment, then in the env files from the last to the first."""
+    """Look for NAME and NAME_FILE in the environment, in the env files from the last to the first, in config.toml."""
     found = _read(name, sources.in_environment(name), sources.in_environment(f"{name}_FILE"), deadline)
-    for file in reversed(sources.files):
+    for file in reversed(sources.setting_files):
         if found is None:
             found = _read(name, sources.in_file(file, name), sources.in_file(file, f"{name}_FILE"), deadline)
     return found
@@ -128,7 +130,7 @@ def _read(name: str, direct: SettingValue | None, path: SettingValue | None, dea
 
 
 def _place_of(found: SettingValue) -> str:
-    """Return where a value is from, for messages: the environment, or the env file without a line."""
+    """Return where a value is from, for messages: the environment, or the file without a line."""
     return ENVIRONMENT if found.file is None else f"`{found.file.path}`"
 
 
@@ -140,13 +142,13 @@ def _find_opener(config: Config, own_descriptors: tuple[int, ...], deadline: Dea
     """
     Return what opens the vault by its name, BW_PASSWORD or BWRUN_USER_KEY; nothing if neither is set anywhere.
 
-    The options come first, then the environment, then the env files from the last to the first. Each of these places
-    may set one of PASSWORD_VARIABLES and USER_KEY_VARIABLES.
+    The options come first, then the environment, then the env files from the last to the first, then config.toml. Each
+    of these places may set one of PASSWORD_VARIABLES and USER_KEY_VARIABLES.
     """
     for option, value in config.password_options.items():
         return {"BW_PASSWORD": _read_from(option, value, config, own_descriptors, deadline)}
     names = PASSWORD_VARIABLES if config.mode == PRINT_USER_KEY else PASSWORD_VARIABLES + USER_KEY_VARIABLES
-    places: list[EnvFile | None] = [None, *reversed(config.sources.files)]  # None: the environment
+    places: list[EnvFile | ConfigFile | None] = [None, *reversed(config.sources.setting_files)]  # None: the environment
     for file in places:
         found_ways = {}
         for name in names:

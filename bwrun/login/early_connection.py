@@ -12,6 +12,7 @@ from bwrun.base.urls import PORTS, split_url
 from bwrun.credentials.finding import are_all_set
 from bwrun.network.proxies import find_proxy
 from bwrun.settings.config import Config
+from bwrun.settings.found_file import trust_it
 from bwrun.settings.option_names import RUN
 
 TYPE_CHECKING = False
@@ -43,14 +44,14 @@ def start_connecting(
 
     `dialed` is the connection that `dial_early()` began; `items` are the ids of the items to fetch one by one.
 
-    Raises ConfigError: the default `.env` names a server that it may not name, or the client certificate or the header
+    Raises ConfigError: a found `.env` names a server that it may not name, or the client certificate or the header
     file cannot be used; SessionError: the system allows no more threads.
     """
     if config.untrusted_server is not None:
         raise ConfigError(
             "untrusted-server", f"{config.untrusted_server} names a server, but the client secret is not in that file",
-            "put BW_CLIENTSECRET into that file and nowhere else, set the server in the environment,"
-            " or name the file to trust it: `--env-file .env`",
+            "put BW_CLIENTSECRET into that file and nowhere else, set the server in the environment or in config.toml,"
+            f" {trust_it(config.sources.files[0].path)}",
         )  # fmt: skip
     deadline = Deadline(config.timeout)
     opened: list[Network] = []

@@ -32,15 +32,14 @@ def read_settings(options: Options, environment: Mapping[str, str]) -> Config:
     """
     Return the settings; inside another bwrun, with the server of that one if none is set.
 
-    Raises ConfigError, UsageError: an env file cannot be read, or a setting is wrong; CredentialError: the client id is
+    Raises ConfigError, UsageError: a file cannot be read, or a setting is wrong; CredentialError: the client id is
     malformed.
     """
-    config = load_config(options, environment)
     if environment.get("BITWARDENCLI_APPDATA_DIR"):
-        from bwrun.session.nested import with_outer_server  # noqa: PLC0415  (few runs are nested)
+        from bwrun.session.nested import load_nested  # noqa: PLC0415  (few runs are nested)
 
-        return with_outer_server(config)
-    return config
+        return load_nested(options, environment)
+    return load_config(options, environment)
 
 
 class Opening:
