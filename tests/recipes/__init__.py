@@ -1,0 +1,1 @@
+"""The pages in docs/recipes: their files, run by the programs that they are for."""
