@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,7 +18,7 @@ TOKEN = "/identity/connect/token"
 
 
 @pytest.fixture
-def maker(ready: Surroundings) -> Iterator[Surroundings]:
+def maker(ready: Surroundings) -> Surroundings:
     """Give surroundings with bwrun on the PATH."""
     ready.environment["PATH"] = os.pathsep.join((str(BWRUN.parent), ready.environment["PATH"]))
     return ready

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
 PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
-# Of fenced blocks: `console` has command lines; the files in the others are used by tests/test_ci_docs and tests/recipes.
+# Of fenced blocks: `console` has command lines; the files in others are used by tests/test_ci_docs and tests/recipes.
 LANGUAGES = {"", "console", "crontab", "dockerfile", "ini", "sh", "yaml"}
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
