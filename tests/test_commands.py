@@ -27,6 +27,8 @@ NOT_RUN = {
     "pipx install .": "installs into the home directory; `make smoke` installs the package",
     "uv tool install .": "the same",
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
+    "sudo python3 -m venv /opt/bwrun": "installs for all users; tests/recipes has it there",
+    "sudo /opt/bwrun/bin/pip install .": "the same",
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
     "kubectl create secret generic bwrun --from-file=clientid --from-file=clientsecret --from-file=user-key": CLUSTER,

@@ -10,7 +10,7 @@ from textwrap import dedent
 ROOT = Path(__file__).parents[2]
 PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 # Of fenced blocks: `console` has command lines; the others are files, which the tests of their page read.
-LANGUAGES = {"", "console", "hcl", "sh", "yaml"}
+LANGUAGES = {"", "console", "crontab", "dockerfile", "hcl", "ini", "sh", "yaml"}
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 _FILE = re.compile(r"`([\w./-]+)`:\n\n\Z")  # the end of a sentence that says which file a block is
@@ -68,6 +68,22 @@ class Page:
             if named and block[2] != "console":
                 found[named[1]] = dedent(block[3])
         return found
+
+    def file(self, name: str) -> str:
+        """
+        Return the one file of this name that the page shows: below the comment `# NAME`, or after `$ cat NAME`.
+
+        Raises AssertionError: the page does not show exactly one.
+        """
+        blocks = [dedent(block[3]) for block in _FENCE.finditer(self.text)]
+        found = [text for text in blocks if text.startswith(f"# {name}\n")]
+        found += [step.output for one in self.examples() for step in one.steps if step.command == f"cat {name}"]
+        assert len(found) == 1, f"{self.name} shows {len(found)} files {name}"
+        return found[0]
+
+    def below(self, heading: str) -> Page:
+        """Return what stands below a heading of the second level as a page of its own."""
+        return Page(self.path, self.section(heading))
 
     def examples(self) -> list[Example]:
         """Return the `console` blocks, then the commands within sentences: code that begins with `bwrun` or `make`."""
