@@ -56,6 +56,7 @@ class Smoke:
             "HOME": str(place),
             "LANG": "C.UTF-8",
             "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+            "UV_SYSTEM_CERTS": "true",  # as pip does: the network may have a CA of its own
             "PIP_NO_COMPILE": "1",  # little of all that is installed is started here
             "BW_NOINTERACTION": "true",
             **CACHES,
