@@ -82,7 +82,7 @@ def _from_lock(epoch: int) -> dict[str, Any]:
                 sys.executable, "-W", "ignore", "-m", "cyclonedx_py", "requirements", "--pyproject", project,
                 "--mc-type", "application", "--spec-version", "1.6", "--output-reproducible", "--no-validate", LOCK,
             ],
-            check=True, env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}, stdout=subprocess.PIPE, text=True,
+            check=True, env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}, capture_output=True, text=True,
         )  # fmt: skip
     document: dict[str, Any] = json.loads(done.stdout)
     for component in document["components"]:
