@@ -41,7 +41,7 @@ def check(schema: str, texts: list[str], folder: Path) -> subprocess.CompletedPr
     for path, text in zip(paths, texts, strict=True):
         path.write_text(text)
     transform = ["--data-transform", "gitlab-ci"] if schema == "vendor.gitlab-ci" else []
-    words = [sys.executable, "-m", "check_jsonschema", *transform, "--builtin-schema", schema, *paths]
+    words: list[str | Path] = [sys.executable, "-m", "check_jsonschema", *transform, "--builtin-schema", schema, *paths]
     return subprocess.run(words, check=False, capture_output=True, encoding="utf-8")
 
 
