@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def playbook(run_in: Surroundings) -> Surroundings:
     """Give a directory with the play, for three hosts."""
-    (_, _, settings) = FILES["hosts"].strip().partition(" ")
+    (_, _, settings) = FILES["hosts"].splitlines()[-1].partition(" ")
     (run_in.work / "hosts").write_text("".join(f"host{number} {settings}\n" for number in range(3)))
     (run_in.work / "site.yml").write_text(FILES["site.yml"])
     write_private(run_in.work / ".env", FILES[".env"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -82,9 +83,9 @@ test "$PW" = "$EXPECTED" && test "$NOTES" = "$EXPECTED_NOTES" && echo same
 echo "the password is $PW" >&2
 echo "'quoted' \\"$(printf %s sub)\\" `printf tick`"
 env | grep -E '^(BW_|BWRUN_|INPUT_)' || echo nothing of bwrun
-! command -v missing-command-of-the-test | cat
+test "$(cut -d ' ' -f 4 /proc/$PPID/stat)" = "$RUNNER" && echo bwrun is what the runner sends its signals to
 """
-    runner.variables |= {"EXPECTED": PASSWORD, "EXPECTED_NOTES": NOTES}
+    runner.variables |= {"EXPECTED": PASSWORD, "EXPECTED_NOTES": NOTES, "RUNNER": str(os.getpid())}
     lines = "# a comment\nPW=bw://prod-db/password\nNOTES=bw://prod-db/notes\nPLAIN='$(touch broken)'"
 
     succeeded = runner.use(ACTION, inputs | {"env": lines, "run": script})
@@ -92,6 +93,7 @@ env | grep -E '^(BW_|BWRUN_|INPUT_)' || echo nothing of bwrun
     assert succeeded, runner.log
     assert runner.log.splitlines() == [
         "the password is <concealed by bwrun>", "same", "'quoted' \"sub\" tick", "nothing of bwrun",
+        "bwrun is what the runner sends its signals to",
     ]  # fmt: skip
     assert not (runner.surroundings.work / "broken").exists()
     assert list(runner.temp.iterdir()) == []

@@ -14,7 +14,8 @@ from tests.support.pages import page
 from tests.support.program import TIMEOUT, Surroundings
 
 PAGE = page("docs/recipes/moving.md")
-FILES = PAGE.files()
+OLD = PAGE.blocks("sh")[0]
+NEW = {step.command.removeprefix("cat "): step.output for one in PAGE.examples() for step in one.steps}
 SERVER = "https://vault.example.com"
 MIGRATE = """\
 #!/bin/sh
@@ -22,17 +23,17 @@ test "$DB_USER:$DB_PASSWORD" = deploy:p4ss-of-prod-db && echo "migrated ${BW_CLI
 """
 
 
-def put(run_in: Surroundings, server: BitwardenServer, *names: str) -> None:
+def put(run_in: Surroundings, server: BitwardenServer, files: dict[str, str]) -> None:
     """Put files of the page into the working directory, and the program that both scripts run."""
-    for name in names:
-        write_private(run_in.work / name, FILES[name].replace(SERVER, server.url)).chmod(0o700)
+    for name, text in files.items():
+        write_private(run_in.work / name, text.replace(SERVER, server.url)).chmod(0o700)
     (run_in.work / "migrate").write_text(MIGRATE)
     (run_in.work / "migrate").chmod(0o700)
 
 
 def test_new_script(run_in: Surroundings, server: BitwardenServer, vault: Account) -> None:
     """The new script gets what the old one got, but not the API key."""
-    put(run_in, server, "deploy", "deploy.env")
+    put(run_in, server, {name: NEW[name] for name in ("deploy", "deploy.env")})
     del run_in.environment["BWRUN_SERVER"]
 
     done = run_in.run("--env-file", "deploy.env", "--", "./deploy")
@@ -44,7 +45,7 @@ def test_new_script(run_in: Surroundings, server: BitwardenServer, vault: Accoun
 @pytest.mark.official_cli
 def test_old_script(run_in: Surroundings, server: BitwardenServer, vault: Account, official_bw: Path) -> None:
     """The old script works, too, with the official CLI: so the two can be compared."""
-    put(run_in, server, "deploy.old")
+    put(run_in, server, {"deploy": OLD})
     path = os.pathsep.join((str(official_bw.parent), run_in.environment["PATH"]))
     own = {
         "PATH": path,
@@ -53,13 +54,30 @@ def test_old_script(run_in: Surroundings, server: BitwardenServer, vault: Accoun
     }
 
     done = subprocess.run(
-        ["./deploy.old"],
+        ["./deploy"],
         check=False, cwd=run_in.work, env=run_in.environment | own, stdin=subprocess.DEVNULL, capture_output=True,
         encoding="utf-8", timeout=TIMEOUT,
     )  # fmt: skip
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "migrated with the API key\n" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.official_cli
+def test_old_script_step_by_step(
+    run_in: Surroundings, server: BitwardenServer, vault: Account, official_bw: Path
+) -> None:
+    """Without its lines for login, unlock and logout, the old script works inside of bwrun."""
+    gone = ("bw config", "bw login", "BW_SESSION=", "export BW_SESSION", "bw sync", "bw lock", "bw logout")
+    put(
+        run_in, server, {"deploy": "".join(line for line in OLD.splitlines(keepends=True) if not line.startswith(gone))}
+    )
+    run_in.environment["PATH"] = os.pathsep.join((str(official_bw.parent), run_in.environment["PATH"]))
+
+    done = run_in.run("--", "./deploy")
+
+    assert (done.status, done.stdout) == (0, "migrated \n"), done.stderr
 
 
 def test_what_differs_from_dotenvx(run_in: Surroundings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shutil
 import subprocess
 import threading
@@ -90,7 +91,7 @@ def test_files_are_hcl() -> None:
     (variables,) = main["variable"]
     ((kind, settings),) = read_hcl(backend()[1])["terraform"][0]["backend"][0].items()
 
-    assert {f"TF_VAR_{name}" for name in variables} == {line.partition("=")[0] for line in FILES[".env"].splitlines()}
+    assert {f"TF_VAR_{name}" for name in variables} == set(re.findall(r"^(\w+)=", FILES[".env"], re.MULTILINE))
     assert variables["db_password"]["sensitive"] is True
     assert variables["db_password"]["ephemeral"] is True
     assert (kind, settings["address"]) == ("http", f"{ADDRESS}/production")

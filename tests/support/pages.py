@@ -13,7 +13,7 @@ PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 LANGUAGES = {"", "console", "crontab", "dockerfile", "hcl", "ini", "sh", "yaml"}
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
-_FILE = re.compile(r"`([\w./-]+)`:\n\n\Z")  # the end of a sentence that says which file a block is
+_FILE = re.compile(r"# ([\w./-]+)\n")  # the comment in the first line of a block that is a file
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
@@ -61,13 +61,9 @@ class Page:
         return [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] == language]
 
     def files(self) -> dict[str, str]:
-        """Return the files that the page shows: the blocks below a line that ends with a name in code and a colon."""
-        found = {}
-        for block in _FENCE.finditer(self.text):
-            named = _FILE.search(self.text, 0, block.start())
-            if named and block[2] != "console":
-                found[named[1]] = dedent(block[3])
-        return found
+        """Return the files that the page shows: the blocks that begin with a comment `# NAME`."""
+        texts = [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] != "console"]
+        return {named[1]: text for text in texts if (named := _FILE.match(text))}
 
     def file(self, name: str) -> str:
         """
