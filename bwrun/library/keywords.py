@@ -12,6 +12,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TypedDict
 
 from bwrun.base.errors import UsageError
+from bwrun.library.telling import presentable
 from bwrun.settings.command_line import Options
 from bwrun.settings.option_names import DEFAULT_VALUES, FLAG_OPTIONS, LIST_OPTIONS
 from bwrun.settings.sources import variable_name
@@ -116,7 +117,9 @@ def _assignments(value: object) -> list[str]:
             if not isinstance(one, str):
                 raise _wrong_type("env", one)
         if not name or "=" in name:
-            raise UsageError("env", "a name in `env` is empty or contains `=`", "name a variable: `DB_PASSWORD`")
+            raise presentable(
+                UsageError("env", "a name in `env` is empty or contains `=`", "name a variable: `DB_PASSWORD`")
+            )
         found.append(f"{name}={text}")
     return found
 

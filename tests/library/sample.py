@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -114,9 +115,21 @@ def refused(*opens: Callable[[], object]) -> Report:
                     "hints": list(error.hints),
                     "failures": {one.name: one.code for one in failures},
                     "is_password": isinstance(error, WrongMasterPasswordError),
+                    "frames": frames_of(error),
                 }
             )
     return {"errors": found}
+
+
+def frames_of(error: BaseException | None) -> list[str]:
+    """Return what a tool that reports errors shows of the library: the variables of all frames."""
+    found = []
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename != __file__:
+                found.append(f"{frame.f_code.co_name} {frame.f_locals!r}")
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def enter_vault() -> None:
@@ -233,8 +246,8 @@ def show(found: Report) -> None:
 def interrupted() -> Report:
     """Go on after Ctrl-C in the block, as a program does that catches it."""
     with open_session(prompt=True) as opened:
-        tell(opened)
         try:
+            tell(opened)
             time.sleep(600)
         except KeyboardInterrupt:
             pass

@@ -128,8 +128,10 @@ def test_errors_of_references(ready: Surroundings) -> None:
         ({"BWRUN_TIMEOUT": "soon"}, "ConfigError", "config.timeout"),
     ],
 )
-def test_both_fail_alike(ready: Surroundings, changes: dict[str, str | None], kind: str, code: str) -> None:
-    """Vault and session fail with the same exception, which contains no secret. Neither asks on a terminal."""
+def test_both_fail_alike(
+    ready: Surroundings, account: Account, changes: dict[str, str | None], kind: str, code: str
+) -> None:
+    """Vault and session fail with the same exception, without a secret in it or its frames. None asks on a terminal."""
     with Terminal.start([*STRICT, SAMPLE, "refused"], ready.full_environment(changes), ready.work) as terminal:
         status = terminal.ended()
     of_vault, of_session = json.loads(terminal.screen)["errors"]
@@ -140,7 +142,9 @@ def test_both_fail_alike(ready: Surroundings, changes: dict[str, str | None], ki
     assert of_session["message"].startswith(of_vault["message"])
     assert of_vault["hints"] == of_session["hints"]
     assert of_vault["is_password"] == of_session["is_password"] == (kind == "WrongMasterPasswordError")
-    assert CANARY not in terminal.screen
+    assert of_vault["frames"]
+    assert of_session["frames"]
+    assert [one for one in (CANARY, account.client_secret, account.master_password) if one in terminal.screen] == []
 
 
 def test_failed_references_of_a_session(ready: Surroundings) -> None:
