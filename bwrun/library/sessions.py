@@ -22,7 +22,7 @@ from typing import Unpack
 from bwrun.base.console import printable
 from bwrun.base.errors import BwrunError, CredentialError, SessionError
 from bwrun.library.errors_as_data import from_data, make_error
-from bwrun.library.keywords import SESSION_KEYWORDS, SessionOptions, options_of
+from bwrun.library.keywords import SESSION_KEYWORDS, SessionOptions, check_mapping, options_of
 from bwrun.library.messages import CHUNK, ERROR, OPTIONS, VARIABLES, Received, encode
 from bwrun.library.telling import LOGGER, guarded, presentable
 from bwrun.settings.command_line import Options
@@ -64,6 +64,8 @@ def open_session(
     given.values["mask"] = "off"  # nothing is printed that could be masked
     if LOGGER.isEnabledFor(logging.DEBUG):
         given.flags.add("verbose")
+    if environment is not None:
+        check_mapping("environment", environment)
     run, session = guarded(
         lambda: _open(given, {**(os.environ if environment is None else environment), **winning}, in_terminal=prompt)
     )
@@ -179,7 +181,10 @@ class Run:
             if self._process.stderr is not None:
                 self._process.stderr.close()
             return None
-        return self._finish()
+        problem = self._finish()
+        if problem is None and self._process.returncode:
+            LOGGER.warning("the session had ended before its block: bwrun ended with %d", self._process.returncode)
+        return problem
 
     @property
     def _stderr(self) -> int:

@@ -14,7 +14,7 @@ from bwrun.base.timings import Timings
 from bwrun.injection.lookup import Lookup
 from bwrun.injection.newlines import with_newlines
 from bwrun.injection.placeholders import TextWithReferences
-from bwrun.library.keywords import VAULT_KEYWORDS, VaultOptions, options_of
+from bwrun.library.keywords import VAULT_KEYWORDS, VaultOptions, check_mapping, check_texts, options_of
 from bwrun.library.telling import LoggingConsole, guarded
 from bwrun.library.texts import parse_texts
 from bwrun.opening.steps import Opening, read_settings
@@ -47,12 +47,14 @@ class Vault:
         value is not text in UTF-8; CryptoError: it cannot be decrypted; NetworkError, ServerError: an attachment cannot
         be downloaded; ValueError: the block has ended.
         """
+        check_texts("reference", reference)
         with self._lock:
             vault = self._open_vault()
             return guarded(lambda: _text(reference, _value(vault, reference)))
 
     def get_bytes(self, reference: str) -> bytes:
-        """Return the value of one reference as bytes, which attachments may need. Raises as `get()`."""
+        """Return the value of one reference as bytes, which attachments may need. Raises what `get()` raises."""
+        check_texts("reference", reference)
         with self._lock:
             vault = self._open_vault()
             return guarded(lambda: _value(vault, reference))
@@ -68,6 +70,7 @@ class Vault:
         Raises UnresolvedReferencesError: at least one failed; `failures` has all of them; ValueError: the block has
         ended.
         """
+        check_mapping("texts", texts)
         with self._lock:
             vault = self._open_vault()
             return guarded(lambda: _resolve(vault, texts, optional))
@@ -117,6 +120,8 @@ def open_vault(
     given.mode = LIST  # needs what `--list` needs: the whole vault, and no session
     if not prompt:
         winning["BW_NOINTERACTION"] = "1"
+    if environment is not None:
+        check_mapping("environment", environment)
     vault = guarded(lambda: _open(given, {**(os.environ if environment is None else environment), **winning}))
     try:
         yield vault

@@ -418,6 +418,9 @@ def wrong_keywords() -> Report:
         (open_session, {"only": 7}),
         (open_session, {"env": ["A=canary"]}),
         (open_session, {"env": {"A": b"canary"}}),
+        (open_vault, {"environment": {"A": b"canary"}}),
+        (open_session, {"environment": "canary"}),
+        (open_session, {"only": False}),
     ]
     for function, given in calls:
         try:

@@ -272,6 +272,9 @@ def test_wrong_keywords(bare: Surroundings) -> None:
         "`only` cannot be of the type `int`",
         "`env` cannot be of the type `list`",
         "`env` cannot be of the type `bytes`",
+        "`environment` cannot be of the type `bytes`",
+        "`environment` cannot be of the type `str`",
+        "`only` cannot be of the type `bool`",
     ]
 
 
