@@ -24,8 +24,8 @@ class LoggingConsole(Console):
     """A console that logs what others print."""
 
     def __init__(self) -> None:
-        """Tell the steps if somebody logs them."""
-        super().__init__(verbose=LOGGER.isEnabledFor(logging.DEBUG), started=time.monotonic())
+        """Tell all steps: the level of the logger decides which of them are logged."""
+        super().__init__(verbose=True, started=time.monotonic())
 
     def step(self, text: str) -> None:
         """Log that a step is done."""

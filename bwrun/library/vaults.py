@@ -118,6 +118,7 @@ def open_vault(
     """
     given, winning = options_of(options, VAULT_KEYWORDS, "open_vault")
     given.mode = LIST  # needs what `--list` needs: the whole vault, and no session
+    given.flags.add("verbose")  # for the log, and so that nothing that takes long is shown on a terminal
     if not prompt:
         winning["BW_NOINTERACTION"] = "1"
     if environment is not None:
