@@ -407,6 +407,24 @@ def options() -> Report:
     return found
 
 
+def env_files() -> Report:
+    """Pass an empty list of env files where there is a `.env` that cannot be used."""
+    with open_vault(env_file=[]) as vault, open_session(env_file=[], env={"A": "bw://mail/password"}) as opened:
+        found = [vault.get("bw://prod-db/password"), opened.environment["A"]]
+    return {"values": found, **refused()}
+
+
+def cached() -> Report:
+    """Open vaults and a session with the cache."""
+    found = []
+    for _ in range(3):
+        with open_vault(cache="1h") as vault:
+            found.append(vault.get("bw://prod-db/password"))
+    with open_session(cache=True, env={"A": "bw://mail/password"}) as opened:
+        found.append(opened.environment["A"])
+    return {"values": found}
+
+
 def wrong_keywords() -> Report:
     """Pass keywords that there are not, and values of wrong types."""
     found = []
@@ -435,7 +453,7 @@ PROGRAMS: dict[str, Callable[[], Report]] = {
     one.__name__: one
     for one in (
         values, closed, errors, refused, session, nested, attachments, official, hold, hold_and_fork, fork_ends,
-        interrupted, prompted, twice, threads, in_asyncio, logged, options, wrong_keywords,
+        interrupted, prompted, twice, threads, in_asyncio, logged, options, env_files, cached, wrong_keywords,
     )
 }  # fmt: skip
 

@@ -262,6 +262,25 @@ def test_options(ready: Surroundings, server: BitwardenServer, account: Account)
     }  # fmt: skip
 
 
+def test_no_env_files(ready: Surroundings) -> None:
+    """An empty list of env files is none: a `.env` that cannot be used is not read."""
+    write_private(ready.work / ".env", "LD_PRELOAD=/nowhere")
+    found = report(ready, "env_files")
+    errors = found["errors"]
+
+    assert found["values"] == ["p4ss", "m4il"]
+    assert isinstance(errors, list)
+    assert [one["code"] for one in errors] == ["config.untrusted-env-file"] * 2
+
+
+def test_cache(ready: Surroundings, server: BitwardenServer) -> None:
+    """With the cache, vaults and sessions share one login."""
+    found = report(ready, "cached")
+
+    assert found["values"] == ["p4ss", "p4ss", "p4ss", "m4il"]
+    assert len([request for request in server.requests() if request.path.endswith(TOKEN)]) == 1
+
+
 def test_wrong_keywords(bare: Surroundings) -> None:
     """What is no keyword, or has a wrong type, is a TypeError that shows no value."""
     assert report(bare, "wrong_keywords")["errors"] == [
