@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "tests" / "requirements.lock"
 OLDEST = (3, 11)
 NO_TESTS = 5  # pytest's exit status if `--last-failed` leaves none
-CHOSEN = [f"tests/{room}" for room in ("base", "credentials", "crypto", "login", "network", "program", "settings")]
+ROOMS = ("base", "credentials", "crypto", "library", "login", "network", "program", "settings")
+CHOSEN = [f"tests/{room}" for room in ROOMS]
 ABOUT = "import sys; print(sys.implementation.name, sys.version_info.releaselevel, *sys.version_info[:3])"
 
 Version = tuple[int, int, int]

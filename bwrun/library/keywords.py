@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from typing import TypedDict
+from typing import TypedDict, cast
 
 from bwrun.base.errors import UsageError
+from bwrun.library.telling import presentable
 from bwrun.settings.command_line import Options
 from bwrun.settings.option_names import DEFAULT_VALUES, FLAG_OPTIONS, LIST_OPTIONS
 from bwrun.settings.sources import variable_name
@@ -66,6 +67,20 @@ VAULT_KEYWORDS, SESSION_KEYWORDS = VaultOptions.__optional_keys__, SessionOption
 NO_FILE = os.devnull  # the env file of who wants none
 
 
+def check_texts(keyword: str, *values: object) -> None:
+    """Raise TypeError if one of the values is no text."""
+    for one in values:
+        if not isinstance(one, str):
+            raise _wrong_type(keyword, one)
+
+
+def check_mapping(keyword: str, mapping: object) -> None:
+    """Raise TypeError if this is no mapping of texts to texts."""
+    if not isinstance(mapping, Mapping):
+        raise _wrong_type(keyword, mapping)
+    check_texts(keyword, *mapping.keys(), *mapping.values())
+
+
 def options_of(given: Mapping[str, object], keywords: Collection[str], function: str) -> tuple[Options, dict[str, str]]:
     """
     Return Options for keyword arguments, and variables that must win over those of the environment.
@@ -82,7 +97,7 @@ def options_of(given: Mapping[str, object], keywords: Collection[str], function:
         name = keyword.replace("_", "-")
         if value is None:
             continue
-        if value is False:
+        if value is False and (name in FLAG_OPTIONS or name in DEFAULT_VALUES):
             variables[variable_name(name)] = "0"
         else:
             _add(options, name, value)
@@ -92,31 +107,27 @@ def options_of(given: Mapping[str, object], keywords: Collection[str], function:
 def _add(options: Options, name: str, value: object) -> None:
     """Set the option `name`. Raises TypeError, UsageError, as `options_of()`."""
     if name == "env":
-        options.lists["env"] = _assignments(value)
+        check_mapping("env", value)
+        options.lists["env"] = _assignments(cast("Mapping[str, str]", value))
     elif name in LIST_OPTIONS:
         options.lists[name] = _texts(name, value) or ([NO_FILE] if name == "env-file" else [])
     elif name in FLAG_OPTIONS:
         if value is not True:
             raise _wrong_type(name, value)
         options.flags.add(name)
-    elif value is True:
-        if name not in DEFAULT_VALUES:
-            raise _wrong_type(name, value)
+    elif value is True and name in DEFAULT_VALUES:
         options.values[name] = DEFAULT_VALUES[name]
     else:
         options.values[name] = _text(name, value)
 
 
-def _assignments(value: object) -> list[str]:
-    if not isinstance(value, Mapping):
-        raise _wrong_type("env", value)
+def _assignments(value: Mapping[str, str]) -> list[str]:
     found = []
     for name, text in value.items():
-        for one in (name, text):
-            if not isinstance(one, str):
-                raise _wrong_type("env", one)
         if not name or "=" in name:
-            raise UsageError("env", "a name in `env` is empty or contains `=`", "name a variable: `DB_PASSWORD`")
+            raise presentable(
+                UsageError("env", "a name in `env` is empty or contains `=`", "name a variable: `DB_PASSWORD`")
+            )
         found.append(f"{name}={text}")
     return found
 

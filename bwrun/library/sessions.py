@@ -22,9 +22,9 @@ from typing import Unpack
 from bwrun.base.console import printable
 from bwrun.base.errors import BwrunError, CredentialError, SessionError
 from bwrun.library.errors_as_data import from_data, make_error
-from bwrun.library.keywords import SESSION_KEYWORDS, SessionOptions, options_of
+from bwrun.library.keywords import SESSION_KEYWORDS, SessionOptions, check_mapping, options_of
 from bwrun.library.messages import CHUNK, ERROR, OPTIONS, VARIABLES, Received, encode
-from bwrun.library.telling import LOGGER, make_presentable, presentable_errors
+from bwrun.library.telling import LOGGER, guarded, presentable
 from bwrun.settings.command_line import Options
 
 MOST_PRINTED = 65536  # bytes of the process's stderr that are kept
@@ -64,15 +64,11 @@ def open_session(
     given.values["mask"] = "off"  # nothing is printed that could be masked
     if LOGGER.isEnabledFor(logging.DEBUG):
         given.flags.add("verbose")
-    variables = {**(os.environ if environment is None else environment), **winning}
-    with presentable_errors():
-        descriptor = _copy_of_descriptor(given)
-        run = Run(given, variables, descriptor, in_terminal=prompt)
-        try:
-            session = Session(run.receive_environment())
-        except BaseException:
-            run.abandon()
-            raise
+    if environment is not None:
+        check_mapping("environment", environment)
+    run, session = guarded(
+        lambda: _open(given, {**(os.environ if environment is None else environment), **winning}, in_terminal=prompt)
+    )
     try:
         yield session
     except BaseException:
@@ -80,8 +76,16 @@ def open_session(
         raise
     problem = run.end()
     if problem is not None:
-        make_presentable(problem)
-        raise problem
+        raise presentable(problem)
+
+
+def _open(options: Options, environment: Mapping[str, str], *, in_terminal: bool) -> tuple[Run, Session]:
+    run = Run(options, environment, _copy_of_descriptor(options), in_terminal=in_terminal)
+    try:
+        return run, Session(run.receive_environment())
+    except BaseException:
+        run.abandon()
+        raise
 
 
 class Run:
@@ -177,7 +181,10 @@ class Run:
             if self._process.stderr is not None:
                 self._process.stderr.close()
             return None
-        return self._finish()
+        problem = self._finish()
+        if problem is None and self._process.returncode:
+            LOGGER.warning("the session had ended before its block: bwrun ended with %d", self._process.returncode)
+        return problem
 
     @property
     def _stderr(self) -> int:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
-from bwrun.base.console import Console, printable
+from bwrun.base.console import Console, place_of, printable
 from bwrun.base.errors import BwrunError, UnresolvedReferencesError
+from bwrun.library.errors_as_data import internal_error
 
+T = TypeVar("T")
 LOGGER = logging.getLogger("bwrun")
 LOGGER.addHandler(logging.NullHandler())  # or Python would print warnings on stderr where no logging is set up
 
@@ -22,8 +24,8 @@ class LoggingConsole(Console):
     """A console that logs what others print."""
 
     def __init__(self) -> None:
-        """Tell the steps if somebody logs them."""
-        super().__init__(verbose=LOGGER.isEnabledFor(logging.DEBUG), started=time.monotonic())
+        """Tell all steps: the level of the logger decides which of them are logged."""
+        super().__init__(verbose=True, started=time.monotonic())
 
     def step(self, text: str) -> None:
         """Log that a step is done."""
@@ -47,27 +49,37 @@ class LoggingConsole(Console):
             LOGGER.warning("%s", printable(line))
 
 
-@contextmanager
-def presentable_errors() -> Iterator[None]:
-    """Make the errors of the block fit to be shown: see `make_presentable()`."""
-    try:
-        yield
-    except BwrunError as error:
-        make_presentable(error)
-        raise
-
-
-def make_presentable(error: BwrunError) -> None:
+def guarded(function: Callable[[], T]) -> T:
     """
-    Escape control characters in the texts of an error, and let tracebacks show its code and hints.
+    Return what `function` returns; let its errors come out fit to be shown, as `presentable()` makes them.
+
+    Tracebacks end here: the frames below hold credentials, keys and values in their variables. Tools that report errors
+    print those, and whoever keeps the exception would keep them in memory.
+
+    Raises BwrunError: also for an exception that is a bug of bwrun, whose text may quote a secret.
+    """
+    try:
+        return function()
+    except BwrunError as error:
+        failure = error
+    except Exception as error:  # noqa: BLE001
+        failure = internal_error(type(error).__name__, place_of(error))
+    raise presentable(failure)
+
+
+def presentable(error: BwrunError) -> BwrunError:
+    """
+    Return the error without its history, with control characters escaped, and with code and hints for tracebacks.
 
     A text from a server or a file name could otherwise move the cursor of who prints the error.
     """
+    error.__traceback__ = error.__context__ = error.__cause__ = None
     for one in (error, *(error.failures if isinstance(error, UnresolvedReferencesError) else ())):
+        one.__traceback__ = one.__context__ = one.__cause__ = None
         one.message = printable(one.message)
         one.hints = tuple(map(printable, one.hints))
         one.args = (one.message,)
-    if not getattr(error, "__notes__", None):
-        error.add_note(f"[{error.code}]")
-        for hint in error.hints:
-            error.add_note(f"hint: {hint}")
+    error.add_note(f"[{error.code}]")
+    for hint in error.hints:
+        error.add_note(f"hint: {hint}")
+    return error

@@ -14,8 +14,8 @@ from bwrun.base.timings import Timings
 from bwrun.injection.lookup import Lookup
 from bwrun.injection.newlines import with_newlines
 from bwrun.injection.placeholders import TextWithReferences
-from bwrun.library.keywords import VAULT_KEYWORDS, VaultOptions, options_of
-from bwrun.library.telling import LoggingConsole, presentable_errors
+from bwrun.library.keywords import VAULT_KEYWORDS, VaultOptions, check_mapping, check_texts, options_of
+from bwrun.library.telling import LoggingConsole, guarded
 from bwrun.library.texts import parse_texts
 from bwrun.opening.steps import Opening, read_settings
 from bwrun.planning.plan import make_plan
@@ -47,13 +47,17 @@ class Vault:
         value is not text in UTF-8; CryptoError: it cannot be decrypted; NetworkError, ServerError: an attachment cannot
         be downloaded; ValueError: the block has ended.
         """
-        with presentable_errors():
-            return _text(reference, self._value(reference))
+        check_texts("reference", reference)
+        with self._lock:
+            vault = self._open_vault()
+            return guarded(lambda: _text(reference, _value(vault, reference)))
 
     def get_bytes(self, reference: str) -> bytes:
-        """Return the value of one reference as bytes, which attachments may need. Raises as `get()`."""
-        with presentable_errors():
-            return self._value(reference)
+        """Return the value of one reference as bytes, which attachments may need. Raises what `get()` raises."""
+        check_texts("reference", reference)
+        with self._lock:
+            vault = self._open_vault()
+            return guarded(lambda: _value(vault, reference))
 
     def resolve(self, texts: Mapping[str, str], *, optional: Collection[str] = ()) -> dict[str, str]:
         """
@@ -66,20 +70,10 @@ class Vault:
         Raises UnresolvedReferencesError: at least one failed; `failures` has all of them; ValueError: the block has
         ended.
         """
-        with presentable_errors(), self._lock:
+        check_mapping("texts", texts)
+        with self._lock:
             vault = self._open_vault()
-            failures: list[FailedReferenceError] = []
-            parsed = parse_texts(texts, failures)
-            lookup = Lookup(vault, optional)
-            found: dict[str, str] = {}
-            for name, one in parsed.items():
-                value = one if isinstance(one, str) else _look_up(lookup, name, one)
-                if value is not None:
-                    found[name] = value
-            failures += lookup.failures
-            if failures:
-                raise UnresolvedReferencesError(failures)
-            return found
+            return guarded(lambda: _resolve(vault, texts, optional))
 
     def items(self) -> list[ListedItem]:
         """
@@ -88,7 +82,8 @@ class Vault:
         Raises ValueError: the block has ended.
         """
         with self._lock:
-            return self._open_vault().list_items()
+            vault = self._open_vault()
+            return guarded(vault.list_items)
 
     def close(self) -> None:
         """Close the connections, and let go of the vault and its keys. The end of the block does this."""
@@ -99,12 +94,6 @@ class Vault:
     def __repr__(self) -> str:
         """Return whether the vault is open, and nothing of its content."""
         return f"<Vault, {'closed' if self._vault is None else 'open'}>"
-
-    def _value(self, reference: str) -> bytes:
-        parsed = parse(reference)
-        with self._lock:
-            value = self._open_vault().value(parsed).reveal()
-        return value if parsed.newline is None else with_newlines(value)
 
     def _open_vault(self) -> SyncedVault:
         if self._vault is None:
@@ -129,11 +118,12 @@ def open_vault(
     """
     given, winning = options_of(options, VAULT_KEYWORDS, "open_vault")
     given.mode = LIST  # needs what `--list` needs: the whole vault, and no session
-    variables = {**(os.environ if environment is None else environment), **winning}
+    given.flags.add("verbose")  # for the log, and so that nothing that takes long is shown on a terminal
     if not prompt:
-        variables["BW_NOINTERACTION"] = "1"
-    with presentable_errors():
-        vault = _open(given, variables)
+        winning["BW_NOINTERACTION"] = "1"
+    if environment is not None:
+        check_mapping("environment", environment)
+    vault = guarded(lambda: _open(given, {**(os.environ if environment is None else environment), **winning}))
     try:
         yield vault
     finally:
@@ -153,6 +143,27 @@ def _open(options: Options, environment: Mapping[str, str]) -> Vault:
     except BaseException:
         opening.close()
         raise
+
+
+def _value(vault: SyncedVault, reference: str) -> bytes:
+    parsed = parse(reference)
+    value = vault.value(parsed).reveal()
+    return value if parsed.newline is None else with_newlines(value)
+
+
+def _resolve(vault: SyncedVault, texts: Mapping[str, str], optional: Collection[str]) -> dict[str, str]:
+    failures: list[FailedReferenceError] = []
+    parsed = parse_texts(texts, failures)
+    lookup = Lookup(vault, optional)
+    found: dict[str, str] = {}
+    for name, one in parsed.items():
+        value = one if isinstance(one, str) else _look_up(lookup, name, one)
+        if value is not None:
+            found[name] = value
+    failures += lookup.failures
+    if failures:
+        raise UnresolvedReferencesError(failures)
+    return found
 
 
 def _look_up(lookup: Lookup, name: str, wanted: Reference | TextWithReferences) -> str | None:

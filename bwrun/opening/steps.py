@@ -47,9 +47,9 @@ class Opening:
 
     def __init__(self, config: Config, console: Console, timings: Timings) -> None:
         """Do nothing yet."""
+        self.config = config
         self.key_pair: KeyPair | None = None  # of a session with --only
         self.places: dict[str, str | None] = {}  # where each credential came from
-        self._config = config
         self._console = console
         self._timings = timings
         self._plan: Plan | None = None
@@ -68,13 +68,13 @@ class Opening:
         if plan.outer is not None:
             from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
 
-            self._plan, self._outer_vault = read_outer(plan, self._config, self._console)
+            self._plan, self._outer_vault = read_outer(plan, self.config, self._console)
         return self._plan
 
     def connect(self, plan: Plan) -> None:
         """Begin to connect, if the plan needs a login. Raises ConfigError, SessionError, as `start_connecting()`."""
         if plan.logs_in:
-            connect = (self._config, plan.dialed, plan.items, self._console, self._timings)
+            connect = (self.config, plan.dialed, plan.items, self._console, self._timings)
             self._context = start_connecting(*connect)
 
     def unlock(
@@ -91,7 +91,7 @@ class Opening:
 
         Raises what `read_credentials()` and `unlock_vault()` raise.
         """
-        config, console, context = self._config, self._console, self._context
+        config, console, context = self.config, self._console, self._context
         if context is None:
             return None
         try:

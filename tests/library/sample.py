@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -114,9 +115,21 @@ def refused(*opens: Callable[[], object]) -> Report:
                     "hints": list(error.hints),
                     "failures": {one.name: one.code for one in failures},
                     "is_password": isinstance(error, WrongMasterPasswordError),
+                    "frames": frames_of(error),
                 }
             )
     return {"errors": found}
+
+
+def frames_of(error: BaseException | None) -> list[str]:
+    """Return what a tool that reports errors shows of the library: the variables of all frames."""
+    found = []
+    while error is not None:
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            if frame.f_code.co_filename != __file__:
+                found.append(f"{frame.f_code.co_name} {frame.f_locals!r}")
+        error = error.__cause__ or error.__context__
+    return found
 
 
 def enter_vault() -> None:
@@ -233,8 +246,8 @@ def show(found: Report) -> None:
 def interrupted() -> Report:
     """Go on after Ctrl-C in the block, as a program does that catches it."""
     with open_session(prompt=True) as opened:
-        tell(opened)
         try:
+            tell(opened)
             time.sleep(600)
         except KeyboardInterrupt:
             pass
@@ -351,7 +364,7 @@ def in_asyncio() -> Report:
     async def main() -> list[str]:
         return [*await asyncio.gather(asyncio.to_thread(read), asyncio.to_thread(run))]
 
-    return {"values": asyncio.run(main())}
+    return {"values": asyncio.run(main(), debug=False)}  # which would log what takes 100 ms
 
 
 def logged() -> Report:
@@ -394,6 +407,24 @@ def options() -> Report:
     return found
 
 
+def env_files() -> Report:
+    """Pass an empty list of env files where there is a `.env` that cannot be used."""
+    with open_vault(env_file=[]) as vault, open_session(env_file=[], env={"A": "bw://mail/password"}) as opened:
+        found = [vault.get("bw://prod-db/password"), opened.environment["A"]]
+    return {"values": found, **refused()}
+
+
+def cached() -> Report:
+    """Open vaults and a session with the cache."""
+    found = []
+    for _ in range(3):
+        with open_vault(cache="1h") as vault:
+            found.append(vault.get("bw://prod-db/password"))
+    with open_session(cache=True, env={"A": "bw://mail/password"}) as opened:
+        found.append(opened.environment["A"])
+    return {"values": found}
+
+
 def wrong_keywords() -> Report:
     """Pass keywords that there are not, and values of wrong types."""
     found = []
@@ -405,6 +436,9 @@ def wrong_keywords() -> Report:
         (open_session, {"only": 7}),
         (open_session, {"env": ["A=canary"]}),
         (open_session, {"env": {"A": b"canary"}}),
+        (open_vault, {"environment": {"A": b"canary"}}),
+        (open_session, {"environment": "canary"}),
+        (open_session, {"only": False}),
     ]
     for function, given in calls:
         try:
@@ -419,7 +453,7 @@ PROGRAMS: dict[str, Callable[[], Report]] = {
     one.__name__: one
     for one in (
         values, closed, errors, refused, session, nested, attachments, official, hold, hold_and_fork, fork_ends,
-        interrupted, prompted, twice, threads, in_asyncio, logged, options, wrong_keywords,
+        interrupted, prompted, twice, threads, in_asyncio, logged, options, env_files, cached, wrong_keywords,
     )
 }  # fmt: skip
 

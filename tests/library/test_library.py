@@ -128,8 +128,10 @@ def test_errors_of_references(ready: Surroundings) -> None:
         ({"BWRUN_TIMEOUT": "soon"}, "ConfigError", "config.timeout"),
     ],
 )
-def test_both_fail_alike(ready: Surroundings, changes: dict[str, str | None], kind: str, code: str) -> None:
-    """Vault and session fail with the same exception, which contains no secret. Neither asks on a terminal."""
+def test_both_fail_alike(
+    ready: Surroundings, account: Account, changes: dict[str, str | None], kind: str, code: str
+) -> None:
+    """Vault and session fail with the same exception, without a secret in it or its frames. None asks on a terminal."""
     with Terminal.start([*STRICT, SAMPLE, "refused"], ready.full_environment(changes), ready.work) as terminal:
         status = terminal.ended()
     of_vault, of_session = json.loads(terminal.screen)["errors"]
@@ -140,7 +142,9 @@ def test_both_fail_alike(ready: Surroundings, changes: dict[str, str | None], ki
     assert of_session["message"].startswith(of_vault["message"])
     assert of_vault["hints"] == of_session["hints"]
     assert of_vault["is_password"] == of_session["is_password"] == (kind == "WrongMasterPasswordError")
-    assert CANARY not in terminal.screen
+    assert of_vault["frames"]
+    assert of_session["frames"]
+    assert [one for one in (CANARY, account.client_secret, account.master_password) if one in terminal.screen] == []
 
 
 def test_failed_references_of_a_session(ready: Surroundings) -> None:
@@ -258,6 +262,25 @@ def test_options(ready: Surroundings, server: BitwardenServer, account: Account)
     }  # fmt: skip
 
 
+def test_no_env_files(ready: Surroundings) -> None:
+    """An empty list of env files is none: a `.env` that cannot be used is not read."""
+    write_private(ready.work / ".env", "LD_PRELOAD=/nowhere")
+    found = report(ready, "env_files")
+    errors = found["errors"]
+
+    assert found["values"] == ["p4ss", "m4il"]
+    assert isinstance(errors, list)
+    assert [one["code"] for one in errors] == ["config.untrusted-env-file"] * 2
+
+
+def test_cache(ready: Surroundings, server: BitwardenServer) -> None:
+    """With the cache, vaults and sessions share one login."""
+    found = report(ready, "cached")
+
+    assert found["values"] == ["p4ss", "p4ss", "p4ss", "m4il"]
+    assert len([request for request in server.requests() if request.path.endswith(TOKEN)]) == 1
+
+
 def test_wrong_keywords(bare: Surroundings) -> None:
     """What is no keyword, or has a wrong type, is a TypeError that shows no value."""
     assert report(bare, "wrong_keywords")["errors"] == [
@@ -268,6 +291,9 @@ def test_wrong_keywords(bare: Surroundings) -> None:
         "`only` cannot be of the type `int`",
         "`env` cannot be of the type `list`",
         "`env` cannot be of the type `bytes`",
+        "`environment` cannot be of the type `bytes`",
+        "`environment` cannot be of the type `str`",
+        "`only` cannot be of the type `bool`",
     ]
 
 
