@@ -14,6 +14,7 @@ from bwrun.base.tasks import Task
 from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
 
+DOWNLOADING = "downloading the vault"  # what a person who waits for that is shown
 AT_ONCE = 4  # requests at the same time
 # The statuses for an item that does not exist or is not this account's. Vaultwarden answers 400
 # (dani-garcia/vaultwarden:src/api/core/ciphers.rs), which can have no other cause in a request for one id.

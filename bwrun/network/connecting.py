@@ -52,10 +52,13 @@ class Connector:
         first = not self._early
 
         def timed() -> socket.socket:
-            if not first:
-                return self._open(place, dialed)
-            with self._timings.phase("connect"):
-                return self._open(place, dialed)
+            try:
+                if not first:
+                    return self._open(place, dialed)
+                with self._timings.phase("connect"):
+                    return self._open(place, dialed)
+            finally:
+                self._deadline.enter_stage(None)
 
         self._early.append((place, Task(timed)))
 
@@ -112,7 +115,9 @@ class Connector:
     def _connect(self, host: str, port: int, dialed: Dial | None) -> socket.socket:
         left = max(0.001, self._deadline.left())
         try:
-            raw = _finish(dialed or Dial(host, port, left), monotonic() + left)
+            dial = dialed or Dial(host, port, left)
+            self._deadline.enter_stage(dial.stage)
+            raw = _finish(dial, monotonic() + left)
             return socket.socket(fileno=raw.detach())
         except NoConnectionError as error:
             if error.timed_out:
@@ -131,6 +136,7 @@ class Connector:
 
     def _secure(self, plain: socket.socket, place: Place, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
+        self._deadline.enter_stage(lambda: "opening TLS")
         try:
             return context.wrap_socket(plain, server_hostname=place[1].encode())
         except ssl.SSLCertVerificationError:

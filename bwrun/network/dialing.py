@@ -66,6 +66,10 @@ class Dial(Task[_socket.socket]):
         self._family = family
         super().__init__(self._connect)
 
+    def stage(self) -> str:
+        """Return in words what it does now."""
+        return "connecting" if self.is_looked_up else "looking up the address"
+
     def abandon(self) -> None:
         """Close the connection, now or as soon as it is open: it is not wanted any more."""
         self._is_abandoned = True

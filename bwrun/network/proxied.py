@@ -20,7 +20,7 @@ from bwrun.network.gateway import ClientCertificate
 from bwrun.network.proxies import Proxy
 from bwrun.network.tls import full_context
 from bwrun.network.tls_errors import is_alert, tls_failure, untrusted
-from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
+from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError, received
 
 ASIDE = "bwrun-location"
 HEADERS_TOO_LARGE = 431  # RFC 6585, 5
@@ -83,11 +83,12 @@ class ProxiedTransport:
         timeout = max(0.001, self._deadline.left())
         extensions = {"trace": progress.note}
         try:
+            self._deadline.enter_stage(lambda: f"through the proxy {self._proxy.shown}")
             with self._http.stream(
                 method, url, headers=headers, content=body, timeout=timeout, extensions=extensions
             ) as response:
                 found = {"location" if name == ASIDE else name: value for name, value in response.headers.items()}
-                return Reply(response.status_code, found, _read(response))
+                return Reply(response.status_code, found, _read(response, self._deadline))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             at = self._proxy if progress.at_proxy else None
             raise translate(error, at, progress, has_certificate=self._has_certificate) from None
@@ -143,8 +144,11 @@ def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
     return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 
 
-def _read(response: httpx.Response) -> bytearray:
+def _read(response: httpx.Response, deadline: Deadline) -> bytearray:
     data = bytearray()
+    length = response.headers.get("content-length", "")
+    size = int(length[:12]) if length.isascii() and length.isdigit() else None
+    deadline.enter_stage(lambda: received(response.num_bytes_downloaded, size))
     for part in response.iter_bytes():
         data += part
         if len(data) > MAX_SIZE:
