@@ -44,9 +44,13 @@ ROOMS: dict[str, set[str]] = {
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
     },
+    "doctor": {
+        "base", "cache", "command", "credentials", "crypto", "injection", "login", "network", "planning", "reports",
+        "session", "settings", "supervisor", "vault",
+    },
     # the three steps of a run, which connect the rooms
     "worker": {
-        "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
+        "base", "command", "credentials", "doctor", "helpers", "injection", "login", "planning", "reports", "session", "settings",
         "vault",
     },
     "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},

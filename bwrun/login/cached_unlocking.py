@@ -170,6 +170,8 @@ class CachedUnlocking:
     def _open(self, state: KeptLogin, fetched: Fetched, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Open a vault with what is kept of the login."""
         login = self._login_of(state)
+        if login.email:  # else the worker says it, when the vault is open
+            self._steps.context.console.step(f"the account is that of {login.email}")
         access = self._steps.access_of(login)
         connector = state.key_connector_url
         if state.user_key is not None:

@@ -145,10 +145,10 @@ class UnlockingSteps:
         from bwrun.network.client import Client  # noqa: PLC0415
 
         config, context = self.config, self.context
-        if config.gateway is not None and config.gateway.key_is_encrypted:
-            from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415  (few servers have a gateway)
+        if config.gateway is not None:
+            from bwrun.login.gateway import open_key  # noqa: PLC0415  (few servers have a gateway)
 
-            context.network.open_client_key(read_key_password(config.gateway, config.sources, context.deadline))
+            open_key(config, context.network, context.deadline)
         network = context.network
         with context.timings.phase("import"):
             proxy = network.prepare(config.server.identity)

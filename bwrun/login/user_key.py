@@ -69,7 +69,7 @@ class UserKeyUnwrapping:
         self._context.import_by(import_what_follows)
         self._context.import_by(meanwhile)
         user_key = self._try_passwords(unlock, key)
-        self._context.console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
+        self._context.console.step(f"unlocked the vault with the master password ({cost_of(unlock.kdf)})")
         return user_key, connector
 
     def _derive(self, unlock: UnlockData, password: Sensitive) -> Task[VaultKey]:
@@ -81,7 +81,7 @@ class UserKeyUnwrapping:
 
     def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
         """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
-        who = f"the key derivation ({_cost(unlock.kdf)})"
+        who = f"the key derivation ({cost_of(unlock.kdf)})"
         for attempt in range(MAX_ATTEMPTS):
             try:
                 return self._context.wait(key, who)
@@ -131,7 +131,8 @@ def _required_password(credentials: Credentials) -> Sensitive:
     return credentials.master_password
 
 
-def _cost(kdf: Kdf) -> str:
+def cost_of(kdf: Kdf) -> str:
+    """Say which key derivation it is, and what it costs."""
     if isinstance(kdf, Argon2id):
         return f"Argon2id, {kdf.iterations} × {kdf.memory_mib} MiB × {kdf.parallelism}"
     return f"PBKDF2, {kdf.iterations} iterations"

@@ -46,6 +46,7 @@ class Config(Struct):
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default
+    server_place: str | None  # where the server is set, for messages; None: nowhere
     untrusted_server: str | None  # where the default `.env` names a server that it may not name
     key_connector_url: str | None
     gateway: GatewaySettings | None  # the client certificate and the headers for the server
@@ -107,6 +108,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         sources=sources,
         server=server,
         server_is_set=any(given),
+        server_place=next((one.place for one in given if one is not None), None),
         untrusted_server=None if any(given) else sources.untrusted_server(),
         key_connector_url=key_connector_url,
         gateway=gateway,
