@@ -50,8 +50,8 @@ ROOMS: dict[str, set[str]] = {
     },
     # the three steps of a run, which connect the rooms
     "worker": {
-        "base", "command", "credentials", "doctor", "helpers", "injection", "login", "planning", "reports", "session", "settings",
-        "vault",
+        "base", "command", "credentials", "doctor", "helpers", "injection", "login", "planning", "reports", "session",
+        "settings", "vault",
     },
     "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},

@@ -96,13 +96,13 @@ def _look_at_account(case: Case, report: Report) -> None:
     source = "plan" if case.outer_vault is not None else "unlock"
     report.take("references", lambda: login.resolve(case), "plan", source)
     report.take("cache", lambda: login.look_at_cache(case), "credentials")
-    own = () if _is_nested(case, report) else ("directory", "unlock")
+    own = ("directory", "unlock") if _opens_session(case, report) else ()
     report.take("session", lambda: session.write_session(case), "plan", *own)
     report.take("bw", lambda: session.try_programs(case), "settings")
 
 
-def _is_nested(case: Case, report: Report) -> bool:
-    return report.steps["plan"].status not in (FAILED, SKIPPED) and case.plan.outer is not None
+def _opens_session(case: Case, report: Report) -> bool:
+    return report.steps["plan"].status not in (FAILED, SKIPPED) and case.plan.opens_session
 
 
 def _excuse_failures(case: Case, report: Report) -> None:
