@@ -50,7 +50,7 @@ class Case:
         self.directory = ""  # for the session; empty: none was made
         self.outer_vault: OuterVault | None = None
         self.server_config: object = None
-        self.date: tuple[float, float] | None = None  # what the server's clock said, and this machine's at that time
+        self.skew: float | None = None  # seconds that this machine's clock is ahead; None: the server says no time
         self.chosen: frozenset[str] | None = None  # the items of a session with --only
         self.session: Mapping[str, str] | None = None  # the variables of the session
         self.is_cached = False  # whether there is a vault in the cache that a run could use

@@ -179,7 +179,7 @@ def ask_server(case: Case) -> Finding:
         return Finding("does not say what it is")
     date = seconds_of(answer.headers.get("date"))
     if date is not None:
-        case.date = (date + 0.5, (before + time.time()) / 2)  # the header has whole seconds, cut
+        case.skew = _skew(before, time.time(), date)
     data = answer.data if answer.status == HTTP_OK and isinstance(answer.data, dict) else {}
     case.server_config = data or None
     names = {str(name).lower(): value for name, value in data.items()}
@@ -195,17 +195,28 @@ def ask_server(case: Case) -> Finding:
 
 def compare_clocks(case: Case) -> Finding:
     """Compare the clock of this machine with the server's."""
-    if case.date is None:
+    skew = case.skew
+    if skew is None:
         raise NotNeededError("the server does not say the time")
-    skew = case.date[1] - case.date[0]
-    way = "fast" if skew > 0 else "slow"
     if abs(skew) > SKEW:
         case.notes.warn(
-            f"the clock of this machine is {abs(skew):.0f} s {way}, or that of the server is wrong",
+            f"the clock of this machine is {abs(skew):.0f} s {'fast' if skew > 0 else 'slow'}, or the server's is wrong",
             "set the clock by NTP: one-time codes, certificates and the cache depend on it",
         )
-    text = "the same as the server's" if abs(skew) < 1 else f"{abs(skew):.0f} s {way} of the server's"
+    text = (
+        f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's" if skew else "the same as the server's"
+    )
     return Finding(text, {"skew": round(skew, 1)})
+
+
+def _skew(before: float, after: float, date: float) -> float:
+    """
+    Return how many seconds this machine's clock is ahead of the server's at least; 0 if they may be the same.
+
+    The server wrote `date`, which has whole seconds, at a moment between `before` and `after`.
+    """
+    least, most = before - date - 1, after - date
+    return least if least > 0 else min(most, 0.0)
 
 
 def _ms(seconds: float) -> str:

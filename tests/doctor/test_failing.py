@@ -113,7 +113,8 @@ def test_clock(sick: Surroundings, server: BitwardenServer) -> None:
 
     assert found["clock"]["status"] == "warning"
     assert -605 < found["clock"]["facts"]["skew"] < -590
-    assert "slow" in found["clock"]["text"]
+    assert "behind the server's" in found["clock"]["text"]
+    assert "slow" in found["clock"]["messages"][0]["text"]
 
 
 def test_server_that_says_nothing(sick: Surroundings, server: BitwardenServer) -> None:
