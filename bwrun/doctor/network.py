@@ -198,14 +198,15 @@ def compare_clocks(case: Case) -> Finding:
     skew = case.skew
     if skew is None:
         raise NotNeededError("the server does not say the time")
+    size = f"{abs(skew):.0f} s"
     if abs(skew) > SKEW:
         case.notes.warn(
-            f"the clock of this machine is {abs(skew):.0f} s {'fast' if skew > 0 else 'slow'}, or the server's is wrong",
+            f"this machine's clock is {size} {'fast' if skew > 0 else 'slow'}, or the server's is wrong",
             "set the clock by NTP: one-time codes, certificates and the cache depend on it",
         )
-    text = (
-        f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the server's" if skew else "the same as the server's"
-    )
+    text = "the same as the server's"
+    if abs(skew) >= 1:
+        text = f"{size} {'ahead of' if skew > 0 else 'behind'} the server's"
     return Finding(text, {"skew": round(skew, 1)})
 
 

@@ -81,7 +81,7 @@ class Trace(Witness):
 
     def note_tls(self, connection: ssl.SSLSocket | ssl.SSLObject, seconds: float = 0.0) -> None:
         """Note that TLS is spoken on a connection, after a handshake of so many `seconds`."""
-        der = connection.getpeercert(True)  # noqa: FBT003  (that of httpcore takes no names)
+        der = connection.getpeercert(True)  # by position: httpcore's connection knows no names
         cipher = connection.cipher()
         found = Secured(
             version=connection.version() or "",

@@ -107,7 +107,7 @@ def test_way_to_the_server(found: Examined, server: BitwardenServer) -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", tls["expires"])
     assert tls["trusted"] == [str(server.ca_file)]
     assert found["server"]["facts"] == {"kind": "Bitwarden", "version": "2026.8.0"}
-    assert found["clock"]["facts"] == {"skew": 0.0}
+    assert abs(found["clock"]["facts"]["skew"]) < 5
 
 
 def test_account(found: Examined, server: BitwardenServer, vault: Account) -> None:
