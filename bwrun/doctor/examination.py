@@ -36,6 +36,8 @@ def examine(
     _look_at_network(case, report)
     _look_at_account(case, report)
     _excuse_failures(case, report)
+    if "timings" in options.flags:
+        notes.print_lines(case.timings.lines())
     system = os.uname()
     return report.finish(
         {

@@ -48,14 +48,16 @@ def list_env_files(case: Case) -> Finding:
 
 def _describe(file: EnvFile) -> dict[str, object]:
     ours = sum(map(is_bwrun_variable, file.values))
+    mode, owner = None, None
     try:
-        owner: str | None = owner_of(os.stat(file.path))
+        status = os.stat(file.path)
+        mode, owner = f"{stat.S_IMODE(status.st_mode):04o}", owner_of(status)
     except OSError:
-        owner = None  # it is gone, or a pipe that was read
+        pass  # it is gone, or was a pipe
     return {
         "path": file.path,
         "found": file.is_default,
-        "mode": f"{file.mode:04o}",
+        "mode": mode,
         "owner": owner,
         "settings": ours,
         "variables": len(file.values) - ours,

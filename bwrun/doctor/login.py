@@ -9,7 +9,7 @@ from bwrun.cache.waits import Waits
 from bwrun.credentials.finding import read_credentials
 from bwrun.crypto.parameters import Argon2id, Pbkdf2, UnlockData
 from bwrun.doctor.case import Case
-from bwrun.doctor.report import Finding
+from bwrun.doctor.report import SEE_CHECK, Finding
 from bwrun.login.account import account_of
 from bwrun.login.fetching import Fetched
 from bwrun.login.kept_vault import in_words
@@ -131,6 +131,7 @@ def resolve(case: Case) -> Finding:
     opened = case.outer_vault.open if case.outer_vault is not None else partial(open_vault, case.unlocked)
     vault = opened(allow_protected=config.allow_protected)
     case.chosen = look_up(plan, config, vault, case.notes).chosen
+    case.notes.replace_hints(SEE_CHECK)
     count = len(plan.requested.references) if plan.requested else 0
     limited = "" if case.chosen is None else f"; the session holds {len(case.chosen)} item(s)"
     return Finding(f"{count} resolved{limited}", {"count": count})

@@ -76,6 +76,10 @@ class Notes(Console):
         """Keep a warning."""
         self.warnings.append(WarningMessage(text, hints))
 
+    def replace_hints(self, hint: str) -> None:
+        """Give all warnings of this step another hint, because theirs may have the names of items."""
+        self.warnings = [one.replaced(hints=(hint,)) for one in self.warnings]
+
 
 class Report:
     """Takes the steps, and prints how they ended."""
@@ -98,7 +102,7 @@ class Report:
         began = time.monotonic()
         step = self._look(name, look)
         warnings = tuple(Message(WARNING, None, one.text, one.hints) for one in self._notes.warnings)
-        self._notes.warnings.clear()
+        self._notes.warnings = []
         status = WARNING if warnings and step.status == OK else step.status
         took = time.monotonic() - began
         self._add(step.replaced(status=status, messages=warnings + step.messages, seconds=took))

@@ -19,7 +19,7 @@ VAULT = AccountSpec(
     kdf=CHEAP,
     items=(
         ItemSpec(f"item {CANARY}", Login(f"user {CANARY}", f"password {CANARY}")),
-        ItemSpec(f"other {CANARY}", fields=(FieldSpec("token", CANARY, 1),)),
+        ItemSpec(f"other {CANARY}", fields=(FieldSpec("token", CANARY, 1),), notes=f"-----BEGIN {CANARY}-----"),
     ),
 )
 STEPS = (

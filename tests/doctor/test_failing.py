@@ -162,11 +162,13 @@ def test_references(sick: Surroundings) -> None:
     environment = {"A": f"bw://missing {CANARY}/x", "B": f"bw://item {CANARY}/nothing", "C": f"bw://item {CANARY}"}
     found = examine(sick, "--item", f"none {CANARY}", env=environment)
     malformed = examine(sick, env={"A": f"bw://{CANARY}?x=y"})
+    doubtful = examine(sick, env={"A": f"@bw://other {CANARY}/notes"}, works=True)
 
     assert sorted(found.codes("references")) == ["reference.no-field", *["reference.not-found"] * 2]
     assert [one["text"].partition(":")[0] for one in found["references"]["messages"]] == ["--item", "A", "B"]
     assert malformed.codes("plan") == ["reference.invalid"]
     assert malformed["unlock"]["status"] == "ok"
+    assert "no newline at its end" in doubtful["references"]["messages"][0]["text"]
 
 
 def test_missing_credentials(sick: Surroundings, vault: Account) -> None:
