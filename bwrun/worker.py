@@ -10,23 +10,24 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun.base import signals
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError
-from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
+from bwrun.base.prctl import outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
-from bwrun.command.environment import environment_without_secrets, without_interpreter_changes
+from bwrun.command.environment import environment_without_secrets
 from bwrun.command.finding import check_size, exec_command
-from bwrun.command.restoring import read_initial_environment, restore_signals
+from bwrun.command.protecting import protect
+from bwrun.command.restoring import restore_signals
 from bwrun.opening.steps import Opening, read_settings
 from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import Options
-from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
+from bwrun.settings.option_names import CHECK, DOCTOR, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn, Protocol
 
     from bwrun.injection.resolving import ResolvedSecrets
@@ -49,7 +50,13 @@ def main(options: Options, console: Console, channel: int, caller: CallerState) 
     """Do the run and become the command. If that fails, print why, tell the supervisor, and end."""
     supervisor = SupervisorLink(channel)
     try:
-        status = Worker(options, console, supervisor, caller).run()
+        environment = protect(caller.supervisor, caller.mask)
+        if options.mode == DOCTOR:
+            from bwrun.doctor.examination import examine  # noqa: PLC0415  (only for --doctor)
+
+            status = examine(options, environment, console.started, supervisor, caller.supervisor)
+        else:
+            status = Worker(options, environment, console, supervisor, caller).run()
     except BwrunError as error:
         console.print_error(error)
         status = error.status
@@ -63,16 +70,18 @@ def main(options: Options, console: Console, channel: int, caller: CallerState) 
 class Worker:
     """One run, from the settings to the command."""
 
-    def __init__(self, options: Options, console: Console, supervisor: SupervisorLink, caller: CallerState) -> None:
-        """Protect this process and read the settings."""
+    def __init__(
+        self,
+        options: Options,
+        environment: Mapping[str, str],
+        console: Console,
+        supervisor: SupervisorLink,
+        caller: CallerState,
+    ) -> None:
+        """Read the settings; `environment` is the caller's."""
         self._console = console
         self._supervisor = supervisor
         self._caller = caller
-        # This reads /proc/self/environ, which hide_memory() closes.
-        environment = without_interpreter_changes(os.environ, read_initial_environment())
-        hide_memory()
-        die_with_parent(caller.supervisor)
-        signals.pthread_sigmask(signals.SIG_SETMASK, caller.mask)
         self._config = read_settings(options, environment)
         console.verbose = self._config.verbose
         console.print_warnings(self._config.warnings)

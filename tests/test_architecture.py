@@ -45,11 +45,15 @@ ROOMS: dict[str, set[str]] = {
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
     },
+    "doctor": {
+        "base", "cache", "command", "credentials", "crypto", "injection", "login", "network", "opening", "planning",
+        "reports", "session", "settings", "supervisor", "vault",
+    },
     "completion": {"base"},
     # the three steps of a run, which connect the rooms
     "worker": {
-        "base", "command", "helpers", "injection", "login", "opening", "planning", "reports", "session", "settings",
-        "vault",
+        "base", "command", "doctor", "helpers", "injection", "login", "opening", "planning", "reports", "session",
+        "settings", "vault",
     },
     "launch": {"base", "cache", "completion", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},

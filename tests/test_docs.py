@@ -16,6 +16,7 @@ from bwrun.settings.config import DEFAULT_TIMEOUT
 from bwrun.settings.help_text import HELP
 from bwrun.settings.presented import CLIENT_VERSION
 from bwrun.settings.sources import variable_name
+from tests.doctor import STEPS
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")
@@ -112,6 +113,14 @@ def test_table_of_timings() -> None:
     table = page("docs/performance.md").section("Timings of one run")
 
     assert set(PHASES) == set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE))
+
+
+def test_table_of_the_doctor() -> None:
+    """Every step of --doctor is in the table of steps, in order, and no other."""
+    table = page("docs/doctor.md").section("The steps")
+    rows = [name for name in re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE) if not name.startswith("api-")]
+
+    assert rows == list(STEPS)
 
 
 def test_table_of_rooms() -> None:

@@ -55,6 +55,11 @@ class Task(Generic[T]):
         """Return whether the call has ended."""
         return not self._thread.is_alive()
 
+    def wait(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the call to end; return whether it has."""
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
     def result(self, timeout: float | None = None) -> T:
         """
         Wait at most `timeout` seconds for the call to end, and return what it returned.

@@ -194,7 +194,7 @@ def _read_from(option: str, value: str, config: Config, own_descriptors: tuple[i
     from bwrun.credentials.password_command import run_password_command  # noqa: PLC0415  (it imports `subprocess`)
 
     start = time.monotonic()
-    password = run_password_command(value, config.sources.environment)
+    password = run_password_command(value, config.sources.environment, quiet=config.verbose)
     deadline.extend(time.monotonic() - start)
     return Secret(password, "the password command", doubts(password.reveal()))
 

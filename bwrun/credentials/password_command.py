@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import threading
 from collections.abc import Mapping
+from typing import Any
 
 from bwrun.base.errors import CredentialError
 from bwrun.base.prctl import die_with_parent
+from bwrun.base.progress import announce, terminal_modes
 from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_bwrun_variable
 
 MAX_SIZE = 64 * 1024  # bytes
+WORTH_SHOWING = 1.0  # seconds
 
 
-def run_password_command(command: str, environment: Mapping[str, str]) -> Sensitive:
+def run_password_command(command: str, environment: Mapping[str, str], *, quiet: bool = False) -> Sensitive:
     """
     Run `command` with /bin/sh, wait for it, and return what it printed, without the newline at the end.
+
+    If it takes more than a second, a line on the terminal says that bwrun waits for it, unless `quiet`.
 
     The command has /dev/null as stdin, bwrun's stderr, and `environment` without credentials and settings of bwrun. It
     is killed if bwrun ends; a process with other threads cannot have that.
@@ -25,7 +31,7 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
     Raises CredentialError: the command cannot be run, fails, or prints nothing or more than 64 KiB.
     """
     clean = {name: value for name, value in environment.items() if not is_bwrun_variable(name)}
-    worker = os.getpid()
+    worker, modes = os.getpid(), terminal_modes()
     # In a process with other threads, which only a user of the library can be, code before the exec could deadlock.
     is_alone = threading.active_count() == 1
     try:
@@ -41,6 +47,8 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
         how = type(error).__name__
         raise CredentialError("password-command", f"cannot run the password command: {how}") from None
     with process:
+        if process.stdout is not None and not quiet:
+            _wait_for_output(process.stdout.fileno(), modes)
         output = b"" if process.stdout is None else process.stdout.read(MAX_SIZE + 1)
         if len(output) > MAX_SIZE:
             process.kill()
@@ -54,3 +62,15 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
     if not secret:
         raise CredentialError("password-command", "the password command printed nothing")
     return Sensitive(secret)
+
+
+def _wait_for_output(descriptor: int, modes: list[Any] | None) -> None:
+    """Wait until the command prints something or ends; `modes` are those of the terminal before it was started."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+
+    def wait(seconds: float) -> bool:
+        return bool(poll.poll(seconds * 1000))
+
+    if not wait(WORTH_SHOWING):
+        announce("waiting for the password command ", wait, modes)

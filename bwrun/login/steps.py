@@ -15,7 +15,7 @@ from bwrun.base.tasks import Task
 from bwrun.credentials.found import Credentials
 from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
-from bwrun.login.fetching import Fetched, fetch_items, fetch_sync
+from bwrun.login.fetching import DOWNLOADING, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.login.unlocked import UnlockedVault
 from bwrun.login.user_key import UserKeyUnwrapping
@@ -68,7 +68,7 @@ class UnlockingSteps:
         server_config = Task(client.get_server_config) if opens_session or needs_config else None
         with self.context.timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
-        answer = self.context.wait(reply, origin(server.identity))
+        answer = self.context.wait(reply, origin(server.identity), f"logging in to {server.name}")
         login = read_login(answer, self.credentials, server)
         self.context.console.step(f"logged in to {server.name}" + (f" as {login.email}" if login.email else ""))
         if login.force_password_reset:
@@ -88,7 +88,7 @@ class UnlockingSteps:
 
     def wait_for_sync(self, sync: Task[Fetched], items: tuple[str, ...] = ()) -> Fetched:
         """Return what was fetched. Raises NetworkError, ServerError, AuthenticationError."""
-        fetched = self.context.wait(sync, origin(self.config.server.api))
+        fetched = self.context.wait(sync, origin(self.config.server.api), DOWNLOADING)
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self.context.console.step(f"{what} from {self.config.server.api}")
         return fetched
@@ -145,10 +145,10 @@ class UnlockingSteps:
         from bwrun.network.client import Client  # noqa: PLC0415
 
         config, context = self.config, self.context
-        if config.gateway is not None and config.gateway.key_is_encrypted:
-            from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415  (few servers have a gateway)
+        if config.gateway is not None:
+            from bwrun.login.gateway import open_key  # noqa: PLC0415  (few servers have a gateway)
 
-            context.network.open_client_key(read_key_password(config.gateway, config.sources, context.deadline))
+            open_key(config, context.network, context.deadline)
         network = context.network
         with context.timings.phase("import"):
             proxy = network.prepare(config.server.identity)

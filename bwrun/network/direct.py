@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS
 from bwrun.network.connecting import Connector
-from bwrun.network.transport import MAX_SIZE, Body, Kind, Place, Reply, TransportError, place_of
+from bwrun.network.transport import MAX_SIZE, Body, Kind, Place, Reply, TransportError, place_of, received
 
 CHUNK = 16 * 1024  # bytes: what a TLS record holds
 FINAL = 200  # the first status of an answer; a lower one belongs to an interim answer (RFC 9110, 15.2)
@@ -126,8 +126,10 @@ class DirectTransport:
         except ConnectionError:
             pass  # the server may have said why before it closed the connection: that is read next
         self._limit(sock)
+        self._deadline.enter_stage(lambda: "waiting for the answer")
         response = connection.getresponse()
         data = self._read(sock, response)
+        self._deadline.enter_stage(None)
         found = {name.lower(): value for name, value in response.getheaders()}
         if data and found.get("content-encoding", "identity").lower() not in ("", "identity"):
             data = _decompress(data, found["content-encoding"], self._most)
@@ -137,7 +139,8 @@ class DirectTransport:
         """Return the body, read within the deadline however slowly it drips."""
         if response.length is not None and response.length > self._most:
             raise TransportError(Kind.TOO_LARGE)
-        data = bytearray()
+        data, size = bytearray(), response.length
+        self._deadline.enter_stage(lambda: received(len(data), size))
         while True:
             self._limit(sock)
             part = response.read1(CHUNK)

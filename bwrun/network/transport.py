@@ -83,6 +83,12 @@ class Transport(Protocol):
         """Close the connections that are kept, and keep no other: nothing will be sent any more."""
 
 
+def received(count: int, size: int | None) -> str:
+    """Return in words how much of an answer has come: `count` bytes of `size`, if that is known."""
+    scale, unit = (1_000_000, "MB") if max(count, size or 0) >= 1_000_000 else (1000, "kB")
+    return f"{count / scale:.1f}" + ("" if size is None else f" of {size / scale:.1f}") + f" {unit}"
+
+
 def place_of(url: str) -> Place:
     """
     Return the scheme, host and port of a URL.

@@ -49,6 +49,7 @@ class Config(Struct):
     server: Server
     server_is_set: bool  # False: the server is the default
     untrusted_server: str | None  # where a found `.env` names a server that it may not name
+    server_place: str | None  # where the server is set, for messages; None: nowhere
     key_connector_url: str | None
     gateway: GatewaySettings | None  # the client certificate and the headers for the server
     ca_files: tuple[str, ...]  # absolute paths
@@ -120,6 +121,7 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
         sources=sources,
         server=server,
         server_is_set=any(given),
+        server_place=next((one.place for one in given if one is not None), None),
         untrusted_server=None if any(given) else sources.untrusted_server(),
         key_connector_url=key_connector_url,
         gateway=gateway,
