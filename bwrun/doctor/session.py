@@ -82,22 +82,20 @@ def _try(case: Case, path: str) -> dict[str, object]:
 
 
 def _try_session(case: Case, path: str, environment: Mapping[bytes, bytes]) -> tuple[bool, str]:
+    """Return whether a CLI reads the vault of the session, and that in words."""
+    nothing = f"bwrun-doctor-{secrets.token_hex(8)}"  # no item has this name, so no item is printed
+    status, output = _call(case, path, ("list", "items", "--search", nothing), environment)
+    if status == 0 and output == "[]":
+        return True, "accepts the session"
+    if isinstance(status, str):
+        return False, f"`bw list items` {status}"
     _, output = _call(case, path, ("status",), environment)
     try:
         state = json.loads(output)["status"]
     except (ValueError, TypeError, KeyError, RecursionError):
         state = None
-    if state != STATES[0]:
-        return (
-            False,
-            f"does not accept the session: it says `{state}`" if state in STATES else "cannot read the session",
-        )
-    nothing = f"bwrun-doctor-{secrets.token_hex(8)}"  # no item has this name, so no item is printed
-    status, output = _call(case, path, ("list", "items", "--search", nothing), environment)
-    if status != 0:
-        how = status if isinstance(status, str) else f"`bw list items` ended with status {status}"
-        return False, f"says that the session is unlocked, but cannot read the vault: {how}"
-    return True, "accepts the session"
+    says = f"`bw status` says `{state}`" if state in STATES else "`bw status` does not know it"
+    return False, f"does not accept the session: `bw list items` ended with status {status}, and {says}"
 
 
 def _call(case: Case, path: str, words: tuple[str, ...], environment: Mapping[bytes, bytes]) -> tuple[int | str, str]:

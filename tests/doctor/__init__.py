@@ -32,11 +32,10 @@ test -z "$BW_PASSWORD$BW_CLIENTSECRET$BW_CLIENTID" || exit 9
 test "$BW_NOINTERACTION" = true || exit 9
 case "$1" in
     --version) echo 2099.1.0 ;;
-    status) test -s "$BITWARDENCLI_APPDATA_DIR/data.json" && test "$BW_SESSION" && echo '{"status":"unlocked"}' ;;
-    list) echo "[]" ;;
+    list) test -s "$BITWARDENCLI_APPDATA_DIR/data.json" && test "$BW_SESSION" && echo "[]" ;;
 esac
 """
-REFUSES = """case "$1" in --version) echo 1.2.3 ;; status) echo '{"status": "locked"}' ;; esac"""
+REFUSES = """case "$1" in --version) echo 1.2.3 ;; status) echo '{"status": "locked"}' ;; list) exit 1 ;; esac"""
 
 
 @dataclass(frozen=True)

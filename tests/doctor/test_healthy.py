@@ -133,7 +133,9 @@ def test_session_and_programs(found: Examined, surroundings: Surroundings) -> No
     first, second = found["bw"]["facts"]["programs"]
     assert (first["version"], first["accepts"], first["outcome"]) == ("2099.1.0", True, "accepts the session")
     assert (second["version"], second["accepts"]) == ("1.2.3", False)
-    assert second["outcome"] == "does not accept the session: it says `locked`"
+    assert second["outcome"] == (
+        "does not accept the session: `bw list items` ended with status 1, and `bw status` says `locked`"
+    )
 
 
 def test_asks_what_a_run_asks(requests: list[RecordedRequest], found: Examined) -> None:
@@ -167,6 +169,7 @@ def test_colours(surroundings: Surroundings, no_color: str, *, coloured: bool) -
 
 
 @pytest.mark.official_cli
+@pytest.mark.slow  # the example of docs/doctor.md does the same
 def test_official_cli(surroundings: Surroundings, official_bw: Path) -> None:
     """The official CLI accepts the session."""
     node = Path(shutil.which("node") or "").parent
