@@ -1,8 +1,8 @@
 """
 The worker: the process that logs in, resolves the references, writes the session, and becomes the command.
 
-No other process handles the master password, keys or the vault. Python cannot wipe its memory, but the worker's last
-step, execve, replaces all of it.
+No other process of a run handles the master password, keys or the vault. Python cannot wipe its memory, but the
+worker's last step, execve, replaces all of it.
 """
 
 from __future__ import annotations
