@@ -156,7 +156,7 @@ def is_profile_name(name: str) -> bool:
 def _no_profile(profile: str, profiles: Mapping[str, Table], path: str) -> ConfigError:
     from bwrun.settings.spelling import nearest  # noqa: PLC0415
 
-    near = nearest(profile, profiles)
+    near = nearest(profile, profiles, 0.6)
     hint = f"did you mean `{near}`? " if near else ""
     there = ", ".join(f"`{name}`" for name in sorted(profiles))
     return ConfigError(
