@@ -12,8 +12,9 @@ PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
-	docker:docker.io pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring \
-	dbus-run-session:dbus-daemon systemd-creds:systemd
+	docker:docker.io kubectl:kubernetes-client dh_bash-completion:bash-completion fish:fish man:man-db groff:groff-base \
+	mandoc:mandoc ruby:ruby nix-instantiate:nix-bin cron:cron systemd-analyze:systemd nsenter:util-linux \
+	pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -75,15 +76,17 @@ bench-libraries: $(VENV)/.ready  ## Measure the libraries that bwrun could have 
 fleet: $(VENV)/.ready  ## Simulate a thousand hosts that start at once, and write docs/fleet.md anew; ARGS=--quick
 	@$(BIN)/python -m tests.fleet $(ARGS)
 
-smoke: $(VENV)/.ready  ## Build the package, install it alone, start it
-	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
-	$(BIN)/python -c 'import sys, flit_core.buildapi as build; build.build_sdist(sys.argv[1])' "$$new"; \
-	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir "$$new" "$$new"/bwrun-*.tar.gz; \
-	$(PYTHON) -m venv "$$new/venv"; \
-	"$$new/venv/bin/python" -m pip install --quiet --require-hashes --requirement tests/runtime.lock; \
-	"$$new/venv/bin/python" -m pip install --quiet --no-deps "$$new"/bwrun-*.whl; \
-	"$$new/venv/bin/python" -m pip check; \
-	"$$new/venv/bin/bwrun" --version
+completions: $(VENV)/.ready  ## Write the completion scripts and the man page anew
+	@$(BIN)/python -m tests.completion
+
+build: $(VENV)/.ready  ## Write the sdist and the wheel to dist/: the same commit gives the same bytes
+	@$(BIN)/python -m tests.distribution.building
+
+sbom: $(VENV)/.ready  ## Write the bill of materials to dist/: CycloneDX, from the lock file
+	@$(BIN)/python -m tests.distribution.sbom
+
+smoke: $(VENV)/.ready  ## Build the package, install it with pip, pipx and uv, start it
+	@$(BIN)/python -m tests.distribution.smoke $(PYTHON) $(UV)
 
 lock:  ## Write the lock files anew; ARGS=--upgrade takes the newest versions
 	@set -e; new=$$(mktemp -d); trap 'rm -rf "$$new"' EXIT; \
@@ -137,4 +140,4 @@ tools:
 	fi
 
 .PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
-.PHONY: tools bench bench-masking bench-libraries fleet smoke lock clean
+.PHONY: tools bench bench-masking bench-libraries fleet completions build sbom smoke lock clean

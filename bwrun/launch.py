@@ -14,7 +14,7 @@ from bwrun.base import signals
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 from bwrun.settings import command_line
-from bwrun.settings.option_names import LOGOUT
+from bwrun.settings.option_names import COMPLETION, LOGOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +53,17 @@ def launch(arguments: list[str], started: float) -> int:
         return _clean(console)
     if options.mode == LOGOUT:
         return _log_out(options, console)
+    if options.mode == COMPLETION:
+        return _print_completion(options.shell, console)
+    return start(options, console)
+
+
+def start(options: command_line.Options, console: Console) -> int:
+    """
+    Start the run that `options` ask for; return the exit status if that fails. What is told goes to `console`.
+
+    This process becomes the supervisor or, where there is nothing to supervise, the command.
+    """
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
         if status is not None:
@@ -87,6 +98,18 @@ def _print(text: str, console: Console) -> int:
     except BwrunError as error:
         console.print_error(error)
         return error.status
+
+
+def _print_completion(shell: str, console: Console) -> int:
+    """Do `--completion`; return the exit status."""
+    from bwrun.completion.scripts import script_for  # noqa: PLC0415  (only for --completion)
+
+    try:
+        text = script_for(shell)
+    except BwrunError as error:
+        console.print_error(error)
+        return error.status
+    return _print(text, console)
 
 
 def _clean(console: Console) -> int:

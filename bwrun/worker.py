@@ -1,8 +1,8 @@
 """
 The worker: the process that logs in, resolves the references, writes the session, and becomes the command.
 
-No other process handles the master password, keys or the vault. Python cannot wipe its memory, but the worker's last
-step, execve, replaces all of it.
+No other process of a run handles the master password, keys or the vault. Python cannot wipe its memory, but the
+worker's last step, execve, replaces all of it.
 """
 
 from __future__ import annotations
@@ -10,36 +10,31 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun.base import signals
 from bwrun.base.console import Console
-from bwrun.base.errors import STATUS_FAILED, BwrunError, CredentialError
-from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
+from bwrun.base.errors import STATUS_FAILED, BwrunError
+from bwrun.base.prctl import outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
-from bwrun.command.environment import environment_without_secrets, without_interpreter_changes
+from bwrun.command.environment import environment_without_secrets
 from bwrun.command.finding import check_size, exec_command
-from bwrun.command.restoring import read_initial_environment, restore_signals
-from bwrun.credentials.finding import read_credentials
-from bwrun.login.early_connection import start_connecting
-from bwrun.planning.plan import Plan, find_kept_for, make_plan
+from bwrun.command.protecting import protect
+from bwrun.command.restoring import restore_signals
+from bwrun.opening.steps import Opening, read_settings
+from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import Options
-from bwrun.settings.config import load_config
-from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN
+from bwrun.settings.option_names import CHECK, DOCTOR, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import NoReturn, Protocol
 
-    from bwrun.credentials.kept import Kept
     from bwrun.injection.resolving import ResolvedSecrets
-    from bwrun.login.context import LoginContext
     from bwrun.login.unlocked import UnlockedVault
     from bwrun.planning.concealing import Concealment
     from bwrun.planning.looking_up import LookedUp
-    from bwrun.planning.outer_vault import OuterVault
     from bwrun.session.contents import SessionData
-    from bwrun.session.limited import KeyPair
     from bwrun.session.ssh_agent import SshAgent
     from bwrun.vault.vault import Vault
 
@@ -55,7 +50,13 @@ def main(options: Options, console: Console, channel: int, caller: CallerState) 
     """Do the run and become the command. If that fails, print why, tell the supervisor, and end."""
     supervisor = SupervisorLink(channel)
     try:
-        status = Worker(options, console, supervisor, caller).run()
+        environment = protect(caller.supervisor, caller.mask)
+        if options.mode == DOCTOR:
+            from bwrun.doctor.examination import examine  # noqa: PLC0415  (only for --doctor)
+
+            status = examine(options, environment, console.started, supervisor, caller.supervisor)
+        else:
+            status = Worker(options, environment, console, supervisor, caller).run()
     except BwrunError as error:
         console.print_error(error)
         status = error.status
@@ -69,31 +70,28 @@ def main(options: Options, console: Console, channel: int, caller: CallerState) 
 class Worker:
     """One run, from the settings to the command."""
 
-    def __init__(self, options: Options, console: Console, supervisor: SupervisorLink, caller: CallerState) -> None:
-        """Protect this process and read the settings."""
+    def __init__(
+        self,
+        options: Options,
+        environment: Mapping[str, str],
+        console: Console,
+        supervisor: SupervisorLink,
+        caller: CallerState,
+    ) -> None:
+        """Read the settings; `environment` is the caller's."""
         self._console = console
         self._supervisor = supervisor
         self._caller = caller
-        # This reads /proc/self/environ, which hide_memory() closes.
-        environment = without_interpreter_changes(os.environ, read_initial_environment())
-        hide_memory()
-        die_with_parent(caller.supervisor)
-        signals.pthread_sigmask(signals.SIG_SETMASK, caller.mask)
-        self._config = load_config(options, environment)
-        if environment.get("BITWARDENCLI_APPDATA_DIR"):
-            from bwrun.session.nested import with_outer_server  # noqa: PLC0415  (few runs are nested)
-
-            self._config = with_outer_server(self._config)
+        self._config = read_settings(options, environment)
         console.verbose = self._config.verbose
         console.print_warnings(self._config.warnings)
+        if console.verbose:
+            console.step(self._config.files_read)
         self._timings = Timings(console.started)
         self._timings.add("start", console.started, time.monotonic())
+        self._opening = Opening(self._config, console, self._timings)
         self._vault: Vault | None = None
-        self._key_pair: KeyPair | None = None  # of a session with --only
-        self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
         self._concealment: Concealment | None = None  # of the command's output, for --mask
-        self._kept: Kept | None = None  # what `bwrun --login` keeps
-        self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
         """
@@ -108,17 +106,14 @@ class Worker:
             from bwrun.login.keeping import log_in_and_keep  # noqa: PLC0415  (only for --login)
 
             return log_in_and_keep(config, self._supervisor, self._console, self._timings)
-        plan = make_plan(config, self._caller.supervisor, self._console)
-        if plan.outer is not None:
-            from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
-
-            plan, self._outer_vault = read_outer(plan, config, self._console)
-        self._config, self._kept = find_kept_for(plan, config)
-        context = self._start_login(plan)
+        plan = self._opening.follow(make_plan(config, self._caller.supervisor, self._console))
+        self._supervisor.request_directory(needed=plan.needs_directory, dry_run=config.mode == CHECK)
+        self._opening.connect(plan)  # while the supervisor makes the directory
+        config = self._config = self._opening.config  # with the server of `--login`, if no other is set
         directory = self._wait_for_supervisor()
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)
-        unlocked = self._unlock(plan, context) if context else None
+        unlocked = self._opening.unlock(plan, (self._supervisor.descriptor,), lambda vault: self._collect(vault, None))
         if config.mode == PRINT_USER_KEY and unlocked:
             from bwrun.login.printed_user_key import print_user_key  # noqa: PLC0415
 
@@ -143,22 +138,6 @@ class Worker:
                 self._concealment.hand_over(session, resolved, self._vault, chosen)
         return self._start_command(plan.file, environment)
 
-    def _vault_of(self, unlocked: UnlockedVault | None, *, allow_protected: bool) -> Vault | None:
-        """Return the vault: what the outer session holds, or that of the account; None if neither was opened."""
-        if self._outer_vault is not None:
-            return self._outer_vault.open(allow_protected=allow_protected)
-        if unlocked is None:
-            return None
-        from bwrun.injection.resolving import open_vault  # noqa: PLC0415
-
-        return open_vault(unlocked, allow_protected=allow_protected)
-
-    def _start_login(self, plan: Plan) -> LoginContext | None:
-        """Ask the supervisor for the directory, and open connections meanwhile; return None if no login is needed."""
-        self._supervisor.request_directory(needed=plan.needs_directory, dry_run=self._config.mode == CHECK)
-        connect = (self._config, plan.dialed, plan.items, self._console, self._timings)
-        return start_connecting(*connect) if plan.logs_in else None
-
     def _wait_for_supervisor(self) -> str:
         """Wait until this process is guarded; return the session's directory, which is empty if none is needed."""
         with self._timings.phase("guard"):
@@ -171,40 +150,12 @@ class Worker:
             self._concealment = Concealment(self._config, self._supervisor, self._console)
         return directory
 
-    def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
-        """Read the credentials, log in, fetch the vault and unlock it."""
-        try:
-            own = (self._supervisor.descriptor,)
-            credentials = read_credentials(self._config, own, context.deadline, self._kept)
-        except CredentialError as error:
-            from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
-
-            has_references = plan.requested is not None and bool(plan.requested.references)
-            raise explain_missing(error, self._config, has_references=has_references) from None
-        self._console.print_warnings(credentials.warnings)
-        self._console.step(f"credentials: {credentials.places}")
-        self._places = credentials.place_of_each
-        from bwrun.login.unlocking import unlock_vault  # noqa: PLC0415  (while the connection is being made)
-        from bwrun.planning.preparing import prepare_next_steps  # noqa: PLC0415
-        from bwrun.planning.purpose import purpose_of  # noqa: PLC0415
-
-        def meanwhile() -> None:
-            self._key_pair = prepare_next_steps(plan, self._config)
-
-        purpose = purpose_of(plan, self._config, lambda unlocked: self._collect(unlocked, None))
-        unlocked = unlock_vault(self._config, credentials, context, meanwhile, purpose)
-        if self._config.verbose and not unlocked.login.email:
-            from bwrun.login.account import tell_account  # noqa: PLC0415  (most servers say it in their reply to the login)
-
-            tell_account(unlocked, self._console)
-        return unlocked
-
     def _look_up(self, plan: Plan, unlocked: UnlockedVault | None) -> LookedUp:
         """Get the values of all requested secrets, and choose the items of a session with --only."""
         from bwrun.planning.looking_up import look_up  # noqa: PLC0415
 
         with self._timings.phase("decrypt"):
-            vault = self._vault_of(unlocked, allow_protected=self._config.allow_protected)
+            vault = self._opening.vault_of(unlocked, allow_protected=self._config.allow_protected)
             self._vault = vault  # kept until execve, because to free a vault of 10,000 items takes 30 ms
             return look_up(plan, self._config, vault, self._console)
 
@@ -215,7 +166,7 @@ class Worker:
         if chosen is not None and self._config.verbose:
             names = ", ".join(sorted(self._names_of(chosen).values()))
             self._console.step(f"the session holds {len(chosen)} item(s): {names}")
-        return collect_limited(self._config, unlocked, self._console, chosen, self._key_pair)
+        return collect_limited(self._config, unlocked, self._console, chosen, self._opening.key_pair)
 
     def _names_of(self, chosen: frozenset[str]) -> dict[str, str]:
         return {} if self._vault is None else self._vault.names_of(sorted(chosen))
@@ -276,9 +227,10 @@ class Worker:
 
             with self._timings.phase("write"):
                 session = try_session(self._collect(unlocked, chosen))
-        vault = self._vault_of(unlocked, allow_protected=True)
+        vault = self._opening.vault_of(unlocked, allow_protected=True)
         names = None if chosen is None else self._names_of(chosen)
-        outcome = Outcome(plan, unlocked, found.resolved if found else None, vault, session, names, self._places)
+        resolved, places = found.resolved if found else None, self._opening.places
+        outcome = Outcome(plan, unlocked, resolved, vault, session, names, places)
         return print_check(outcome, self._config, self._caller.supervisor, self._print_timings)
 
     def _print_from_vault(self, unlocked: UnlockedVault | None) -> int:
@@ -287,7 +239,7 @@ class Worker:
 
         config = self._config
         with self._timings.phase("decrypt"):
-            vault = self._vault_of(unlocked, allow_protected=config.mode == LIST or config.allow_protected)
+            vault = self._opening.vault_of(unlocked, allow_protected=config.mode == LIST or config.allow_protected)
             print_answer = look_up_answer(config, vault)
         self._print_timings()
         return print_answer()

@@ -43,13 +43,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("thorough" if config.getoption("--thorough") else "usual")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """
     Mark the tests that do more when they are asked to: `make test-long` runs these.
 
     Those with the official CLI, which take long, come first, so that no process is left with one when all others end.
     """
-    thin_out(items)
+    thin_out(items, config.getoption("--kept"))
     items.sort(key=lambda item: item.get_closest_marker("official_cli") is None)
     for item in items:
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
@@ -57,8 +57,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("long")
 
 
-def thin_out(items: list[pytest.Item]) -> None:
-    """Mark as slow, evenly spread, the cases of a test that starts processes which `make test` leaves out."""
+def thin_out(items: list[pytest.Item], kept: int) -> None:
+    """Mark as slow the cases of a test that starts processes which `make test` leaves out; `kept` of them stay."""
     cases: dict[str, list[pytest.Item]] = {}
     for item in items:
         starts_processes = isinstance(item, pytest.Function) and "bare" in item.fixturenames
@@ -66,13 +66,14 @@ def thin_out(items: list[pytest.Item]) -> None:
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for group in cases.values():
         for number, item in enumerate(group):
-            if len(group) > KEPT and number * KEPT // len(group) == (number - 1) * KEPT // len(group):
+            if len(group) > kept and number * kept // len(group) == (number - 1) * kept // len(group):
                 item.add_marker("slow")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what a person may want more of; known answers of others are not a part of this project."""
     parser.addoption("--vectors", type=Path, default=None, help="folder with known answers and recorded replies")
+    parser.addoption("--kept", type=int, default=KEPT, help=f"cases to keep of a test that starts processes [{KEPT}]")
     parser.addoption("--thorough", action="store_true", help="all 256 exit codes, all signals, more random moments")
     parser.addoption("--fuzz", type=int, default=FUZZ, help=f"random kills of each kind [{FUZZ}]")
     parser.addoption("--fuzz-seed", type=int, default=None, help="seed of the random kills, to repeat a failure")

@@ -19,7 +19,8 @@ ROOT = Path(__file__).parent.parent
 LOCK = ROOT / "tests" / "requirements.lock"
 OLDEST = (3, 11)
 NO_TESTS = 5  # pytest's exit status if `--last-failed` leaves none
-CHOSEN = [f"tests/{room}" for room in ("base", "credentials", "crypto", "login", "network", "program", "settings")]
+ROOMS = ("base", "credentials", "crypto", "library", "login", "network", "program", "settings")
+CHOSEN = [f"tests/{room}" for room in ROOMS]
 ABOUT = "import sys; print(sys.implementation.name, sys.version_info.releaselevel, *sys.version_info[:3])"
 
 Version = tuple[int, int, int]
@@ -72,7 +73,16 @@ def make_environment(python: Path, folder: Path) -> Path:
 def run_tests(python: Path, folder: Path, words: list[str]) -> bool:
     """Run the tests; return whether all passed."""
     command: list[str | Path] = [python, "-m", "pytest", "-q", "-n", "4", "--dist", "worksteal"]
-    command += ["-m", "not official_cli and not slow", "-o", f"cache_dir={folder}/pytest", *words, *CHOSEN]
+    command += [
+        "-m",
+        "not official_cli and not slow",
+        "--kept",
+        "1",
+        "-o",
+        f"cache_dir={folder}/pytest",
+        *words,
+        *CHOSEN,
+    ]
     return subprocess.run(command, cwd=ROOT, check=False).returncode in (0, NO_TESTS)
 
 

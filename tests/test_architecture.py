@@ -41,16 +41,26 @@ ROOMS: dict[str, set[str]] = {
         "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
         "settings", "vault",
     },
+    "opening": {"base", "credentials", "injection", "login", "planning", "session", "settings", "vault"},
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
     },
+    "doctor": {
+        "base", "cache", "command", "credentials", "crypto", "injection", "login", "network", "opening", "planning",
+        "reports", "session", "settings", "supervisor", "vault",
+    },
+    "completion": {"base"},
     # the three steps of a run, which connect the rooms
     "worker": {
-        "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
-        "vault",
+        "base", "command", "doctor", "helpers", "injection", "login", "opening", "planning", "reports", "session",
+        "settings", "vault",
     },
-    "launch": {"base", "cache", "credentials", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "completion", "credentials", "planning", "settings", "supervisor", "worker"},
     "__main__": {"launch"},
+    # what other programs import; its child process is a launcher too
+    "library": {
+        "__main__", "base", "injection", "launch", "opening", "planning", "references", "settings", "vault",
+    },
 }  # fmt: skip
 # third-party package: the one module that imports it
 LIBRARIES = {
@@ -70,9 +80,9 @@ OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one 
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "base.prctl", "masking.keeper", "masking.process",
-    "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
-    "supervisor.masker",
+    "__main__", "launch", "worker", "helpers.renewing", "library.child", "base.prctl", "masking.keeper",
+    "masking.process", "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper",
+    "supervisor.janitor", "supervisor.masker",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}
@@ -186,8 +196,8 @@ def test_rooms_import_only_rooms_above_them() -> None:
 
 def test_modules_of_a_room_have_no_cycle() -> None:
     """The modules can be put in an order in which each imports only those before it."""
-    done: set[str] = set()
-    pending = {name: ours(imports_of(name)) - {name} for name in MODULES}
+    done: set[str] = {"__init__"}  # it imports nothing before somebody asks for one of its names
+    pending = {name: ours(imports_of(name)) - {name} for name in MODULES if name != "__init__"}
     while pending:
         free = {name for name, needs in pending.items() if needs <= done}
 
@@ -228,6 +238,17 @@ def test_every_dependency_is_imported() -> None:
     names = [line.strip().lstrip('"').partition(">=")[0] for line in wanted.splitlines() if ">=" in line]
 
     assert {packages.get(name, name) for name in names} == set(LIBRARIES) - OF_EXTRAS
+
+
+def test_package_imports_nothing() -> None:
+    """To import the package, as launcher and supervisor do, imports no module of it."""
+    assert imports_of("__init__", at_start=True) == set()
+    assert {name for name in loaded_by("bwrun") if name != "bwrun"} == set()
+
+
+def test_holder_is_small() -> None:
+    """The process that keeps a session for a program of the user's has no module in which more secrets could be."""
+    assert closure("library.holder") - EVERYWHERE == {"base.prctl", "library.holder", "library.messages"}
 
 
 def test_launcher_imports_little_before_the_fork() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -15,24 +16,31 @@ from tests.support.example_vault import EXAMPLES, SERVER, credentials, prepare
 from tests.support.files import write_private
 from tests.support.needs import program
 from tests.support.openssh import tool
-from tests.support.pages import LANGUAGES, ROOT, Example, Step, pages
+from tests.support.pages import LANGUAGES, ROOT, Example, Step, page, pages
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.user_keys import text_of
 
 GATEWAY = "needs such a server; tests/network/test_gateway.py has one"
+CLUSTER = "needs a cluster; tests/recipes has a test of the page"
 # Command lines that are not run, each with the reason.
 NOT_RUN = {
     "pipx install .": "installs into the home directory; `make smoke` installs the package",
     "uv tool install .": "the same",
     "python3 -m venv ~/.local/bwrun && ~/.local/bwrun/bin/pip install .": "the same",
+    "sudo python3 -m venv /opt/bwrun": "installs for all users; tests/recipes has it there",
+    "sudo /opt/bwrun/bin/pip install .": "the same",
     "bwrun --client-cert client.pem --client-key client.key -- make deploy": GATEWAY,
     "bwrun --header-file headers -- make deploy": GATEWAY,
+    "kubectl create secret generic bwrun --from-file=clientid --from-file=clientsecret --from-file=user-key": CLUSTER,
+    "nomad var put -out=none nomad/jobs/nightly "
+    "clientid=@clientid clientsecret=@clientsecret user_key=@user-key": CLUSTER,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
 ASKS = "asks on a terminal; tests/credentials/test_login.py has one"
 NOT_RUN |= dict.fromkeys(("bwrun --login", "PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring bwrun --login"), ASKS)
 RECIPES = ("pass ", "secret-tool ", "age", "systemd-creds ", "security ", "printf %s ")  # as their commands begin
 RECIPE = "needs such a tool, set up; tests/credentials/test_recipes.py has each"
+SLOW = "ansible"  # each start takes seconds
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
 
@@ -57,18 +65,33 @@ def reader(bare: Surroundings, server: BitwardenServer, example_account: Account
         yield bare
 
 
-@pytest.mark.parametrize("example", EXAMPLES_OF_PAGES, ids=lambda example: example.place)
+def is_slow(example: Example) -> bool:
+    """Return whether only `make test-long` runs an example."""
+    return any(SLOW in step.command for step in example.steps)
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(example, id=example.place, marks=[pytest.mark.slow] if is_slow(example) else [])
+        for example in EXAMPLES_OF_PAGES
+    ],
+)
 def test_example(
     example: Example, reader: Surroundings, server: BitwardenServer, example_account: Account,
     request: pytest.FixtureRequest,
 ) -> None:  # fmt: skip
     """The commands of one example succeed, one after the other, and print what the page shows below them."""
-    if any("-- bw " in step.command for step in example.steps):
+    if any("-- bw " in step.command or ": accepts the session" in step.output for step in example.steps):
         request.getfixturevalue("official_bw")
     if any("--ssh-key" in step.command for step in example.steps):
         tool("ssh-agent")
     if any(step.command.startswith("direnv ") for step in example.steps):
         program("direnv", "direnv is not installed")
+    if any("terraform " in step.command for step in example.steps) and shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed, and no registry has it; tests/recipes/test_terraform.py does without")
+    for name, text in page(example.place.partition(":")[0]).files().items():
+        show_file(name, text, reader, server, example_account)
     for step in example.steps:
         shown = re.fullmatch(r"cat (\S+)", step.command)
         if shown is not None:
@@ -81,8 +104,12 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
     """Write the file that a page shows: the account's credentials stand in for those that the page leaves out."""
     own = dict(line.split("=", 1) for line in credentials(account).splitlines())
     own["BWRUN_USER_KEY"] = text_of(account)
-    text = re.sub(r"^(BW_\w+|BWRUN_USER_KEY)=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
-    write_private(reader.work / name, text.replace(SERVER, server.url), newline="")
+    text = re.sub(rf"^({'|'.join(own)})=.*$", lambda line: f"{line[1]}={own[line[1]]}", text, flags=re.MULTILINE)
+    path = reader.home / name[2:] if name.startswith("~/") else reader.work / name
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_private(path, text.replace(SERVER, server.url), newline="")
+    if text.startswith("#!"):
+        path.chmod(0o700)
     if name == ".env":  # what the reader has not in the file is in the environment
         if "BW_CLIENTSECRET" not in text:
             reader.use(server, account)

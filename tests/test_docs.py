@@ -16,9 +16,11 @@ from bwrun.settings.config import DEFAULT_TIMEOUT
 from bwrun.settings.help_text import HELP
 from bwrun.settings.presented import CLIENT_VERSION
 from bwrun.settings.sources import variable_name
+from tests.doctor import STEPS
 from tests.support.pages import ROOT, Page, page, pages
 
 README = page("README.md")
+RECIPES = page("docs/recipes/README.md")
 SETTINGS = page("docs/settings.md").section("All settings")
 OPTIONS = option_names.VALUE_OPTIONS + option_names.LIST_OPTIONS + option_names.FLAG_OPTIONS
 OTHERS = (
@@ -113,6 +115,14 @@ def test_table_of_timings() -> None:
     assert set(PHASES) == set(re.findall(r"^\| `([a-z]+)` \|", table, re.MULTILINE))
 
 
+def test_table_of_the_doctor() -> None:
+    """Every step of --doctor is in the table of steps, in order, and no other."""
+    table = page("docs/doctor.md").section("The steps")
+    rows = [name for name in re.findall(r"^\| `([a-z-]+)`", table, re.MULTILINE) if not name.startswith("api-")]
+
+    assert rows == list(STEPS)
+
+
 def test_table_of_rooms() -> None:
     """Every room is in the table of rooms, and no other; every module outside of the rooms is in the table below it."""
     section = page("docs/architecture.md").section("Rooms")
@@ -132,7 +142,7 @@ ELSEWHERE = {
     "config.timeout", "config.kill-after", "config.jitter", "session.no-directory", "session.runtime-dir",
     "session.unguarded", "session.not-cleared", "mask.killed", "mask.output", "internal",
 }  # fmt: skip
-NEVER_PRINTED = {"reference.failed", "reference.unresolved"}  # each failure of these is printed under its own code
+NEVER_PRINTED = {"config.several", "reference.failed", "reference.unresolved"}  # each failure has a code of its own
 
 
 def error_codes() -> set[str]:
@@ -209,10 +219,11 @@ def test_paths(one: Page) -> None:
 
 
 def test_readme_leads_to_each_page() -> None:
-    """Every page is in the README's list of where to go on."""
+    """Every page is in the README's list of where to go on; the recipes are in the list of recipes."""
     linked = set(re.findall(r"\]\((docs/[^)#]+)\)", README.section("Where to go on")))
+    recipes = set(re.findall(r"\]\(([^)#/]+)\)", RECIPES.text))
 
-    assert {one.name for one in DOCS} == linked
+    assert {one.name for one in DOCS} == linked | {f"docs/recipes/{name}" for name in recipes}
 
 
 def test_readme_names_the_first_two_commands() -> None:

@@ -1,6 +1,8 @@
 """
 The messages that bwrun prints on stderr: errors, warnings, hints, the steps of `-v`.
 
+What bwrun waits for is a line on the terminal that is rewritten: see `bwrun.base.progress`.
+
 The rules for messages: one `error` line that says what happened and to which thing, then `hint` lines that say what to
 do next; lower case, no full stop after a single sentence; names in backticks; never a secret value.
 
@@ -13,7 +15,7 @@ from __future__ import annotations
 import os
 import time
 
-from bwrun.base.errors import BwrunError, UnresolvedReferencesError
+from bwrun.base.errors import BwrunError, UnresolvedReferencesError, WrongConfigFileError
 from bwrun.base.structs import Struct
 
 TYPE_CHECKING = False
@@ -37,6 +39,7 @@ class Console:
         """`started` is when bwrun began, in seconds of `time.monotonic()`."""
         self.verbose = verbose
         self.started = started
+        self.erasing = b""  # what removes the line that shows it, while there may be one
 
     def step(self, text: str) -> None:
         """With `-v`, print that a step is done, after the seconds since bwrun began."""
@@ -44,10 +47,10 @@ class Console:
             self._write(f"bwrun: {time.monotonic() - self.started:7.3f} s  {text}")
 
     def tell(self, text: str) -> None:
-        """Print why nothing happens for a while, on a terminal or with `-v`."""
+        """Print why nothing happens for a while: with `-v`, or on a terminal where the main thread does not show it."""
         if self.verbose:
             self.step(text)
-        elif os.isatty(STDERR):
+        elif os.isatty(STDERR) and is_in_foreground() and (_is_main_thread() or not can_rewrite()):
             self._write(f"bwrun: {text}")
 
     def print_lines(self, lines: Iterable[str]) -> None:
@@ -65,7 +68,8 @@ class Console:
 
     def print_error(self, error: BwrunError) -> None:
         """Print an error and its hints; of an error that stands for several, each of them."""
-        for one in error.failures if isinstance(error, UnresolvedReferencesError) else (error,):
+        failures = error.failures if isinstance(error, (UnresolvedReferencesError, WrongConfigFileError)) else (error,)
+        for one in failures:
             self._write(f"bwrun: error: {one.message} [{one.code}]", *(f"bwrun: hint: {hint}" for hint in one.hints))
 
     def print_internal_error(self, error: BaseException) -> None:
@@ -78,9 +82,28 @@ class Console:
     def _write(self, *lines: str) -> None:
         data = "".join(f"{printable(line)}\n" for line in lines)
         try:
-            os.write(STDERR, data.encode("utf-8"))
+            os.write(STDERR, self.erasing + data.encode("utf-8"))
         except OSError:
             pass  # stderr is closed or full
+
+
+def _is_main_thread() -> bool:
+    import threading  # noqa: PLC0415  (only for a wait; who sends requests has imported it)
+
+    return threading.current_thread() is threading.main_thread()
+
+
+def can_rewrite() -> bool:
+    """Return whether stderr is a terminal on which a line can be rewritten: TERM is set, and is not `dumb`."""
+    return os.environ.get("TERM", "dumb") not in ("", "dumb", "unknown") and os.isatty(STDERR)
+
+
+def is_in_foreground() -> bool:
+    """Return whether the terminal at stderr takes output of this process; False for a job in the background."""
+    try:
+        return os.tcgetpgrp(STDERR) == os.getpgrp()
+    except OSError:
+        return True  # it is not the controlling terminal, so there is no job control
 
 
 def printable(text: str) -> str:

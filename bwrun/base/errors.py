@@ -7,6 +7,7 @@ an error passes names, places and sizes.
     BwrunError                       exit status 125, unless noted
     ├─ UsageError                    usage.*        wrong command line
     ├─ ConfigError                   config.*       wrong setting or env file
+    │  └─ WrongConfigFileError        several of these, in one file
     ├─ CredentialError               credentials.*  a credential is missing, malformed or unreadable
     ├─ NetworkError                  network.*      no answer: DNS, TLS, timeout
     ├─ ServerError                   server.*       an answer that bwrun cannot use
@@ -33,6 +34,10 @@ an error passes names, places and sizes.
 """
 
 from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 STATUS_FAILED = 125  # bwrun itself failed; `env` and `timeout` use it too (EXIT_CANCELED of GNU coreutils)
 STATUS_NOT_EXECUTABLE = 126
@@ -63,6 +68,16 @@ class ConfigError(BwrunError):
     """A setting or an env file is wrong or unreadable."""
 
     family = "config"
+
+
+class WrongConfigFileError(ConfigError):
+    """Several settings of one file are wrong; `failures` has the error of each."""
+
+    def __init__(self, failures: Sequence[ConfigError]) -> None:
+        """Make one error of `failures`."""
+        hints = [hint for failure in failures for hint in failure.hints]
+        super().__init__("several", "; ".join(failure.message for failure in failures), *hints)
+        self.failures = tuple(failures)
 
 
 class CredentialError(BwrunError):

@@ -40,6 +40,9 @@ class Task(Generic[T]):
         self._function = function
         self._value: T
         self._error: BaseException | None = None
+        self._lock = threading.Lock()
+        self._has_value = False
+        self._dispose: Callable[[T], object] | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)
         try:
             self._thread.start()
@@ -50,6 +53,11 @@ class Task(Generic[T]):
 
     def is_done(self) -> bool:
         """Return whether the call has ended."""
+        return not self._thread.is_alive()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait at most `seconds` for the call to end; return whether it has."""
+        self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def result(self, timeout: float | None = None) -> T:
@@ -65,8 +73,22 @@ class Task(Generic[T]):
             raise self._error
         return self._value
 
+    def discard(self, dispose: Callable[[T], object]) -> None:
+        """Call `dispose` with the result, now or as soon as there is one. Nobody waits for the result any more."""
+        with self._lock:
+            self._dispose = dispose
+            has_value = self._has_value
+        if has_value:
+            dispose(self._value)
+
     def _run(self) -> None:
         try:
             self._value = self._function()
         except BaseException as error:  # noqa: BLE001  (`result()` raises it)
             self._error = error
+            return
+        with self._lock:
+            self._has_value = True
+            dispose = self._dispose
+        if dispose is not None:
+            dispose(self._value)

@@ -33,6 +33,10 @@ class Timings:
         began, took = self._phases.get(name, (start, 0.0))
         self._phases[name] = (began, took + end - start)
 
+    def took(self, name: str) -> float:
+        """Return the seconds of a phase so far."""
+        return self._phases.get(name, (0.0, 0.0))[1]
+
     def lines(self) -> list[str]:
         """Return one line for each phase, and one for the total: how long it took and when it began, in ms."""
         now = time.monotonic()

@@ -157,8 +157,13 @@ def _device_of(path: str) -> int:
 
 
 def _is_in_ram(device: int) -> bool:
+    """Return whether the file system with the device number `device` is in RAM; False if that is unknown."""
+    return file_system_of(device) in IN_RAM
+
+
+def file_system_of(device: int) -> bytes | None:
     """
-    Return whether the file system with the device number `device` keeps its files in RAM; False if that is unknown.
+    Return the type of the file system with the device number `device`; None if that is unknown.
 
     Each line of mountinfo has `major:minor` as its third word, and the type as the first after ` - ` (proc(5)).
     """
@@ -166,10 +171,10 @@ def _is_in_ram(device: int) -> bool:
         with open("/proc/self/mountinfo", "rb") as file:
             lines = file.read().splitlines()
     except OSError:
-        return False
+        return None
     number = b"%d:%d" % (os.major(device), os.minor(device))
     for line in lines:
         words = line.split(b" ", 3)
         if len(words) == 4 and words[2] == number:
-            return words[3].partition(b" - ")[2].split(b" ", 1)[0] in IN_RAM
-    return False
+            return words[3].partition(b" - ")[2].split(b" ", 1)[0]
+    return None

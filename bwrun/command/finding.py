@@ -20,6 +20,23 @@ if TYPE_CHECKING:
 DEFAULT_PATH = b"/bin:/usr/bin"  # execvp(3) searches it if PATH is not set
 # Bytes. The kernel allows a quarter of the stack's limit, but no less and no more than these (fs/exec.c).
 MIN_SIZE, MAX_SIZE = 128 * 1024, 6 * 1024 * 1024
+# What the first word is for other tools, and what to write here. A program of that name on PATH is run, as any other.
+OPTIONS_THAT_ARE_COMMANDS_ELSEWHERE = {"check", "clean", "doctor", "login", "logout", "version"}
+IN_OTHER_TOOLS = {
+    "run": "leave out `run`: write `bwrun -- COMMAND`, e.g. `bwrun -- make deploy`",
+    "exec": "leave out `exec`: write `bwrun -- COMMAND`, e.g. `bwrun -- make deploy`",
+    "help": "run `bwrun --help` to see how bwrun is used",
+    "completion": "write `bwrun --completion SHELL`; SHELL is bash, zsh or fish",
+    "export": "write `bwrun --export FORMAT`, e.g. `bwrun --export dotenv`",
+    "get": "write `bwrun --get REFERENCE`, e.g. `bwrun --get bw://prod-db/password`",
+    "read": "write `bwrun --get REFERENCE`, e.g. `bwrun --get bw://prod-db/password`",
+    "inject": "write `bwrun --template IN:OUT -- COMMAND`",
+    "list": "write `bwrun --list`, or `bwrun --list WORD` to search",
+    "search": "write `bwrun --list WORD`",
+    "unlock": "leave it out: each run unlocks the vault, write `bwrun -- COMMAND`",
+    "lock": "leave it out: bwrun removes the session when the command ends",
+    "sync": "leave it out: each run reads the vault from the server",
+}
 SHEBANG_SIZE = 256  # bytes; the kernel reads no more of a first line (BINPRM_BUF_SIZE)
 
 
@@ -51,11 +68,11 @@ def find_command(name: str, path: bytes | None) -> bytes:
 
 
 def _not_found_hints(name: str) -> list[str]:
-    """Return what to do where somebody wrote a command of another wrapper's, a line of shell, or lacks the CLI."""
-    if name in ("run", "exec"):
-        return [f"leave out `{name}`: write `bwrun -- COMMAND`"]
-    if name == "help":
-        return ["run `bwrun --help` to see how bwrun is used"]
+    """Return what to do where somebody wrote a command of another tool's, a line of shell, or lacks the CLI."""
+    if name in IN_OTHER_TOOLS:
+        return [IN_OTHER_TOOLS[name]]
+    if name in OPTIONS_THAT_ARE_COMMANDS_ELSEWHERE:
+        return [f"write `bwrun --{name}`"]
     if name == "bw":
         return ["install the official CLI: `npm install -g @bitwarden/cli`; references (`NAME=bw://…`) work without it"]
     if any(character in name for character in " \t\n"):

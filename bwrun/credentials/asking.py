@@ -84,8 +84,8 @@ def ask_secret_again(config: Config, deadline: Deadline) -> Secret | None:
 
 
 def _ask_again(complaint: str, question: str, config: Config, deadline: Deadline) -> Secret | None:
-    prompter = Prompter.find()
-    if prompter is None or not may_ask(config.sources):
+    prompter = Prompter.find() if may_ask(config.sources) else None
+    if prompter is None:
         return None
     start = time.monotonic()
     try:
@@ -100,7 +100,9 @@ def _where_it_looked(sources: Sources) -> str:
     places = [ENVIRONMENT]
     if sources.environment.get(SERVICE_DIRECTORY):
         places.append(f"in `${SERVICE_DIRECTORY}`")
-    if not sources.files:
-        return f"bwrun looked in {' and '.join(places)}; there is no `.env` in the working directory"
-    places.append("in " + " and ".join(f"`{file.path}`" for file in sources.files))
-    return f"bwrun looked in {' and '.join(places)}"
+    looked = f"bwrun looked in {' and '.join((*places, *(f'in {file}' for file in sources.described_files)))}"
+    return (
+        looked
+        if sources.files
+        else f"{looked}; there is no `.env` in the working directory or above it in its git repository"
+    )

@@ -1,9 +1,9 @@
 """
 Finding the personal API key, and the master password or the user key.
 
-Each of them is looked for behind the options, then in the environment, in $CREDENTIALS_DIRECTORY and in the env files
-(`bwrun.credentials.places`). What is missing then is taken from what `bwrun --login` keeps, or else asked for at a
-prompt. The user key, which stands in place of the master password, is looked for where that is looked for.
+Each of them is looked for behind the options, then in the environment, in $CREDENTIALS_DIRECTORY, in the env files and
+in config.toml (`bwrun.credentials.places`). What is missing then is taken from what `bwrun --login` keeps, or else
+asked for at a prompt. The user key, which stands in place of the master password, is looked for where that is.
 
 One error names everything that is missing.
 """
@@ -149,9 +149,10 @@ def credentials_of(found: dict[str, Secret]) -> Credentials:
 
 def _find_secret(config: Config, deadline: Deadline) -> Secret | None:
     if config.client_secret_command is not None:
-        return read_by_option(SECRET_OPTION, config.client_secret_command, (), config.sources, deadline)
+        command = config.client_secret_command
+        return read_by_option(SECRET_OPTION, command, (), config.sources, deadline, quiet=config.verbose)
     setting = find_setting(SECRET_VARIABLES, config.sources)
-    return None if setting is None else read_setting(setting, (), config.sources, deadline)
+    return None if setting is None else read_setting(setting, (), config.sources, deadline, quiet=config.verbose)
 
 
 def _opener_variables(config: Config) -> tuple[str, ...]:
@@ -161,11 +162,12 @@ def _opener_variables(config: Config) -> tuple[str, ...]:
 def _find_opener(config: Config, own_descriptors: tuple[int, ...], deadline: Deadline) -> dict[str, Secret]:
     """Return what opens the vault by its name, BW_PASSWORD or BWRUN_USER_KEY; nothing if neither is set anywhere."""
     for option, value in config.password_options.items():
-        return {"BW_PASSWORD": read_by_option(option, value, own_descriptors, config.sources, deadline)}
+        secret = read_by_option(option, value, own_descriptors, config.sources, deadline, quiet=config.verbose)
+        return {"BW_PASSWORD": secret}
     found = find_setting(_opener_variables(config), config.sources)
     if found is None:
         return {}
-    secret = read_setting(found, own_descriptors, config.sources, deadline)
+    secret = read_setting(found, own_descriptors, config.sources, deadline, quiet=config.verbose)
     if found.name not in USER_KEY_VARIABLES:
         return {"BW_PASSWORD": secret}
     from bwrun.credentials.user_key import read_user_key  # noqa: PLC0415  (most runs have a password)

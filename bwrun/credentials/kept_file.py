@@ -16,7 +16,7 @@ from bwrun.base.structs import Struct
 from bwrun.base.writing import write_all
 from bwrun.credentials.doubts import exposed
 from bwrun.credentials.kept_entry import KeptEntry, read_entries, write_entries
-from bwrun.settings.user_files import user_file
+from bwrun.settings.found_config import config_directory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,10 @@ def read_kept_file(environment: Mapping[str, str]) -> KeptFile:
 
     Raises CredentialError: the file cannot be read, is damaged, or is not to be trusted.
     """
-    path = user_file(environment, NAME)
+    folder = config_directory(environment)
+    if folder is None:
+        return KeptFile(NAME, {})
+    path = os.path.join(folder, NAME)
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except (FileNotFoundError, NotADirectoryError):
@@ -77,8 +80,11 @@ def write_kept_file(environment: Mapping[str, str], changes: Mapping[str, KeptEn
 
     Raises CredentialError: the file cannot be read, or not be written.
     """
-    path = user_file(environment, NAME)
-    folder = os.path.dirname(path)
+    folder = config_directory(environment)
+    if folder is None:
+        hint = "set HOME or XDG_CONFIG_HOME"
+        raise CredentialError("kept-file", "there is no home directory to keep credentials in", hint)
+    path = os.path.join(folder, NAME)
     try:
         os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
         if not os.path.isdir(folder):

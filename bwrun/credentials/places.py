@@ -1,8 +1,8 @@
 """
 Looking for a credential in the places where it can be set, and reading it there.
 
-The places are the environment, the files in $CREDENTIALS_DIRECTORY, and the env files from the last to the first. The
-first of them that has the credential wins.
+The places are the environment, the files in $CREDENTIALS_DIRECTORY, the env files from the last to the first, and
+config.toml, which has no value that is secret. The first of them that has the credential wins.
 """
 
 from __future__ import annotations
@@ -50,9 +50,13 @@ def is_set(names: Sequence[str], sources: Sources) -> bool:
     return any(_in_each_place(names, sources))
 
 
-def read_setting(found: SettingValue, own_descriptors: tuple[int, ...], sources: Sources, deadline: Deadline) -> Secret:
+def read_setting(
+    found: SettingValue, own_descriptors: tuple[int, ...], sources: Sources, deadline: Deadline, *, quiet: bool = False
+) -> Secret:
     """
     Return the credential that a variable sets: itself, or by a file, a descriptor or a command.
+
+    A command that takes long is told on the terminal, unless `quiet`.
 
     Raises CredentialError: it cannot be read; NetworkError: the deadline has passed.
     """
@@ -60,15 +64,21 @@ def read_setting(found: SettingValue, own_descriptors: tuple[int, ...], sources:
         return read_secret_file(found.value, SERVICE_DIRECTORY, deadline)
     for option in (*PASSWORD_OPTIONS, SECRET_OPTION):
         if found.name == variable_name(option):
-            return read_by_option(option, found.value, own_descriptors, sources, deadline)
+            return read_by_option(option, found.value, own_descriptors, sources, deadline, quiet=quiet)
     if found.name.endswith("_FILE"):
         return read_secret_file(found.value, found.name, deadline)
     value = os.fsencode(found.value) if found.file is None else found.value.encode("utf-8", "surrogateescape")
     return Secret(Sensitive(value), found.place, doubts(value, found))
 
 
-def read_by_option(
-    option: str, value: str, own_descriptors: tuple[int, ...], sources: Sources, deadline: Deadline
+def read_by_option(  # noqa: PLR0913  (each option needs another of these)
+    option: str,
+    value: str,
+    own_descriptors: tuple[int, ...],
+    sources: Sources,
+    deadline: Deadline,
+    *,
+    quiet: bool = False,
 ) -> Secret:
     """
     Return the credential that an option leads to; the time that a command takes does not count for the `deadline`.
@@ -88,7 +98,7 @@ def read_by_option(
 
     name = CLIENT_SECRET if option == SECRET_OPTION else PASSWORD
     start = time.monotonic()
-    secret = run_secret_command(name, value, sources.environment)
+    secret = run_secret_command(name, value, sources.environment, quiet=quiet)
     deadline.extend(time.monotonic() - start)
     return Secret(secret, f"the {name} command", doubts(secret.reveal()))
 
@@ -99,7 +109,7 @@ def _in_each_place(names: Sequence[str], sources: Sources) -> Iterator[list[Sett
     if sources.environment.get(SERVICE_DIRECTORY):
         plain = [name for name in names if f"{name}_FILE" in names]
         yield _present(map(sources.in_service_directory, plain))
-    for file in reversed(sources.files):
+    for file in reversed(sources.setting_files):
         yield _present(sources.in_file(file, name) for name in names)
 
 

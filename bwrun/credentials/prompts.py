@@ -92,8 +92,12 @@ class Prompter:
             begin()
 
         before_stop = signals.getsignal(signals.SIGTSTP)
-        if before_stop != signals.SIG_IGN:
-            signals.signal(signals.SIGTSTP, stop)
+        catches_stop = before_stop not in (signals.SIG_IGN, None)
+        try:
+            if catches_stop:
+                signals.signal(signals.SIGTSTP, stop)
+        except ValueError:
+            catches_stop = False  # only the main thread may; a program that uses the library may ask in another one
         ended = False
         try:
             begin()
@@ -101,7 +105,8 @@ class Prompter:
             ended = line.endswith(b"\n")
         finally:
             termios.tcsetattr(self._terminal, termios.TCSAFLUSH, before)
-            signals.signal(signals.SIGTSTP, before_stop)
+            if catches_stop:
+                signals.signal(signals.SIGTSTP, before_stop)
             if not (echo and ended):
                 os.write(self._terminal, b"\n")
         if not line:

@@ -8,11 +8,11 @@ variable, nothing marks where such a reference would end.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import FailedReferenceError, InvalidReferenceError
-from bwrun.injection.placeholders import Placeholder, TextWithReferences, find_references
+from bwrun.injection.placeholders import Found, Placeholder, TextWithReferences, find_references
 from bwrun.references.grammar import SCHEME, is_reference
 from bwrun.settings.config import Config
 from bwrun.settings.sources import ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
@@ -50,23 +50,29 @@ def parse_composed(name: str, text: str, failures: list[FailedReferenceError]) -
     in_braces = [found for found in find_references(data) if found.in_braces]
     if not in_braces:
         return None
-    problems = []
+    problems: list[InvalidReferenceError] = []
     why = why_forbidden(name)
     if why is not None:
         problems.append(InvalidReferenceError(why))
     if data[:1] == b"@" and in_braces[0].start == 1:
         file = "write `@bw://…` without braces for a file with the value, or use `--template` for a file with more text"
         problems.append(InvalidReferenceError("a value cannot begin with `@{{ bw://…`", file))
+    placeholders = parse_placeholders(in_braces, problems)
+    failures += [FailedReferenceError(name, problem) for problem in problems]
+    return TextWithReferences(data, placeholders)
+
+
+def parse_placeholders(found: Iterable[Found], problems: list[InvalidReferenceError]) -> tuple[Placeholder, ...]:
+    """Parse references in a text; what is wrong with them is added to `problems`."""
     placeholders = []
-    for found in in_braces:
+    for one in found:
         try:
-            reference = found.parse()
+            reference = one.parse()
         except InvalidReferenceError as error:
             problems.append(error)
         else:
-            placeholders.append(Placeholder(reference, found.start, found.end, str(reference)))
-    failures += [FailedReferenceError(name, problem) for problem in problems]
-    return TextWithReferences(data, tuple(placeholders))
+            placeholders.append(Placeholder(reference, one.start, one.end, str(reference)))
+    return tuple(placeholders)
 
 
 def find_unbraced(config: Config, texts: Mapping[str, str], *, nested: bool) -> list[WarningMessage]:

@@ -142,7 +142,8 @@ class CachedUnlocking:
         """Return when the vault was last changed; None if the server does not say, or refuses the token."""
         answer = self._steps.context.start("revision", lambda: self._request_revision(access))
         self._steps.context.import_by(meanwhile)
-        return self._steps.context.wait(answer, origin(self._steps.config.server.api))
+        server = origin(self._steps.config.server.api)
+        return self._steps.context.wait(answer, server, f"asking {server} whether the vault has changed")
 
     def _request_revision(self, access: Access) -> str | None:
         said = self._steps.client.get("accounts/revision-date", access.token)
@@ -169,6 +170,8 @@ class CachedUnlocking:
     def _open(self, state: KeptLogin, fetched: Fetched, meanwhile: Callable[[], None]) -> UnlockedVault:
         """Open a vault with what is kept of the login."""
         login = self._login_of(state)
+        if login.email:  # else the worker says it, when the vault is open
+            self._steps.context.console.step(f"the account is that of {login.email}")
         access = self._steps.access_of(login)
         connector = state.key_connector_url
         if state.user_key is not None:

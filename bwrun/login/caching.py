@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from bwrun.cache.place import find_place
+from bwrun.base.moment import Moment
+from bwrun.base.structs import Struct
+from bwrun.cache.place import Place, find_place
 from bwrun.cache.secrets import NOTHING, PASSWORD, USER_KEY, Secrets
 from bwrun.cache.store import CacheStore
 from bwrun.credentials.found import Credentials
 from bwrun.login.cached_unlocking import CachedUnlocking
-from bwrun.login.kept_vault import nothing_kept
+from bwrun.login.kept_vault import nothing_kept, read_kept
 from bwrun.login.steps import UnlockingSteps
 from bwrun.login.unlocked import Purpose
 from bwrun.settings.caching import ALWAYS
+from bwrun.settings.config import Config
 from bwrun.settings.option_names import CHECK
 
 
@@ -34,9 +37,37 @@ def open_cache(steps: UnlockingSteps, purpose: Purpose) -> CachedUnlocking | Non
         if settings.offline == ALWAYS:
             raise nothing_kept()
         return None
-    secrets = _secrets_of(credentials)
+    store = _store_of(config, credentials, place)
+    return CachedUnlocking(steps, store, settings, purpose, in_ram=place.in_ram)
+
+
+class CacheState(Struct):
+    """What there is of a cache."""
+
+    directory: str | None  # None: there is none
+    in_ram: bool
+    age: float | None  # seconds of the vault in it; None: there is none that a run with these credentials could use
+    problems: tuple[str, ...]  # why places for the directory cannot be used
+
+
+def look_into_cache(config: Config, credentials: Credentials) -> CacheState:
+    """Look what the cache has for an account; nothing is made or changed."""
+    problems: list[str] = []
+    settings = config.cache
+    chosen = None if settings is None else settings.directory
+    place = find_place(config.sources.environment, chosen, create=False, problems=problems)
+    if place is None or settings is None:
+        return CacheState(None, in_ram=False, age=None, problems=tuple(problems))
+    store, now = _store_of(config, credentials, place), Moment.now()
+    kept = read_kept(store.open(), settings.lifetime, now, needs_sync=False) if store.exists() else None
+    place.close()
+    age = None if kept is None else kept.login.written.age(now)
+    return CacheState(place.path, place.in_ram, age, tuple(problems))
+
+
+def _store_of(config: Config, credentials: Credentials, place: Place) -> CacheStore:
     account = (credentials.api_key.client_id.lower(), config.server.identity, config.server.api)
-    return CachedUnlocking(steps, CacheStore(place, account, secrets), settings, purpose, in_ram=place.in_ram)
+    return CacheStore(place, account, _secrets_of(credentials))
 
 
 def _secrets_of(credentials: Credentials) -> Secrets:

@@ -14,6 +14,7 @@ from bwrun.base.tasks import Task
 from bwrun.login.access import Access
 from bwrun.network.answer import HTTP_OK, Answer
 
+DOWNLOADING = "downloading the vault"  # what a person who waits for that is shown
 AT_ONCE = 4  # requests at the same time
 # The statuses for an item that does not exist or is not this account's. Vaultwarden answers 400
 # (dani-garcia/vaultwarden:src/api/core/ciphers.rs), which can have no other cause in a request for one id.
@@ -24,18 +25,24 @@ class Fetched:
     """The server's reply to a sync, or single items in the same form."""
 
     def __init__(
-        self, read: Callable[[], dict[str, object]], date: float | None = None, current: float | None = None
+        self,
+        read: Callable[[], dict[str, object]],
+        date: float | None = None,
+        current: float | None = None,
+        size: int | None = None,
     ) -> None:
         """
         `read` returns the reply, and is called if the reply is needed, once.
 
         `date` is the header Date of the reply, and `current` is when the vault was last known to be current, by the
-        clock of this machine; None: just now. Both are in seconds since the epoch.
+        clock of this machine; None: just now. Both are in seconds since the epoch. `size`: bytes of the reply; None: it
+        is not known.
         """
         self._read = read
         self._data: dict[str, object] | None = None
         self.date = date
         self.current = current
+        self.size = size
 
     @property
     def data(self) -> dict[str, object]:
@@ -53,7 +60,7 @@ def fetch_sync(access: Access) -> Fetched:
     """
     answer = access.get("sync?excludeDomains=true")
     record = _record(answer, "sync", access)
-    return Fetched(lambda: record, seconds_of(answer.headers.get("date")))
+    return Fetched(lambda: record, seconds_of(answer.headers.get("date")), size=answer.size)
 
 
 def fetch_items(access: Access, ids: tuple[str, ...], *, with_profile: bool = False) -> Fetched:

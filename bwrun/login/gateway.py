@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from bwrun.base.deadline import Deadline
-from bwrun.credentials.gateway import read_headers
+from bwrun.credentials.gateway import read_headers, read_key_password
 from bwrun.network.gateway import ClientCertificate, Gateway
+from bwrun.settings.config import Config
 from bwrun.settings.gateway import GatewaySettings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.network.routing import Network
 
 
 def open_gateway(settings: GatewaySettings, deadline: Deadline) -> Gateway:
@@ -21,3 +26,16 @@ def open_gateway(settings: GatewaySettings, deadline: Deadline) -> Gateway:
         if not settings.key_is_encrypted:
             certificate.check()
     return Gateway(settings.urls, certificate, headers)
+
+
+def open_key(config: Config, network: Network, deadline: Deadline) -> None:
+    """
+    Read the passphrase of the client certificate's key, once, if the key is encrypted.
+
+    Raises CredentialError: it cannot be had; ConfigError: it does not open the key; NetworkError: the deadline.
+    """
+    certificate = None if network.gateway is None else network.gateway.certificate
+    if config.gateway is None or not config.gateway.key_is_encrypted or certificate is None:
+        return
+    if certificate.password is None:
+        network.open_client_key(read_key_password(config.gateway, config.sources, deadline))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from random import random
 
 TYPE_CHECKING = False
@@ -24,5 +23,5 @@ def wait_at_random(longest: float, context: LoginContext, client: Client, *, log
         client.check_waits(wait)
     context.console.step(f"waiting {wait:.1f} s: a random time of up to {longest:g} s (--jitter)")
     with context.timings.phase("jitter"):
-        time.sleep(wait)
+        context.sleep(wait, "a random time (--jitter)")
     context.deadline.extend(wait)

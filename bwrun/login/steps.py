@@ -16,7 +16,7 @@ from bwrun.base.tasks import Task
 from bwrun.credentials.found import PROMPT, ApiKey, Credentials
 from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
-from bwrun.login.fetching import Fetched, fetch_items, fetch_sync
+from bwrun.login.fetching import DOWNLOADING, Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.login.unlocked import UnlockedVault
 from bwrun.login.user_key import MAX_ATTEMPTS, UserKeyUnwrapping
@@ -86,9 +86,10 @@ class UnlockingSteps:
     def _read_login(self, reply: Task[Answer]) -> tuple[Login, Answer]:
         """Wait for the answer to the login; a wrong client secret that was typed may be typed again, twice."""
         for attempt in range(MAX_ATTEMPTS):
-            answer = self.context.wait(reply, origin(self.config.server.identity))
+            server = self.config.server
+            answer = self.context.wait(reply, origin(server.identity), f"logging in to {server.name}")
             try:
-                return read_login(answer, self.credentials, self.config.server), answer
+                return read_login(answer, self.credentials, server), answer
             except AuthenticationError as error:
                 typed = self.credentials.client_secret_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
                 # With the cache, the file has been opened with the client secret that is wrong.
@@ -114,7 +115,7 @@ class UnlockingSteps:
 
     def wait_for_sync(self, sync: Task[Fetched], items: tuple[str, ...] = ()) -> Fetched:
         """Return what was fetched. Raises NetworkError, ServerError, AuthenticationError."""
-        fetched = self.context.wait(sync, origin(self.config.server.api))
+        fetched = self.context.wait(sync, origin(self.config.server.api), DOWNLOADING)
         what = f"fetched {len(items)} item(s)" if items else "fetched the vault"
         self.context.console.step(f"{what} from {self.config.server.api}")
         return fetched
@@ -171,10 +172,10 @@ class UnlockingSteps:
         from bwrun.network.client import Client  # noqa: PLC0415
 
         config, context = self.config, self.context
-        if config.gateway is not None and config.gateway.key_is_encrypted:
-            from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415  (few servers have a gateway)
+        if config.gateway is not None:
+            from bwrun.login.gateway import open_key  # noqa: PLC0415  (few servers have a gateway)
 
-            context.network.open_client_key(read_key_password(config.gateway, config.sources, context.deadline))
+            open_key(config, context.network, context.deadline)
         network = context.network
         with context.timings.phase("import"):
             proxy = network.prepare(config.server.identity)

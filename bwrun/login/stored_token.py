@@ -16,8 +16,10 @@ from bwrun.base.errors import AuthenticationError, UnavailableItemError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bwrun.base.console import Console
+    from bwrun.base.deadline import Deadline
     from bwrun.base.sensitive import Sensitive
     from bwrun.network.client import Client
+    from bwrun.network.routing import Network
     from bwrun.settings.config import Config
     from bwrun.settings.servers import Server
 
@@ -36,6 +38,18 @@ class StoredToken:
         self._config = config
         self._console = console
         self._client: Client | None = None
+        self._network: Network | None = None
+        self._deadline: Deadline | None = None
+
+    def restart_deadline(self) -> None:
+        """Give the requests from now on as much time as the first ones had."""
+        if self._deadline is not None:
+            self._deadline.restart()
+
+    def close(self) -> None:
+        """Close the connections; nothing will be downloaded any more."""
+        if self._network is not None:
+            self._network.close()
 
     def download(self, item: str, attachment: str, file_name: str) -> bytes:
         """
@@ -82,6 +96,7 @@ class StoredToken:
                 from bwrun.credentials.gateway import read_key_password  # noqa: PLC0415
 
                 network.open_client_key(read_key_password(config.gateway, config.sources, deadline))
+            self._network, self._deadline = network, deadline
             self._client = Client(self._server, network, config.client_version, deadline, self._console.tell)
         return self._client
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bwrun.base.console import can_rewrite
 from bwrun.base.tasks import Task
 from bwrun.cache.store import CacheStore
 from bwrun.login.context import LoginContext
@@ -20,8 +21,8 @@ def wait_for_turn(store: CacheStore, context: LoginContext) -> None:
     if wait is None:
         return
     turn = Task(wait)
-    try:
-        turn.result(max(0.0, min(WORTH_SAYING, context.deadline.left())))
-    except TimeoutError:
-        context.console.tell(f"waiting for {WHO}")
+    if not turn.wait(max(0.0, min(WORTH_SAYING, context.deadline.left()))):
+        context.deadline.watched += WORTH_SAYING
+        if context.console.verbose or not can_rewrite():
+            context.console.tell(f"waiting for {WHO}")
         context.wait(turn, WHO)

@@ -58,9 +58,7 @@ def unlock_vault(
                 return cache.unlock(meanwhile)
         return _unlock(steps, config, meanwhile, purpose.items)
     except ServerError as error:
-        if error.code not in TURNED_AWAY:
-            raise
-        raise _explain(error, steps, config) from None
+        raise explained(error, steps, config) from None
 
 
 def try_unlocking(steps: UnlockingSteps, config: Config) -> tuple[Login, UnlockedVault | None]:
@@ -77,9 +75,7 @@ def try_unlocking(steps: UnlockingSteps, config: Config) -> tuple[Login, Unlocke
             return unlocked.login, unlocked
         return steps.log_in()[0], None
     except ServerError as error:
-        if error.code not in TURNED_AWAY:
-            raise
-        raise _explain(error, steps, config) from None
+        raise explained(error, steps, config) from None
 
 
 def _check_user_key(credentials: Credentials) -> None:
@@ -113,8 +109,10 @@ def _unlock(
     )
 
 
-def _explain(error: ServerError, steps: UnlockingSteps, config: Config) -> ServerError:
-    """Return the error of an answer that did not come from the server: perhaps the server says what is in front."""
+def explained(error: ServerError, steps: UnlockingSteps, config: Config) -> ServerError:
+    """Return the error of a request; if the answer did not come from the server, that perhaps says what is in front."""
+    if error.code not in TURNED_AWAY:
+        return error
     from bwrun.login.login_cookie import find_login_cookie  # noqa: PLC0415  (only after a failure)
 
     server_config = result_if_ready(Task(steps.client.get_server_config))

@@ -18,7 +18,7 @@ from bwrun.credentials.found import PROMPT, Credentials
 from bwrun.crypto.parameters import Argon2id, Kdf, KeyConnectorData, UnlockData
 from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
-from bwrun.login.fetching import Fetched
+from bwrun.login.fetching import DOWNLOADING, Fetched
 from bwrun.login.token import Login, find_account_keys, find_user_key
 from bwrun.settings.config import Config
 from bwrun.settings.servers import origin
@@ -56,7 +56,7 @@ class UserKeyUnwrapping:
 
             self._context.import_by(import_what_follows)
             self._context.import_by(meanwhile)
-            data = self._context.wait(sync, origin(self._config.server.api)).data
+            data = self._wait_for(sync).data
             given, place = open_key(self._credentials), self._credentials.user_key_place
             check_fits(given, find_account_keys(login, data)[0], data, place)
             self._context.console.step(f"unlocked the vault with the user key from {place}")
@@ -69,7 +69,7 @@ class UserKeyUnwrapping:
         self._context.import_by(import_what_follows)
         self._context.import_by(meanwhile)
         user_key = self._try_passwords(unlock, key)
-        self._context.console.step(f"unlocked the vault with the master password ({_cost(unlock.kdf)})")
+        self._context.console.step(f"unlocked the vault with the master password ({cost_of(unlock.kdf)})")
         return user_key, connector
 
     def _derive(self, unlock: UnlockData, password: Sensitive) -> Task[VaultKey]:
@@ -81,7 +81,7 @@ class UserKeyUnwrapping:
 
     def _try_passwords(self, unlock: UnlockData, key: Task[VaultKey]) -> VaultKey:
         """Wait for the user key; a wrong master password that was typed may be typed again, twice."""
-        who = f"the key derivation ({_cost(unlock.kdf)})"
+        who = f"the key derivation ({cost_of(unlock.kdf)})"
         for attempt in range(MAX_ATTEMPTS):
             try:
                 return self._context.wait(key, who)
@@ -93,6 +93,9 @@ class UserKeyUnwrapping:
                 self.retyped = again.value
                 key = self._derive(unlock, again.value)
         raise AssertionError  # the last attempt returns or raises
+
+    def _wait_for(self, sync: Task[Fetched]) -> Fetched:
+        return self._context.wait(sync, origin(self._config.server.api), DOWNLOADING)
 
     def _ask_again(self) -> Secret | None:
         from bwrun.credentials.asking import ask_password_again  # noqa: PLC0415  (only after a prompt)
@@ -106,15 +109,15 @@ class UserKeyUnwrapping:
         from bwrun.login.key_connector import fetch_key, find_url  # noqa: PLC0415  (few accounts use a Key Connector)
 
         if url is None:
-            url = find_url(self._context.wait(sync, origin(self._config.server.api)).data)
+            url = find_url(self._wait_for(sync).data)
             self._context.console.step(f"the server names the Key Connector {url}")
         address = url
         wrapped = unlock.wrapped_user_key
         if wrapped is None:
-            wrapped = find_user_key(self._context.wait(sync, origin(self._config.server.api)).data)
+            wrapped = find_user_key(self._wait_for(sync).data)
         given, token, client = wrapped, access.token, self._get_client()
         answer = self._context.start("kdf", lambda: unwrap_connected_user_key(given, fetch_key(client, address, token)))
-        user_key = self._context.wait(answer, origin(url))
+        user_key = self._context.wait(answer, origin(url), f"asking the Key Connector {origin(url)}")
         self._context.console.step(f"unlocked the vault with the key from the Key Connector {url}")
         return user_key, url
 
@@ -128,7 +131,8 @@ def _required_password(credentials: Credentials) -> Sensitive:
     return credentials.master_password
 
 
-def _cost(kdf: Kdf) -> str:
+def cost_of(kdf: Kdf) -> str:
+    """Say which key derivation it is, and what it costs."""
     if isinstance(kdf, Argon2id):
         return f"Argon2id, {kdf.iterations} × {kdf.memory_mib} MiB × {kdf.parallelism}"
     return f"PBKDF2, {kdf.iterations} iterations"

@@ -32,6 +32,7 @@ class Answer(Struct):
     data: object
     url: str = ""
     sent: tuple[Sensitive, ...] = ()  # the secrets of the request, which are cut out of the server's words
+    size: int = 0  # bytes of the body
 
     @property
     def message(self) -> str:

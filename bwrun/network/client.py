@@ -96,6 +96,14 @@ class Client:
         """
         return self._answer("GET", f"{base or self._server.api}/{path}", token=token)
 
+    def ask(self, path: str) -> Answer:
+        """
+        GET `{api}/path` without an access token.
+
+        Raises NetworkError, ServerError.
+        """
+        return self._answer("GET", f"{self._server.api}/{path}")
+
     def download(self, answer: Answer) -> bytes:
         """
         Return the body of an attachment, whose URL is in an `answer` of the server. No token is sent there.
@@ -131,7 +139,7 @@ class Client:
         body = None if form is None else urlencode(form).encode()
         secrets = tuple(one for one in (secret, token) if one is not None)
         reply = self._with_retries(method, url, headers if form is None else _FORM, body, secrets)
-        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secrets + reply.sent)
+        answer = Answer(reply.status, reply.headers, parse_json(reply.body), url, secrets + reply.sent, len(reply.body))
         if answer.status in _REDIRECTS:
             raise redirected(url, reply.headers.get("location", ""))
         if answer.data is None and answer.status != _NOT_FOUND and (reply.body or not answer.status >= 400):

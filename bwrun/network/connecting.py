@@ -25,19 +25,30 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bwrun.network.gateway import ClientCertificate, Gateway
+    from bwrun.network.tracing import Trace
 
 
 class Connector:
     """Opens connections for one run."""
 
     def __init__(
-        self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings, gateway: Gateway | None = None
+        self,
+        ca_files: tuple[str, ...],
+        deadline: Deadline,
+        timings: Timings,
+        gateway: Gateway | None = None,
+        trace: Trace | None = None,
     ) -> None:
-        """Prepare; nothing is begun yet. `gateway`: what a gateway in front of some servers requires."""
+        """
+        Prepare; nothing is begun yet.
+
+        `gateway`: what a gateway in front of some servers requires; `trace` is told what happens.
+        """
         self._ca_files = ca_files
         self._deadline = deadline
         self._timings = timings
         self._gateway = gateway
+        self._trace = trace
         # By whether a client certificate is shown; its key is read when the first connection needs it.
         self._contexts: dict[bool, Task[ssl.SSLContext]] = {}
         self._early: list[tuple[Place, Task[socket.socket]]] = []
@@ -52,12 +63,20 @@ class Connector:
         first = not self._early
 
         def timed() -> socket.socket:
-            if not first:
-                return self._open(place, dialed)
-            with self._timings.phase("connect"):
-                return self._open(place, dialed)
+            try:
+                if not first:
+                    return self._open(place, dialed)
+                with self._timings.phase("connect"):
+                    return self._open(place, dialed)
+            finally:
+                self._deadline.enter_stage(None)
 
         self._early.append((place, Task(timed)))
+
+    def connect(self, place: Place) -> None:
+        """Open a connection now, and keep it for the next request. Raises as `open()`."""
+        connection = self._open(place, None)
+        self._early.append((place, Task(lambda: connection)))
 
     def open(self, place: Place) -> socket.socket:
         """
@@ -70,6 +89,11 @@ class Connector:
                 self._early.remove(early)
                 return early[1].result()
         return self._open(place, None)
+
+    def close(self) -> None:
+        """Close the connections that were begun and that nobody has asked for."""
+        while self._early:
+            self._early.pop()[1].discard(socket.socket.close)
 
     def shows_certificate(self, place: Place) -> bool:
         """Return whether a client certificate is shown to the server at `place` if it asks for one."""
@@ -112,7 +136,9 @@ class Connector:
     def _connect(self, host: str, port: int, dialed: Dial | None) -> socket.socket:
         left = max(0.001, self._deadline.left())
         try:
-            raw = _finish(dialed or Dial(host, port, left), monotonic() + left)
+            dial = dialed or Dial(host, port, left, witness=self._trace)
+            self._deadline.enter_stage(dial.stage)
+            raw = _finish(dial, monotonic() + left)
             return socket.socket(fileno=raw.detach())
         except NoConnectionError as error:
             if error.timed_out:
@@ -131,8 +157,10 @@ class Connector:
 
     def _secure(self, plain: socket.socket, place: Place, context: ssl.SSLContext) -> socket.socket:
         plain.settimeout(max(0.001, self._deadline.left()))
+        self._deadline.enter_stage(lambda: "opening TLS")
+        began = monotonic()
         try:
-            return context.wrap_socket(plain, server_hostname=place[1].encode())
+            secured = context.wrap_socket(plain, server_hostname=place[1].encode())
         except ssl.SSLCertVerificationError:
             raise
         except TimeoutError:
@@ -149,6 +177,9 @@ class Connector:
             raise TransportError(Kind.URL) from None
         finally:
             plain.close()  # a secured one has taken it over
+        if self._trace is not None:
+            self._trace.note_tls(secured, monotonic() - began)
+        return secured
 
     def _untrusted(self, error: ssl.SSLCertVerificationError, host: str, port: int) -> TransportError:
         from bwrun.network.tls_errors import untrusted  # noqa: PLC0415  (only for an error's words)

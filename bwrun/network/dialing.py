@@ -45,6 +45,19 @@ class NoConnectionError(OSError):
         self.timed_out = timed_out
 
 
+class Witness:
+    """Is told what happens on the way to a server. This one forgets it; that of `bwrun.network.tracing` does not."""
+
+    def note_lookup(self, host: str, addresses: Sequence[str], seconds: float) -> None:
+        """Note that a name was looked up."""
+
+    def note_attempt(self, descriptor: int, address: str) -> None:
+        """Note that an attempt to connect to an address begins, with a socket that has this descriptor."""
+
+    def note_outcome(self, descriptor: int, error: int) -> None:
+        """Note how the attempt with this descriptor ended: with an error's number, or 0."""
+
+
 class Dial(Task[_socket.socket]):
     """
     A connection that is being opened, in a thread of its own.
@@ -52,36 +65,36 @@ class Dial(Task[_socket.socket]):
     Its result is that of `connect()`.
     """
 
-    def __init__(self, host: str, port: int, patience: float, family: int = ANY_FAMILY) -> None:
+    def __init__(
+        self, host: str, port: int, patience: float, family: int = ANY_FAMILY, witness: Witness | None = None
+    ) -> None:
         """
-        Begin to connect; the parameters are those of `connect()`.
+        Begin to connect; the parameters are those of `connect()`. `witness` is told what happens.
 
         Raises SessionError: no more threads can be started.
         """
         self.host = host
         self.port = port
+        self.witness = witness or Witness()
         self.is_looked_up = False  # whether the name service has answered
-        self._is_abandoned = False
         self._end = monotonic() + patience
         self._family = family
         super().__init__(self._connect)
 
+    def stage(self) -> str:
+        """Return in words what it does now."""
+        return "connecting" if self.is_looked_up else "looking up the address"
+
     def abandon(self) -> None:
         """Close the connection, now or as soon as it is open: it is not wanted any more."""
-        self._is_abandoned = True
-        if self.is_done():
-            try:
-                self.result().close()
-            except OSError:
-                pass
+        self.discard(_socket.socket.close)
 
     def _connect(self) -> _socket.socket:
+        began = monotonic()
         addresses = look_up(self.host, self.port, self._family)
         self.is_looked_up = True
-        connection = _connect_to_one_of(addresses, self._end)
-        if self._is_abandoned:
-            connection.close()
-        return connection
+        self.witness.note_lookup(self.host, [str(address[4][0]) for address in addresses], monotonic() - began)
+        return _connect_to_one_of(addresses, self._end, self.witness)
 
 
 def connect(host: str, port: int, patience: float) -> _socket.socket:
@@ -95,7 +108,7 @@ def connect(host: str, port: int, patience: float) -> _socket.socket:
     OverflowError: this cannot be a name, or a port.
     """
     end = monotonic() + patience
-    return _connect_to_one_of(look_up(host, port, ANY_FAMILY), end)
+    return _connect_to_one_of(look_up(host, port, ANY_FAMILY), end, Witness())
 
 
 def look_up(host: str, port: int, family: int) -> list[Address]:
@@ -115,7 +128,7 @@ def look_up(host: str, port: int, family: int) -> list[Address]:
     return in_turn + same[shorter:] + other[shorter:]
 
 
-def _connect_to_one_of(addresses: Sequence[Address], end: float) -> _socket.socket:
+def _connect_to_one_of(addresses: Sequence[Address], end: float, witness: Witness) -> _socket.socket:
     """Return the first connection that is open by `end`, a time of the monotonic clock."""
     waiting = list(reversed(addresses))
     pending: dict[int, _socket.socket] = {}
@@ -128,7 +141,7 @@ def _connect_to_one_of(addresses: Sequence[Address], end: float) -> _socket.sock
             if now >= end:
                 raise NoConnectionError(len(addresses) - len(waiting), errors, timed_out=True)
             if waiting and now >= next_attempt:
-                connection = _begin(waiting.pop(), errors)
+                connection = _begin(waiting.pop(), errors, witness)
                 if connection is None:
                     continue
                 pending[connection.fileno()] = connection
@@ -138,6 +151,7 @@ def _connect_to_one_of(addresses: Sequence[Address], end: float) -> _socket.sock
             for descriptor, _ in poll.poll(max(0.0, until - now) * 1000):
                 connection = pending.pop(descriptor)
                 error = connection.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+                witness.note_outcome(descriptor, error)
                 if not error:
                     connection.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
                     return connection
@@ -151,7 +165,7 @@ def _connect_to_one_of(addresses: Sequence[Address], end: float) -> _socket.sock
     raise NoConnectionError(len(addresses), errors, timed_out=False)
 
 
-def _begin(address: Address, errors: list[int]) -> _socket.socket | None:
+def _begin(address: Address, errors: list[int], witness: Witness) -> _socket.socket | None:
     """Return a socket that is connecting; where it fails at once, add the error's number to `errors`."""
     family, kind, protocol, _, place = address
     try:
@@ -160,9 +174,11 @@ def _begin(address: Address, errors: list[int]) -> _socket.socket | None:
         errors.append(error.errno or 0)
         return None
     connection.setblocking(False)
+    witness.note_attempt(connection.fileno(), str(place[0]))
     number = connection.connect_ex(place)
     if number in (0, errno.EINPROGRESS):
         return connection
+    witness.note_outcome(connection.fileno(), number)
     connection.close()
     errors.append(number)
     return None

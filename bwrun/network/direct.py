@@ -25,7 +25,7 @@ from urllib.parse import quote, urlsplit
 from bwrun.base.deadline import Deadline
 from bwrun.base.urls import PORTS
 from bwrun.network.connecting import Connector
-from bwrun.network.transport import MAX_SIZE, Body, Kind, Place, Reply, TransportError, place_of
+from bwrun.network.transport import MAX_SIZE, Body, Kind, Place, Reply, TransportError, place_of, received
 
 CHUNK = 16 * 1024  # bytes: what a TLS record holds
 FINAL = 200  # the first status of an answer; a lower one belongs to an interim answer (RFC 9110, 15.2)
@@ -65,6 +65,7 @@ class DirectTransport:
         self._deadline = deadline
         self._most = most
         self._idle: list[tuple[Place, HTTPConnection]] = []
+        self._is_closed = False
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:
         """
@@ -80,14 +81,15 @@ class DirectTransport:
         except (HTTPException, OSError, ValueError, zlib.error) as error:
             raise self._translate(error, place) from None
         finally:
-            if keep:
+            if keep and not self._is_closed:
                 self._idle.append((place, connection))
             else:
                 connection.close()
         return reply
 
     def close(self) -> None:
-        """Close the connections that are kept."""
+        """Close the connections that are kept, and keep no other: nothing will be sent any more."""
+        self._is_closed = True
         while self._idle:
             self._idle.pop()[1].close()
 
@@ -124,8 +126,10 @@ class DirectTransport:
         except ConnectionError:
             pass  # the server may have said why before it closed the connection: that is read next
         self._limit(sock)
+        self._deadline.enter_stage(lambda: "waiting for the answer")
         response = connection.getresponse()
         data = self._read(sock, response)
+        self._deadline.enter_stage(None)
         found = {name.lower(): value for name, value in response.getheaders()}
         if data and found.get("content-encoding", "identity").lower() not in ("", "identity"):
             data = _decompress(data, found["content-encoding"], self._most)
@@ -135,7 +139,8 @@ class DirectTransport:
         """Return the body, read within the deadline however slowly it drips."""
         if response.length is not None and response.length > self._most:
             raise TransportError(Kind.TOO_LARGE)
-        data = bytearray()
+        data, size = bytearray(), response.length
+        self._deadline.enter_stage(lambda: received(len(data), size))
         while True:
             self._limit(sock)
             part = response.read1(CHUNK)

@@ -10,6 +10,7 @@ import os
 import ssl
 from collections.abc import Mapping, Sequence
 from socket import gaierror
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -20,7 +21,10 @@ from bwrun.network.gateway import ClientCertificate
 from bwrun.network.proxies import Proxy
 from bwrun.network.tls import full_context
 from bwrun.network.tls_errors import is_alert, tls_failure, untrusted
-from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError
+from bwrun.network.transport import MAX_SIZE, Kind, Reply, TransportError, received
+
+if TYPE_CHECKING:
+    from bwrun.network.tracing import Trace
 
 ASIDE = "bwrun-location"
 HEADERS_TOO_LARGE = 431  # RFC 6585, 5
@@ -35,17 +39,23 @@ class ProxiedTransport:
     """Connections through one proxy. May be used from several threads."""
 
     def __init__(
-        self, ca_files: Sequence[str], deadline: Deadline, proxy: Proxy, certificate: ClientCertificate | None = None
+        self,
+        ca_files: Sequence[str],
+        deadline: Deadline,
+        proxy: Proxy,
+        certificate: ClientCertificate | None = None,
+        trace: Trace | None = None,
     ) -> None:
         """
         Send nothing yet.
 
-        `certificate`: the client certificate for servers; the proxy does not get it.
+        `certificate`: the client certificate for servers; the proxy does not get it. `trace` is told of TLS.
 
         Raises ConfigError: a CA file contains no certificate; NetworkError: the URL of the proxy cannot be used.
         """
         self._deadline = deadline
         self._proxy = proxy
+        self._trace = trace
         self._has_certificate = certificate is not None
         context = full_context(ca_files)
         if certificate is not None:
@@ -77,17 +87,25 @@ class ProxiedTransport:
         except TimeoutError:
             raise TransportError(Kind.TIMEOUT, proxy=self._proxy if progress.at_proxy else None) from None
 
+    def close(self) -> None:
+        """Close the connections that are kept: nothing will be sent any more."""
+        self._http.close()
+
     def _exchange(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None, progress: _Progress
     ) -> Reply:
         timeout = max(0.001, self._deadline.left())
         extensions = {"trace": progress.note}
         try:
+            self._deadline.enter_stage(lambda: f"through the proxy {self._proxy.shown}")
             with self._http.stream(
                 method, url, headers=headers, content=body, timeout=timeout, extensions=extensions
             ) as response:
+                stream = response.extensions.get("network_stream")
+                if self._trace is not None and stream is not None and stream.get_extra_info("ssl_object"):
+                    self._trace.note_tls(stream.get_extra_info("ssl_object"))
                 found = {"location" if name == ASIDE else name: value for name, value in response.headers.items()}
-                return Reply(response.status_code, found, _read(response))
+                return Reply(response.status_code, found, _read(response, self._deadline))
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
             at = self._proxy if progress.at_proxy else None
             raise translate(error, at, progress, has_certificate=self._has_certificate) from None
@@ -143,8 +161,11 @@ def _parse(proxy: Proxy, context: ssl.SSLContext) -> httpx.Proxy:
     return httpx.Proxy(url, ssl_context=context if url.scheme == "https" else None)
 
 
-def _read(response: httpx.Response) -> bytearray:
+def _read(response: httpx.Response, deadline: Deadline) -> bytearray:
     data = bytearray()
+    length = response.headers.get("content-length", "")
+    size = int(length[:12]) if length.isascii() and length.isdigit() else None
+    deadline.enter_stage(lambda: received(response.num_bytes_downloaded, size))
     for part in response.iter_bytes():
         data += part
         if len(data) > MAX_SIZE:

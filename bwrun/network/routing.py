@@ -16,19 +16,30 @@ from bwrun.network.transport import Reply, Transport, place_of
 
 if TYPE_CHECKING:
     from bwrun.network.gateway import Gateway
+    from bwrun.network.tracing import Trace
 
 
 class Network:
     """Carries the requests of one run. Its methods may be called from several threads."""
 
     def __init__(
-        self, ca_files: tuple[str, ...], deadline: Deadline, timings: Timings, gateway: Gateway | None = None
+        self,
+        ca_files: tuple[str, ...],
+        deadline: Deadline,
+        timings: Timings,
+        gateway: Gateway | None = None,
+        trace: Trace | None = None,
     ) -> None:
-        """Open no connection yet. `gateway`: what the gateway in front of some servers requires."""
+        """
+        Open no connection yet.
+
+        `gateway`: what the gateway in front of some servers requires; `trace` is told what happens.
+        """
         self._ca_files = ca_files
         self._deadline = deadline
         self.gateway = gateway
-        self._connector = Connector(ca_files, deadline, timings, gateway)
+        self._connector = Connector(ca_files, deadline, timings, gateway, trace)
+        self._trace = trace
         self._ways: dict[tuple[Proxy | None, bool], Transport] = {}
         self._lock = threading.Lock()
 
@@ -53,6 +64,14 @@ class Network:
         if find_proxy(url) is None:
             self._connector.prepare(place_of(url), dialed)
 
+    def connect(self, url: str) -> None:
+        """
+        Open a connection for the next request to `url`, which goes through no proxy.
+
+        Raises TransportError; ConfigError: a CA file contains no certificate, or the client certificate cannot be used.
+        """
+        self._connector.connect(place_of(url))
+
     def prepare(self, url: str) -> Proxy | None:
         """
         Import the transport for requests to `url`. Return the proxy that they go through, or None.
@@ -74,6 +93,14 @@ class Network:
         reply = way.send(method, url, {**headers, **self.gateway.headers()}, body)
         return Reply(reply.status, reply.headers, reply.body, self.gateway.secrets())
 
+    def close(self) -> None:
+        """Close all connections: nothing will be sent any more."""
+        self._connector.close()
+        with self._lock:
+            ways = [*self._ways.values()]
+        for way in ways:
+            way.close()
+
     def _way(self, url: str) -> Transport:
         proxy = find_proxy(url)
         shows = proxy is not None and self._connector.shows_certificate(place_of(url))
@@ -87,7 +114,7 @@ class Network:
             from bwrun.network.proxied import ProxiedTransport  # noqa: PLC0415  (httpx takes 110 ms to import)
 
             certificate = self.gateway.certificate if shows and self.gateway is not None else None
-            return ProxiedTransport(self._ca_files, self._deadline, proxy, certificate)
+            return ProxiedTransport(self._ca_files, self._deadline, proxy, certificate, self._trace)
         from bwrun.network.direct import DirectTransport  # noqa: PLC0415  (`http.client` takes 20 ms: connections open meanwhile)
 
         return DirectTransport(self._connector, self._deadline)

@@ -23,7 +23,7 @@ def first_connection(common: Dial, end: float) -> _socket.socket:
     Raises TimeoutError: there is none at `end`, a time of the monotonic clock; otherwise as `common.result()`.
     """
     families = (_socket.AF_INET6, _socket.AF_INET)
-    apart = [Dial(common.host, common.port, max(0.0, end - monotonic()), family) for family in families]
+    apart = [Dial(common.host, common.port, max(0.0, end - monotonic()), family, common.witness) for family in families]
     dials = [common, *apart]
     failed: NoConnectionError | None = None
     while dials:

@@ -37,6 +37,14 @@ def is_unknown_issuer(error: ssl.SSLCertVerificationError) -> bool:
     return error.verify_code in _UNKNOWN_ISSUER and _hashed_directory() is not None
 
 
+def trusted_places(ca_files: Sequence[str]) -> tuple[str, ...]:
+    """Return the paths of the files and directories with trusted certificates."""
+    paths = ssl.get_default_verify_paths()
+    directory = _hashed_directory()
+    default = directory or paths.cafile or paths.capath
+    return tuple(dict.fromkeys([*([default] if default else []), *ca_files]))
+
+
 def has_certificates() -> bool:
     """Return whether the system has any CA certificate at all; slim container images have none."""
     return _hashed_directory() is not None or bool(ssl.create_default_context().cert_store_stats()["x509"])

@@ -79,6 +79,15 @@ class Transport(Protocol):
         Raises TransportError.
         """
 
+    def close(self) -> None:
+        """Close the connections that are kept, and keep no other: nothing will be sent any more."""
+
+
+def received(count: int, size: int | None) -> str:
+    """Return in words how much of an answer has come: `count` bytes of `size`, if that is known."""
+    scale, unit = (1_000_000, "MB") if max(count, size or 0) >= 1_000_000 else (1000, "kB")
+    return f"{count / scale:.1f}" + ("" if size is None else f" of {size / scale:.1f}") + f" {unit}"
+
 
 def place_of(url: str) -> Place:
     """

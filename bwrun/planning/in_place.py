@@ -26,7 +26,7 @@ from bwrun.session.nested import OuterSession, outer_session
 from bwrun.session.outer import find_outer
 from bwrun.settings.command_line import Options
 from bwrun.settings.config import Config, load_config
-from bwrun.settings.env_files import DEFAULT_ENV_FILE
+from bwrun.settings.found_file import locate_env_file
 from bwrun.settings.option_names import RUN
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
@@ -59,6 +59,8 @@ def run_in_place(options: Options, console: Console) -> None:
         return
     console.verbose = config.verbose
     console.print_warnings(config.warnings)
+    if console.verbose:
+        console.step(config.files_read)
     file = find_command(config.command[0], variables.get(b"PATH"))
     if config.wants_session:
         console.step("reusing the session of the outer bwrun")
@@ -79,8 +81,8 @@ def _find_session(options: Options) -> tuple[Config, OuterSession] | None:
     environment = without_interpreter_changes(os.environ, read_initial_environment())
     if options.mode != RUN or find_outer(environment) is None or _reads_a_pipe(options, environment):
         return None
-    config = load_config(options, environment)
-    if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.files):
+    config = load_config(options, environment, nested=True)
+    if any(_is_pipe(file.values.get("BW_CLIENTID_FILE")) for file in config.sources.setting_files):
         return None
     session = outer_session(config)
     if session is None or config.supervisor_settings or config.masked or config.templates or config.ssh_keys:
@@ -127,8 +129,9 @@ def _set_secrets(variables: dict[bytes, bytes], vault: OuterVault | None, config
 
 def _reads_a_pipe(options: Options, environment: Mapping[str, str]) -> bool:
     """Return whether a file of the settings is a pipe: it can be read only once, and the worker will read it."""
-    named = options.lists.get("env-file") or [environment.get("BWRUN_ENV_FILE") or DEFAULT_ENV_FILE]
-    return any(map(_is_pipe, (*named, environment.get("BW_CLIENTID_FILE"))))
+    named: list[str | None] = [*options.lists.get("env-file", [])]
+    files = named or [environment.get("BWRUN_ENV_FILE") or locate_env_file(environment)]
+    return any(map(_is_pipe, (*files, environment.get("BW_CLIENTID_FILE"))))
 
 
 def _is_pipe(path: str | None) -> bool:

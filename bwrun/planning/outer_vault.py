@@ -33,6 +33,17 @@ class OuterVault:
         self._session = session
         self._config = config
         self._console = console
+        self._token: StoredToken | None = None  # for attachments
+
+    def restart_deadline(self) -> None:
+        """Give the requests from now on as much time as the first ones had."""
+        if self._token is not None:
+            self._token.restart_deadline()
+
+    def close(self) -> None:
+        """Close the connections; nothing will be downloaded any more."""
+        if self._token is not None:
+            self._token.close()
 
     def open(self, *, allow_protected: bool) -> Vault:
         """Return the vault. Only attachments need requests."""
@@ -48,17 +59,15 @@ class OuterVault:
     def _downloads(self) -> Callable[[Attachment], bytes]:
         """Return the function that downloads attachments, each once even if two references name it."""
         bodies: dict[tuple[str, str], bytes] = {}
-        token: StoredToken | None = None
 
         def download(attachment: Attachment) -> bytes:
-            nonlocal token
-            if token is None:
+            if self._token is None:
                 from bwrun.login.stored_token import StoredToken  # noqa: PLC0415  (few references name a file)
 
-                token = StoredToken(self._held.access_token, self._session.server, self._config, self._console)
+                self._token = StoredToken(self._held.access_token, self._session.server, self._config, self._console)
             key = (attachment.item_id, attachment.id)
             if key not in bodies:
-                bodies[key] = token.download(*key, attachment.file_name)
+                bodies[key] = self._token.download(*key, attachment.file_name)
             return bodies[key]
 
         return download

@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from bwrun.session.contents import SessionData
 
 
-def purpose_of(plan: Plan, config: Config, collect: Callable[[UnlockedVault], SessionData]) -> Purpose:
-    """Return what the vault is needed for. `collect` returns the data of a session with the whole vault."""
-    if not plan.opens_session or config.mode != RUN or plan.selectors is not None:
+def purpose_of(plan: Plan, config: Config, collect: Callable[[UnlockedVault], SessionData] | None) -> Purpose:
+    """
+    Return what the vault is needed for.
+
+    `collect` returns the data of a session with the whole vault. None: there will be no session.
+    """
+    if collect is None or not plan.opens_session or config.mode != RUN or plan.selectors is not None:
         return Purpose(plan.items, needs_sync=True, encode=None)
 
     def encode(unlocked: UnlockedVault) -> bytes:

@@ -14,6 +14,7 @@ from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table
 from bwrun.settings.config import Config
+from bwrun.settings.env_files import EnvFile
 from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES
 from bwrun.vault.vault import Vault
 
@@ -64,6 +65,9 @@ class Report:
     not_masked: tuple[
         str, ...
     ] = ()  # variables, and places in templates, whose values are too short or trivial for that
+    env_files: tuple[str, ...] = ()  # absolute paths; a later one wins over an earlier one
+    config_file: str | None = None  # the path of config.toml, if there is one
+    profile: str | None = None  # the one in config.toml that was chosen
 
     def to_text(self) -> str:
         """Return the report as text for people."""
@@ -78,6 +82,7 @@ class Report:
         if self.credentials is not None:
             places = [(CREDENTIALS[name], place) for name, place in self.credentials.items() if place]
             head["credentials"] = ", ".join(f"{name} from {place}" for name, place in places)
+        head["settings"] = self._files()
         if self.vault is not None:
             head["vault"] = self.vault
         head["session"] = f"{SESSIONS[self.session]}{self._limits()}"
@@ -88,6 +93,13 @@ class Report:
             head["not masked"] = ", ".join(self.not_masked) or "nothing"
         lines = [f"{name:13}{printable(text)}\n" for name, text in head.items()]
         return "".join([*lines, "\n", table(HEAD, rows)] if rows else lines)
+
+    def _files(self) -> str:
+        """Return in words which files have settings for the run, the first of them wins."""
+        found = list(reversed(self.env_files))
+        if self.config_file is not None:
+            found.append(self.config_file + ("" if self.profile is None else f" (profile {self.profile})"))
+        return ", ".join(found) or "no file"
 
     def _limits(self) -> str:
         """Return in words which items the session would hold, for --only."""
@@ -137,6 +149,7 @@ def make_report(
         Variable(name, "session", "bwrun", tuple(_setters(config, name))) for name in _session_variables(config, kind)
     ]
     set_anew = {*map(os.fsdecode, outside), *variables, *_session_variables(config, kind)}
+    config_file = config.sources.config_file
     gone = sorted(name for name in config.sources.environment if name and name not in set_anew)
     return Report(
         command=None if command is None else os.fsdecode(command),
@@ -150,7 +163,18 @@ def make_report(
         session_items=None if chosen is None else _sorted_items(chosen),
         masked=tuple({1: "stdout", 2: "stderr"}[number] for number in sorted(config.masked)),
         not_masked=_not_masked(config, None if found is None else found[1]),
+        env_files=tuple(map(_absolute, config.sources.files)),
+        config_file=None if config_file is None else config_file.path,
+        profile=None if config_file is None else config_file.profile,
     )
+
+
+def _absolute(file: EnvFile) -> str:
+    """Return the absolute path of an env file, or the path as it is if the working directory was removed."""
+    try:
+        return os.path.abspath(file.path)
+    except OSError:
+        return file.path
 
 
 def _not_masked(config: Config, resolved: ResolvedSecrets | None) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bwrun.settings.config import Config
     from bwrun.vault.vault import Vault
 
+RUNNER_HINT = "do not send stderr elsewhere, or leave out `--mask`"
 PIPE_HINT = "send it to a file or a program: `>FILE`, `| cat -v`"
 Values = list[tuple[str, bytes]]  # each reference and its value, in the order of the command line
 
@@ -61,8 +62,10 @@ def print_export(config: Config, resolved: ResolvedSecrets | None) -> int:
     """
     Print what a run would set in the format of `--export`; return bwrun's exit status.
 
+    With `--mask` on GitHub Actions, tell the runner the values from the vault before that.
+
     Raises UnresolvedReferencesError: the format cannot hold some values; OutputError: stdout cannot be written to, or
-    is a terminal that the text would control.
+    is a terminal that the text would control, or the runner cannot be told.
     """
     from bwrun.injection.exporting import exported_variables  # noqa: PLC0415  (only for --export)
     from bwrun.reports.export_formats import render  # noqa: PLC0415
@@ -72,7 +75,22 @@ def print_export(config: Config, resolved: ResolvedSecrets | None) -> int:
         raise OutputError(
             "control-characters", "a value contains characters that would control the terminal", PIPE_HINT
         )
+    if config.masked and resolved is not None:
+        _tell_runner(config, resolved)
     return write_bytes(content)
+
+
+def _tell_runner(config: Config, resolved: ResolvedSecrets) -> None:
+    """On GitHub Actions, tell the runner what to mask in the log of this step and of all later ones."""
+    from bwrun.masking import github  # noqa: PLC0415  (only with --mask)
+    from bwrun.planning.concealing import values_to_conceal  # noqa: PLC0415
+
+    if not github.is_runner(config.sources.environment):
+        return
+    if not github.add_masks(values_to_conceal(None, resolved, None, None)):
+        raise OutputError(
+            "runner", "the runner cannot be told the values: bwrun's stderr is not what it alone reads", RUNNER_HINT
+        )
 
 
 def _problem(value: bytes, *, several: bool) -> OutputError | None:

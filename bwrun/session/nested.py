@@ -12,9 +12,14 @@ from bwrun.base.errors import CredentialError
 from bwrun.base.structs import Struct
 from bwrun.credentials.finding import find_client_id
 from bwrun.session.outer import Mark, find_outer, limits_of
-from bwrun.settings.config import Config
+from bwrun.settings.command_line import Options
+from bwrun.settings.config import Config, load_config
 from bwrun.settings.servers import SELF_HOSTED, Server
 from bwrun.settings.sources import SESSION_VARIABLES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class OuterSession(Struct):
@@ -36,6 +41,17 @@ def outer_session(config: Config) -> OuterSession | None:
         return None
     variables = {name: environment[name] for name in SESSION_VARIABLES}
     return OuterSession(variables, Server(mark.identity, mark.api, None, SELF_HOSTED))
+
+
+def load_nested(options: Options, environment: Mapping[str, str]) -> Config:
+    """
+    Return the settings of a run that may be inside another one.
+
+    Raises ConfigError, UsageError: a file cannot be read, or a setting is wrong; CredentialError: the client id is
+    malformed.
+    """
+    config = load_config(options, environment, nested=find_outer(environment) is not None)
+    return with_outer_server(config)
 
 
 def with_outer_server(config: Config) -> Config:

@@ -46,7 +46,7 @@ def read_cache_settings(find: Callable[[str], SettingValue | None], directory: s
     mode = None if offline is None else _offline(offline)
     if lifetime is None:
         for name, found in (("max-age", max_age), ("offline", offline)):
-            if found is not None and (name, mode) != ("offline", None):
+            if found is not None and (name, mode) != ("offline", None) and not found.key:  # in config.toml: if it is on
                 raise UsageError("conflict", f"`--{name}` needs `--cache`", "add `--cache`, or leave it out")
         return None
     return CacheSettings(

@@ -111,7 +111,7 @@ def _parse_plain(arguments: list[str]) -> Options | None:
 def _parse_options(arguments: list[str]) -> Options:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     _check_joined_letters(arguments[:end])
-    found, rest = _make_parser().parse_known_args([_with_value(word) for word in arguments[:end]])
+    found, rest = make_parser().parse_known_args([_with_value(word) for word in arguments[:end]])
     given = {name.replace("_", "-"): value for name, value in vars(found).items()}
 
     options = Options()
@@ -189,7 +189,8 @@ def _choose_mode(options: Options, modes: list[str], rest: list[str], *, separat
     options.mode = mode if mode != "clean" else RUN
 
 
-def _make_parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all options. It has no help: completions and man page add that when they are made."""
     import argparse  # noqa: PLC0415  (costs 10 ms: only where there are options)
 
     class Parser(argparse.ArgumentParser):

@@ -1,5 +1,5 @@
 """
-Making the Config of a run from the command line, the environment and the env files.
+Making the Config of a run from the command line, the environment, the env files and config.toml.
 
 Every setting is checked here, before the first prompt and the first request. A Config holds no secret: credentials are
 read in `bwrun.credentials`.
@@ -14,11 +14,12 @@ from bwrun.base.errors import ConfigError, UsageError
 from bwrun.base.structs import Struct
 from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import read_env_file
+from bwrun.settings.found_config import add_config_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.masking import masked_descriptors
 from bwrun.settings.option_names import GATEWAY_OPTIONS, LOGIN, PRINTS_VALUES
 from bwrun.settings.presented import find_client_version, find_device_id
-from bwrun.settings.profile_name import profile_name
+from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
 from bwrun.settings.sources import AGENT_VARIABLE, SERVICE_DIRECTORY, Sources, is_bwrun_variable
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
@@ -47,7 +48,8 @@ class Config(Struct):
     sources: Sources
     server: Server
     server_is_set: bool  # False: the server is the default
-    untrusted_server: str | None  # where the default `.env` names a server that it may not name
+    untrusted_server: str | None  # where a found `.env` names a server that it may not name
+    server_place: str | None  # where the server is set, for messages; None: nowhere
     key_connector_url: str | None
     gateway: GatewaySettings | None  # the client certificate and the headers for the server
     ca_files: tuple[str, ...]  # absolute paths
@@ -77,12 +79,20 @@ class Config(Struct):
     profile: str  # the name under which --login keeps credentials
     warnings: tuple[WarningMessage, ...]
 
+    @property
+    def files_read(self) -> str:
+        """Say which files have settings for this run, for `-v`."""
+        return f"settings from {', '.join(self.sources.described_files) or 'no file'}"
 
-def load_config(options: Options, environment: Mapping[str, str]) -> Config:
+
+def load_config(options: Options, environment: Mapping[str, str], *, nested: bool = False) -> Config:
     """
-    Read the env files and check every setting.
+    Read the env files and config.toml, and check every setting.
 
-    Raises ConfigError, UsageError: an env file cannot be read, or a setting is wrong.
+    `nested`: there is an outer bwrun. Its run had the settings of config.toml already, as it had those in the
+    environment. So a nested run reads config.toml only if a profile is named.
+
+    Raises ConfigError, UsageError: a file cannot be read, or a setting is wrong.
     """
     named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
     # For --login, no `.env` is looked for: what is typed must not go to the server that a strange one names.
@@ -90,10 +100,11 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
     sources = Sources(environment, files, secret_by_option="clientsecret-command" in options.values)
     settings = Settings(options, sources)
+    if not nested or settings.found("profile") is not None:
+        add_config_file(settings, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    if options.mode not in PRINTS_VALUES:
-        _check_conflicts(settings, limited=bool(lines_of(options, sources, "only")))
+    switches = _session_switches(options, settings, sources)
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
@@ -111,6 +122,7 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         sources=sources,
         server=server,
         server_is_set=any(given),
+        server_place=next((one.place for one in given if one is not None), None),
         untrusted_server=None if any(given) else sources.untrusted_server(),
         key_connector_url=key_connector_url,
         gateway=gateway,
@@ -120,25 +132,25 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
         masked=masked_descriptors(options, sources),
-        renew=options.mode not in PRINTS_VALUES and settings.flag("renew"),
+        renew="renew" in switches,
         assignments=_assignments(options),
         items=repeatable(options, sources, "item"),
         templates=repeatable(options, sources, "template"),
-        ssh_keys=_ssh_keys(options, sources),
+        ssh_keys=_ssh_keys(options, settings, sources),
         only=lines_of(options, sources, "only"),
         wants_session=options.mode not in PRINTS_VALUES and not settings.flag("no-session"),
         optional=names_of(options, sources, "optional"),
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=passed,
-        session_api_key=options.mode not in PRINTS_VALUES and settings.flag("session-api-key"),
+        session_api_key="session-api-key" in switches,
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
         client_secret_command=options.values.get("clientsecret-command"),
-        profile=profile_name(options, environment),
+        profile=DEFAULT_PROFILE if (profile := settings.found("profile")) is None else profile.value,
         warnings=(*find_warnings(sources), *(() if gateway is None else gateway.warnings)),
     )
 
@@ -215,7 +227,9 @@ def _assignments(options: Options) -> dict[str, str]:
     return given
 
 
-def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
+def _ssh_keys(options: Options, settings: Settings, sources: Sources) -> tuple[str, ...]:
+    if options.mode in PRINTS_VALUES and settings.is_in_config_file("ssh-key"):
+        return ()  # it is for the runs that have a command
     keys = lines_of(options, sources, "ssh-key")
     if keys and AGENT_VARIABLE in _assignments(options):
         pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
@@ -223,16 +237,15 @@ def _ssh_keys(options: Options, sources: Sources) -> tuple[str, ...]:
     return keys
 
 
-def _check_conflicts(settings: Settings, *, limited: bool) -> None:
-    needing = [name for name in ("session-api-key", "renew") if settings.flag(name)]  # options that need a session
-    if needing and settings.flag("no-session"):
-        pair = f"`--no-session` and `--{needing[0]}`"
-        raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
-    if needing and limited:
-        raise UsageError(
-            "conflict", f"`--only` and `--{needing[0]}` cannot be used together",
-            "leave out one of them: a session with `--only` can never ask the server for the rest of the vault",
-        )  # fmt: skip
+def _session_switches(options: Options, settings: Settings, sources: Sources) -> frozenset[str]:
+    """Return which of the switches that need a session of the whole vault are on."""
+    names = () if options.mode in PRINTS_VALUES else ("session-api-key", "renew")
+    given = list(filter(settings.flag, names))
+    if not given:
+        return frozenset()
+    from bwrun.settings.session_switches import usable_switches  # noqa: PLC0415  (few runs use them)
+
+    return usable_switches(given, settings, limited=bool(lines_of(options, sources, "only")))
 
 
 def _passed(options: Options, sources: Sources) -> frozenset[str]:

@@ -1,5 +1,5 @@
 """
-The `.env` that bwrun finds by itself in the working directory, and how far it is trusted.
+The `.env` that bwrun finds by itself, in the working directory or above it, and how far it is trusted.
 
 It may be a stranger's: it is refused if it belongs to another user than this one or root, if others can write to it, or
 if it sets a variable from which programs take code.  Other tools read such files too, so a line that is no assignment
@@ -15,62 +15,67 @@ import stat
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError
 from bwrun.settings.env_files import DEFAULT_ENV_FILE, EnvFile, make_env_file, parse_text, read_text, unreadable
-from bwrun.settings.variable_names import leads_to_code
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-TRUST_IT = "or name the file to trust it: `--env-file .env`"
+
+def locate_env_file(environment: Mapping[str, str]) -> str | None:
+    """
+    Return the path of the `.env` that counts; None if there is none (a directory of that name is a Python venv).
+
+    It is in the working directory, or else in a parent directory that belongs to the same git repository.
+
+    Raises ConfigError: what is in the working directory cannot be looked at.
+    """
+    try:
+        os.lstat(DEFAULT_ENV_FILE)
+        if not stat.S_ISDIR(os.stat(DEFAULT_ENV_FILE).st_mode):
+            return DEFAULT_ENV_FILE
+    except OSError as error:
+        # EACCES is the directory's: there is no `.env` that this user could see.
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
+            raise unreadable(DEFAULT_ENV_FILE, error) from None
+    if os.path.lexists(".git"):
+        return None  # this is the root of a repository
+    from bwrun.settings.parent_directories import find_in_parents  # noqa: PLC0415  (many runs have it here)
+
+    return find_in_parents(environment.get("HOME"))
 
 
 def find_env_file(environment: Mapping[str, str]) -> EnvFile | None:
     """
-    Read `.env` in the working directory; None if there is none (a directory of that name is a Python venv).
+    Read the `.env` that counts; None if there is none.
 
     What `environment` has already, the file cannot set.
 
     Raises ConfigError: it is unreadable, too large, not UTF-8, or not to be trusted.
     """
+    path = locate_env_file(environment)
+    if path is None:
+        return None
     try:
-        link = os.lstat(DEFAULT_ENV_FILE)
-        if stat.S_ISDIR(os.stat(DEFAULT_ENV_FILE).st_mode):
-            return None
+        link = os.lstat(path)
     except OSError as error:
-        # EACCES is the directory's: there is no `.env` that this user could see.
-        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
-            return None
-        raise unreadable(DEFAULT_ENV_FILE, error) from None
-    text, status = read_text(DEFAULT_ENV_FILE)
-    _check_owner(DEFAULT_ENV_FILE, link, status)
+        raise unreadable(path, error) from None
+    text, status = read_text(path)
+    from bwrun.settings.ownership import why_doubtful  # noqa: PLC0415  (only where there is a file)
+
+    doubt = why_doubtful(path, link, status)
+    if doubt is not None:
+        what, cure = doubt
+        raise ConfigError("untrusted-env-file", what, f"{cure}, {trust_it(path)}")
     entries, problems = parse_text(text)
-    warnings = [
-        WarningMessage(f"ignoring `{DEFAULT_ENV_FILE}` line {line}: it {what}", (hint,))
-        for line, what, hint in problems
-    ]
-    file = make_env_file(DEFAULT_ENV_FILE, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
+    warnings = [WarningMessage(f"ignoring `{path}` line {line}: it {what}", (hint,)) for line, what, hint in problems]
+    file = make_env_file(path, text, stat.S_IMODE(status.st_mode), entries, tuple(warnings))
     _check_variables(file.path, {name: line for name, line in file.lines.items() if name not in environment})
     return file
 
 
-def _check_owner(path: str, link: os.stat_result, status: os.stat_result) -> None:
-    """
-    Refuse a file that somebody else can have written; `link` is the status of the name itself.
-
-    Raises ConfigError.
-    """
-    for one in (link, status):
-        if one.st_uid not in (os.geteuid(), 0):
-            raise ConfigError(
-                "untrusted-env-file", f"`{path}` belongs to another user ({_user_name(one.st_uid)})",
-                f"take it over with `chown`, {TRUST_IT}",
-            )  # fmt: skip
-    mode = stat.S_IMODE(status.st_mode)
-    if stat.S_ISREG(status.st_mode) and (mode & 0o002 or (mode & 0o020 and not _is_private_group(status))):
-        raise ConfigError(
-            "untrusted-env-file", f"other users can write to `{path}` (mode {mode:04o})",
-            f"run `chmod go-w {path}`, {TRUST_IT}",
-        )  # fmt: skip
+def trust_it(path: str) -> str:
+    """Return the end of a hint: how to make bwrun trust the file that it found."""
+    return f"or name the file to trust it: `--env-file {path}`"
 
 
 def _check_variables(path: str, lines: Mapping[str, int]) -> None:
@@ -79,6 +84,8 @@ def _check_variables(path: str, lines: Mapping[str, int]) -> None:
 
     Raises ConfigError: with all of them.
     """
+    from bwrun.settings.variable_names import leads_to_code  # noqa: PLC0415  (only where there is a file)
+
     names = [name for name in lines if leads_to_code(name)]
     if not names:
         return
@@ -87,26 +94,5 @@ def _check_variables(path: str, lines: Mapping[str, int]) -> None:
         "untrusted-env-file",
         f"`{path}` {where}: a file that bwrun found by itself may not set {', '.join(names)},"
         " from which programs take code",
-        f"remove the {'line' if len(names) == 1 else 'lines'}, {TRUST_IT}",
+        f"remove the {'line' if len(names) == 1 else 'lines'}, {trust_it(path)}",
     )
-
-
-def _is_private_group(status: os.stat_result) -> bool:
-    """Return whether the file's group has its owner as the one member, as many systems give each user."""
-    import grp  # noqa: PLC0415  (only for files that their group can write to)
-    import pwd  # noqa: PLC0415
-
-    try:
-        user, group = pwd.getpwuid(status.st_uid), grp.getgrgid(status.st_gid)
-    except KeyError:
-        return False
-    return user.pw_gid == group.gr_gid and user.pw_name == group.gr_name and set(group.gr_mem) <= {user.pw_name}
-
-
-def _user_name(uid: int) -> str:
-    import pwd  # noqa: PLC0415
-
-    try:
-        return f"`{pwd.getpwuid(uid).pw_name}`"
-    except KeyError:
-        return f"user id {uid}"

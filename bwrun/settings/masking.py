@@ -25,17 +25,24 @@ def masked_descriptors(options: Options, sources: Sources) -> frozenset[int]:
 
     Raises ConfigError.
     """
-    given, place = options.values.get("mask"), "`--mask`"
-    if given is None:
-        found = sources.find(variable_name("mask"))
-        if found is None:
-            return OFF
-        given, place = found.value, f"BWRUN_MASK in {found.place}"
+    given = options.values.get("mask")
+    if given is not None:
+        return descriptors_of(given, "`--mask`")
+    found = sources.find(variable_name("mask"))
+    return OFF if found is None else descriptors_of(found.value, found.called)
+
+
+def descriptors_of(given: str, called: str) -> frozenset[int]:
+    """
+    Return the descriptors that a value of --mask stands for; `called` is what messages call the setting.
+
+    Raises ConfigError.
+    """
     chosen = CHOICES.get(given.lower())
     if chosen is None:
         raise ConfigError(
             "mask",
-            f"the value of {place} is not one that masking knows",
+            f"the value of {called} is not one that masking knows",
             "write `--mask`, `--mask=stdout` or `--mask=stderr`",
         )
     return chosen

@@ -21,7 +21,7 @@ def find_device_id(found: SettingValue | None) -> str | None:
     if found is None:
         return None
     if not is_uuid(found.value):
-        raise ConfigError("device-id", f"BWRUN_DEVICE_ID from {found.place} is not a UUID")
+        raise ConfigError("device-id", f"{found.called} is not a UUID")
     return found.value.lower()
 
 
@@ -46,7 +46,7 @@ def find_client_version(found: SettingValue | None) -> str:
         or len(year) != 4 or len(month) not in (1, 2) or len(patch) not in (1, 2, 3)
     ):  # fmt: skip
         raise ConfigError(
-            "client-version", f"BWRUN_CLIENT_VERSION from {found.place} is not a version",
+            "client-version", f"{found.called} is not a version",
             f"write it like {CLIENT_VERSION}",
         )  # fmt: skip
     return found.value

@@ -1,10 +1,11 @@
 """
 Where settings and credentials come from, and which place wins.
 
-An option wins over the environment, the environment over the env files, a later env file over an earlier one. An empty
-value counts as not set. Credentials can also be files in $CREDENTIALS_DIRECTORY, which comes after the environment.
+An option wins over the environment, the environment over the env files, a later env file over an earlier one, and all
+of these over config.toml. An empty value counts as not set. Credentials can also be files in $CREDENTIALS_DIRECTORY,
+which comes after the environment.
 
-The default `.env`, which bwrun finds by itself, is trusted only with:
+A `.env` that bwrun finds by itself is trusted only with:
 
 - the credentials
 - variables for the command
@@ -25,6 +26,8 @@ from bwrun.settings.env_files import EnvFile
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bwrun.settings.config_file import ConfigFile
 
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
@@ -57,8 +60,15 @@ class SettingValue(Struct):
 
     value: str
     place: str  # for messages: "the environment", an option, or file and line
-    file: EnvFile | None = None  # None: it is not from an env file
+    file: EnvFile | ConfigFile | None = None  # None: it is not from a file
     name: str = ""  # of the variable, if it is from one
+    key: str = ""  # what config.toml calls it, if it is from there
+    parts: tuple[str, ...] | None = None  # of a list in config.toml
+
+    @property
+    def called(self) -> str:
+        """Return what messages call the setting: its variable and where that is, or its key."""
+        return f"`{self.key}` in {self.place}" if self.key else f"{self.name} in {self.place}"
 
 
 def variable_name(option: str) -> str:
@@ -86,13 +96,25 @@ class Sources:
         self._secret_by_option = secret_by_option
         self.inherited = environment  # the caller's variables for the command; `--clean-env` makes them fewer
         self.files = files
+        self.config_file: ConfigFile | None = None
+
+    @property
+    def setting_files(self) -> Sequence[EnvFile | ConfigFile]:
+        """Return config.toml and the env files; a later one wins over an earlier one."""
+        return self.files if self.config_file is None else (self.config_file, *self.files)
+
+    @property
+    def described_files(self) -> list[str]:
+        """Return what messages call the files with settings that this run reads, the first of them wins."""
+        found = [f"`{file.path}`" for file in reversed(self.files)]
+        return found if self.config_file is None else [*found, self.config_file.described]
 
     def find(self, name: str) -> SettingValue | None:
         """Return the value of a setting or credential from the first place that has it and is trusted with it."""
         found = self.in_environment(name)
         if found is not None:
             return found
-        for file in reversed(self.files):
+        for file in reversed(self.setting_files):
             found = self.in_file(file, name)
             if found is not None and not self._is_untrusted(file, name):
                 return found
@@ -131,15 +153,15 @@ class Sources:
             or self.in_service_directory("BW_CLIENTSECRET") is not None
         )
 
-    def in_file(self, file: EnvFile, name: str) -> SettingValue | None:
-        """Return the value of `name` in one env file; None also if the file is never trusted with that name."""
+    def in_file(self, file: EnvFile | ConfigFile, name: str) -> SettingValue | None:
+        """Return the value of `name` in one file; None also if the file is never trusted with that name."""
         value = file.values.get(name)
         if not value or (file.is_default and is_bwrun_variable(name) and name not in MAY_BE_FOUND):
             return None
-        return SettingValue(value, file.place(name), file, name)
+        return SettingValue(value, file.place(name), file, name, file.key(name), file.parts(name))
 
     def untrusted_settings(self) -> list[str]:
-        """Return the settings in the default env file that are ignored, for warnings."""
+        """Return the settings in a found `.env` that are ignored, for warnings."""
         return [
             name
             for file in self.files
@@ -148,7 +170,7 @@ class Sources:
         ]
 
     def untrusted_server(self) -> str | None:
-        """Return where the default `.env` names a server that it may not name; None if it does not."""
+        """Return where a found `.env` names a server that it may not name; None if it does not."""
         for file in self.files:
             for name in file.values:
                 if name in SERVER_SETTINGS[:3] and file.values[name] and self._is_untrusted(file, name):
@@ -166,7 +188,7 @@ class Sources:
         names = [name for file in self.files for name in file.values if is_bwrun_variable(name)]
         return {name: found.value for name in names if (found := self.find(name)) is not None}
 
-    def _is_untrusted(self, file: EnvFile, name: str) -> bool:
+    def _is_untrusted(self, file: EnvFile | ConfigFile, name: str) -> bool:
         if not file.is_default or name in (*CREDENTIALS, USER_KEY, *NARROWING_SETTINGS):
             return False
         if name not in SERVER_SETTINGS:

@@ -31,7 +31,7 @@ def misspelled(names: Collection[str]) -> dict[str, str | None]:
     for name in names:
         if name.startswith(PREFIX):
             if name not in KNOWN:
-                found[name] = _meant(name, KNOWN)
+                found[name] = nearest(name, KNOWN)
         elif name.startswith(OTHERS_OWN) and name not in CREDENTIALS and name not in CREDENTIAL_FILES:
             meant = _same_letters(name)
             if meant is not None:
@@ -46,8 +46,9 @@ def _same_letters(name: str) -> str | None:
     return known.get(letters) or SYNONYMS.get(letters)
 
 
-def _meant(name: str, known: Collection[str]) -> str | None:
+def nearest(name: str, known: Collection[str], likeness: float = 0.8) -> str | None:
+    """Return the one of the `known` names that resembles a wrong one most; None if none is so like, of 1."""
     import difflib  # noqa: PLC0415  (15 ms: only where a name is wrong)
 
-    near = difflib.get_close_matches(name, known, 1, 0.8)
+    near = difflib.get_close_matches(name, known, 1, likeness)
     return near[0] if near else None

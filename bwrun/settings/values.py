@@ -10,7 +10,7 @@ MAX_TIMEOUT = 24 * 3600.0  # seconds
 
 
 class Settings:
-    """Finds the value of a setting: the option wins, then BWRUN_LONG_OPTION in the environment and the env files."""
+    """Finds the value of a setting: of the option, or else BWRUN_LONG_OPTION, or else the key in config.toml."""
 
     def __init__(self, options: Options, sources: Sources) -> None:
         """Take the command line and the other places."""
@@ -27,7 +27,7 @@ class Settings:
         """Return what messages call a setting: its option, or its variable and where that stands."""
         if found is None or name in self._options.values:
             return f"`--{name}`"
-        return f"{variable_name(name)} in {found.place}"
+        return found.called
 
     def places(self) -> tuple[str, ...]:
         """Return what messages call the three settings of the server."""
@@ -42,7 +42,14 @@ class Settings:
             return False
         if found.value.lower() in ("1", "true", "yes", "on"):
             return True
-        raise ConfigError("flag", f"{variable_name(name)} in {found.place} is neither on nor off", "set it to 1 or 0")
+        raise ConfigError("flag", f"{found.called} is neither on nor off", "set it to 1 or 0")
+
+    def is_in_config_file(self, name: str) -> bool:
+        """Return whether config.toml alone turns an option on, so that it is a wish for all runs."""
+        if name in self._options.flags or name in self._options.lists:
+            return False
+        found = self._sources.find(variable_name(name))
+        return found is not None and bool(found.key)
 
 
 def seconds_of(found: SettingValue | None, what: str, *, can_be_zero: bool = False) -> float | None:
@@ -66,13 +73,16 @@ def seconds_of(found: SettingValue | None, what: str, *, can_be_zero: bool = Fal
 def repeatable(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
     """Return the values of a repeatable option; if it is not given, the value of its variable."""
     found = sources.find(variable_name(option))
+    if found is not None and found.parts is not None:
+        return tuple(options.lists.get(option) or found.parts)
     return tuple(options.lists.get(option) or ([found.value] if found is not None else []))
 
 
 def lines_of(options: Options, sources: Sources, option: str) -> tuple[str, ...]:
     """Return the values of a repeatable option; if it is not given, the lines of its variable."""
     found = sources.find(variable_name(option))
-    lines = [] if found is None else [line.strip() for line in found.value.splitlines()]
+    given = () if found is None else found.value.splitlines() if found.parts is None else found.parts
+    lines = [line.strip() for line in given]
     return tuple(options.lists.get(option) or filter(None, lines))
 
 
@@ -80,4 +90,5 @@ def names_of(options: Options, sources: Sources, option: str) -> frozenset[str]:
     """Return the names that a repeatable option gives, or else its variable, where spaces or commas separate them."""
     found = sources.find(variable_name(option))
     text = found.value if found is not None else ""
-    return frozenset(options.lists.get(option) or text.replace(",", " ").split())
+    parts = text.replace(",", " ").split() if found is None or found.parts is None else found.parts
+    return frozenset(options.lists.get(option) or parts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bwrun.base.console import WarningMessage
+from bwrun.settings.found_file import trust_it
 from bwrun.settings.sources import CREDENTIALS, SERVER_SETTINGS, USER_KEY
 from bwrun.settings.spelling import misspelled
 
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 # For the supervisor and `--clean`, which read no env file.
 DIRECTORIES = ("BWRUN_RUNTIME_DIR", "BWRUN_CACHE_DIR")
-SERVER_HINT = "put BW_CLIENTSECRET into this file and nowhere else, or name the file to trust it: `--env-file .env`"
-NAME_HINT = "set it in the environment, or name the file to trust it: `--env-file .env`"
+SERVER_HINT = "put BW_CLIENTSECRET into this file and nowhere else"
+NAME_HINT = "set it in the environment"
 READABLE = 0o044  # permission bits: by the group, by everybody
 
 
@@ -25,15 +26,17 @@ def find_warnings(sources: Sources) -> list[WarningMessage]:
     for file in sources.files:
         if any(file.values.get(name) for name in (*CREDENTIALS[1:], USER_KEY)):
             warnings += _of_secrets(file)
-    for name in sources.untrusted_settings():
-        if name not in DIRECTORIES and name not in wrong_names:
-            warnings.append(
-                WarningMessage(
-                    f"ignoring {name} in `.env`: bwrun found this file by itself"
-                    " and does not trust it with this setting",
-                    (SERVER_HINT if name in SERVER_SETTINGS else NAME_HINT,),
+    for file in sources.files:
+        for name in sources.untrusted_settings() if file.is_default else ():
+            if name not in DIRECTORIES and name not in wrong_names:
+                hint = SERVER_HINT if name in SERVER_SETTINGS else NAME_HINT
+                warnings.append(
+                    WarningMessage(
+                        f"ignoring {name} in `{file.path}`: bwrun found this file by itself"
+                        " and does not trust it with this setting",
+                        (f"{hint}, {trust_it(file.path)}",),
+                    )
                 )
-            )
     warnings += [
         WarningMessage(f"ignoring {name} in `{file.path}`: an env file cannot set it", ("set it in the environment",))
         for file in sources.files

@@ -33,7 +33,7 @@ SHOWN = {
     "Variable": {"name", "kind", "set_by", "instead_of", "reference", "item", "item_id", "field", "newline"},
     "Report": {
         "account", "credentials", "command", "session", "session_items", "taken_away", "inherited", "vault", "masked",
-        "not_masked",
+        "not_masked", "env_files", "config_file", "profile",
     },
 }  # fmt: skip
 

@@ -378,7 +378,8 @@ def test_everything_missing_is_one_error(ready: Surroundings, server: BitwardenS
         "",
         "bwrun: error: BW_CLIENTID, BW_CLIENTSECRET and BW_PASSWORD are not set, and there is no terminal to ask"
         " for them [credentials.missing]\n"
-        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
+        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory"
+        " or above it in its git repository\n"
         "bwrun: hint: set them in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
         "bwrun: hint: or run `bwrun --login` on a terminal, once: it keeps them for all later runs\n"
@@ -397,7 +398,8 @@ def test_only_the_password_is_missing(ready: Surroundings) -> None:
         125,
         "",
         "bwrun: error: BW_PASSWORD is not set, and there is no terminal to ask for it [credentials.missing]\n"
-        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
+        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory"
+        " or above it in its git repository\n"
         "bwrun: hint: set it in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
         "bwrun: hint: or run `bwrun --login` on a terminal, once: it keeps it for all later runs\n"

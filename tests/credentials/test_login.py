@@ -11,6 +11,7 @@ import pytest
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec
+from tests.support.files import write_private
 from tests.support.kept import (
     FILE,
     FILE_KEYRING,
@@ -178,11 +179,13 @@ def test_replaces(empty: Surroundings, server: BitwardenServer, account: Account
     """Another --login replaces what was kept, the left-out password too; one for another profile leaves it."""
     path = write_kept(empty.home, account, server=server.url)
     other = server.add_account(AccountSpec("second@example.com", "second pässword", kdf=CHEAP))
+    write_private(path.with_name("config.toml"), "[profile.second]", f'server = "{server.url}"')
 
     status, screen = log_in(empty, [*all_of(account, server.url)[:3], (PASSWORD, ""), (YES, "yes")])
     assert status == 0, screen
     assert "log in as you, and get your vault in its encrypted form." in screen
-    status, screen = log_in(empty, [*all_of(other, server.url), (YES, "yes")], "--profile", "second")
+    answers = [(SERVER, ""), *all_of(other, server.url)[1:], (YES, "yes")]
+    status, screen = log_in(empty, answers, "--profile", "second")
     assert status == 0, screen
 
     kept = kept_in(path)

@@ -61,6 +61,7 @@ def test_what_is_said(cached: Cached) -> None:
     assert "using the vault in the cache: cached " in second.stderr
     assert " s ago, current" in second.stderr
     assert "logged in" not in second.stderr
+    assert f"the account is that of {cached.account.email}\n" in second.stderr
     assert "\nvault        cached " in check.stdout
     assert cached.path.read_bytes() == before
 

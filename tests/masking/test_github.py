@@ -97,3 +97,40 @@ def test_check_says_what_is_not_masked(step: Surroundings) -> None:
     assert "not masked   NO\n" in text
     assert (report["masked"], report["not_masked"]) == (["stderr"], ["NO"])
     assert "masked" not in step.run("--check", "--", "true").stdout
+
+
+def test_export_tells_the_runner_first(step: Surroundings) -> None:
+    """With --mask, the runner knows the values, line by line, before a later step can print them."""
+    done = step.run("--mask", "--export", "github-env", "-e", "PLAIN=not-from-the-vault")
+
+    assert done.status == 0
+    assert "PW=" in done.stdout or "PW<<" in done.stdout
+    assert done.stderr.splitlines() == [
+        "::add-mask::100%25 hunter2",
+        "::add-mask::line one",
+        "::add-mask::line one%0Aline two%0Ax%0A",
+        "::add-mask::line two",
+    ]
+
+
+def test_export_that_cannot_tell(step: Surroundings) -> None:
+    """If somebody else reads stderr, --mask with --export prints nothing; without --mask, it does not matter."""
+    errors = step.work / "errors"
+    command = f"{BWRUN} $MASK --export github-env 2>{errors}"
+    words = ("sh", "-c", command)
+    results = [
+        subprocess.run(
+            words, check=False, env=step.environment | {"MASK": mask}, cwd=step.work, stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL, timeout=TIMEOUT,
+        )
+        for mask in ("--mask", "")
+    ]  # fmt: skip
+
+    assert [(done.returncode, bool(done.stdout)) for done in results] == [(125, False), (0, True)]
+
+
+def test_export_elsewhere(step: Surroundings) -> None:
+    """Outside of GitHub Actions, --mask changes nothing in what --export does."""
+    done = step.run("--mask", "--export", "json", env={"GITHUB_ACTIONS": None})
+
+    assert (done.status, done.stderr) == (0, "")

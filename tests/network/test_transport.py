@@ -97,6 +97,9 @@ class Failing:
         """Fail."""
         raise self.error
 
+    def close(self) -> None:
+        """There is nothing to close."""
+
 
 def failure(error: TransportError, seconds: float) -> BwrunError:
     """Return what a login ends with for which there is no answer."""

@@ -288,7 +288,7 @@ def test_ends_as_the_command(run_in: Surroundings) -> None:
     """The command's status is bwrun's, and its signal too."""
     assert run_in.run("--no-session", "--", "sh", "-c", "exit 42").status == 42
     assert run_in.run("--no-session", "--", "sh", "-c", "kill -KILL $$").status == -signal.SIGKILL
-    assert run_in.run("--no-session", "--", "nix").status == 127
+    assert run_in.run("--no-session", "--", "no-such-program").status == 127
 
 
 def test_killed(run_in: Surroundings, vault: Account) -> None:

@@ -126,6 +126,9 @@ def test_for_machines(run_in: Surroundings, vault: Account, server: BitwardenSer
         "session_items": None,
         "masked": [],
         "not_masked": [],
+        "env_files": [str(run_in.work / ".env")],
+        "config_file": None,
+        "profile": None,
     }
 
 
@@ -137,6 +140,7 @@ def test_for_people(run_in: Surroundings, server: BitwardenServer) -> None:
         f"command      {shutil.which('sh', path=run_in.environment['PATH'])}",
         f"account      check@example.com at {server.url}",
         f"credentials  {', '.join(f'{name} from the environment' for name in NAMES_OF_CREDENTIALS)}",
+        f"settings     {run_in.work}/.env",
         "session      a new one",
         "removed      BWRUN_SERVER, BW_CLIENTSECRET, BW_PASSWORD",
         "inherited    7 variables, unchanged",
@@ -177,7 +181,7 @@ def test_no_login_no_account(run_in: Surroundings) -> None:
 
     assert (report["account"], report["credentials"]) == (None, None)
     head = run_in.run(*words).stdout.partition("\n\n")[0]
-    assert [line.split()[0] for line in head.splitlines()] == ["session", "removed", "inherited"]
+    assert [line.split()[0] for line in head.splitlines()] == ["settings", "session", "removed", "inherited"]
 
 
 def test_says_no_value(run_in: Surroundings, vault: Account) -> None:

@@ -17,6 +17,7 @@ SHOW = 'echo "$BW_SESSION $BITWARDENCLI_APPDATA_DIR"'
 MOVE = "resolve the reference in the outer run: `bwrun -e NAME=bw://ITEM/FIELD -- COMMAND`"
 OWN = "give this run credentials of its own, for example with `--env-file FILE`"
 STRANGER = "user.00000000-0000-4000-8000-000000000000"
+NO_ENV_FILE = "there is no `.env` in the working directory or above it in its git repository"
 
 
 @pytest.fixture(scope="session")
@@ -150,7 +151,7 @@ def test_credentials_that_the_outer_run_took_away(ready: Surroundings, inner: st
 
     assert (done.status, done.codes) == (125, ["credentials.missing"])
     assert done.stderr.splitlines()[1:] == [
-        "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory",
+        f"bwrun: hint: bwrun looked in the environment; {NO_ENV_FILE}",
         "bwrun: hint: this run is inside another bwrun, which does not pass its credentials on",
         f"bwrun: hint: {hint}",
     ]

@@ -26,6 +26,7 @@ EXAMPLES = AccountSpec(
         ItemSpec("CI tokens", SecureNote(), fields=(FieldSpec("deploy", "t0ken", 1),), folder="Prod"),
         ItemSpec("backup", Login("backup", "of prod"), folder="Prod"),
         ItemSpec("backup", Login("backup", "of test"), folder="Test"),
+        ItemSpec("ansible vault", Login("ansible", "v4ult")),
         ItemSpec("mail", Login("ada", "m4il", "JBSWY3DPEHPK3PXP")),
         ItemSpec(
             "tls",

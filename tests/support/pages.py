@@ -8,14 +8,12 @@ from pathlib import Path
 from textwrap import dedent
 
 ROOT = Path(__file__).parents[2]
-PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
-LANGUAGES = {
-    "",
-    "console",
-    "yaml",
-}  # of fenced blocks: `console` has command lines, `yaml` is checked by tests/test_ci_docs
+PATHS = (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
+# Of fenced blocks: `console` has command lines; the others are files, which the tests of their page read.
+LANGUAGES = {"", "console", "crontab", "dockerfile", "hcl", "ini", "sh", "yaml"}
 
 _FENCE = re.compile(r"^( *)```([a-z]*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
+_FILE = re.compile(r"# ([\w./-]+)\n")  # the comment in the first line of a block that is a file
 _SPAN = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^()\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} +(.+)$", re.MULTILINE)
@@ -57,6 +55,31 @@ class Page:
     def languages(self) -> set[str]:
         """Return what the blocks say they hold."""
         return {block[2] for block in _FENCE.finditer(self.text)}
+
+    def blocks(self, language: str) -> list[str]:
+        """Return the texts of the blocks in a language."""
+        return [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] == language]
+
+    def files(self) -> dict[str, str]:
+        """Return the files that the page shows: the blocks that begin with a comment `# NAME`."""
+        texts = [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] != "console"]
+        return {named[1]: text for text in texts if (named := _FILE.match(text))}
+
+    def file(self, name: str) -> str:
+        """
+        Return the one file of this name that the page shows: below the comment `# NAME`, or after `$ cat NAME`.
+
+        Raises AssertionError: the page does not show exactly one.
+        """
+        blocks = [dedent(block[3]) for block in _FENCE.finditer(self.text)]
+        found = [text for text in blocks if text.startswith(f"# {name}\n")]
+        found += [step.output for one in self.examples() for step in one.steps if step.command == f"cat {name}"]
+        assert len(found) == 1, f"{self.name} shows {len(found)} files {name}"
+        return found[0]
+
+    def below(self, heading: str) -> Page:
+        """Return what stands below a heading of the second level as a page of its own."""
+        return Page(self.path, self.section(heading))
 
     def examples(self) -> list[Example]:
         """Return the `console` blocks, then the commands within sentences: code that begins with `bwrun` or `make`."""

@@ -36,13 +36,13 @@ from tests.supervisor.clearing import (
     session_of,
     wait_cleared,
 )
+from tests.support.memory import found_in
 from tests.support.openssh import secret_piece, tool
 from tests.support.program import Surroundings
 from tests.support.ssh_vault import pair_of
 from tests.support.terminal import wait_until
 
 TOKEN = "/connect/token"
-CHUNK = 1 << 20
 HELPER = "bwrun.helpers.renewing"
 KDF = Pbkdf2(iterations=5_000)
 PLAINTEXT = {
@@ -98,39 +98,6 @@ def secrets_of(account: Account) -> dict[str, bytes]:
         "user key, base64": base64.b64encode(user_key)[:-4],
         **{name: text.encode() for name, text in PLAINTEXT.items()},
     }
-
-
-def memory(pid: int) -> Iterator[bytes]:
-    """Yield all that can be read of a process's memory, in pieces that overlap, and its environment."""
-    yield Path(f"/proc/{pid}/environ").read_bytes()
-    yield Path(f"/proc/{pid}/cmdline").read_bytes()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as file:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            span, mode = line.split()[:2]
-            start, end = (int(word, 16) for word in span.split("-"))
-            tail = b""
-            while mode.startswith("r") and start < end:
-                try:
-                    data = os.pread(file.fileno(), min(CHUNK, end - start), start)
-                except OSError:
-                    break  # the kernel's own pages
-                if not data:
-                    break
-                yield tail + data
-                tail = data[-256:]
-                start += len(data)
-
-
-def found_in(process: psutil.Process, needles: dict[str, bytes]) -> set[str]:
-    """Return the names of the needles that are in a process's memory."""
-    found = set()
-    size = 0
-    for piece in memory(process.pid):
-        size += len(piece)
-        found |= {name for name, needle in needles.items() if needle in piece}
-
-    assert size > CHUNK
-    return found
 
 
 def wait_for_sleep(run: Run) -> psutil.Process:
