@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -260,6 +262,27 @@ def test_password_that_is_not_ascii(ready: Surroundings, server: BitwardenServer
 
     assert status == 0, screen
     assert ready.run("--", "true") == Ended(0, "", "")
+
+
+@pytest.mark.slow
+def test_doctor_and_library(kept: Surroundings, server: BitwardenServer) -> None:
+    """The doctor looks at what a run would use, and the library takes it too, from the kept server."""
+    done = kept.run("--doctor")
+    code = "import bwrun\nwith bwrun.open_vault() as vault: print(vault.get('bw://prod-db/password'))"
+    words = [sys.executable, "-c", code]
+    read = subprocess.run(
+        words,
+        check=False,
+        env=kept.environment,
+        cwd=kept.work,
+        capture_output=True,
+        text=True,
+        stdin=subprocess.DEVNULL,
+    )
+
+    assert done.status == 0, done.stdout
+    assert f"client_secret from `{kept.home / FILE}`" in done.stdout
+    assert (read.returncode, read.stdout) == (0, "p4ss\n"), read.stderr
 
 
 @pytest.mark.slow
