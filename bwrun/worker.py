@@ -13,12 +13,11 @@ import time
 from bwrun.base import signals
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, CredentialError
-from bwrun.base.prctl import die_with_parent, hide_memory, outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
 from bwrun.command.environment import environment_without_secrets, without_interpreter_changes
 from bwrun.command.finding import check_size, exec_command
-from bwrun.command.restoring import read_initial_environment, restore_signals
+from bwrun.command.restoring import read_initial_environment, restore_inherited
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
 from bwrun.planning.plan import Plan, make_plan
@@ -26,6 +25,7 @@ from bwrun.settings.command_line import Options
 from bwrun.settings.config import load_config
 from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
+from bwrun.system.calls import die_with_parent, hide_memory, outlive_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -248,8 +248,8 @@ class Worker:
         self._supervisor.announce_exec()
         if self._concealment is not None:
             self._concealment.enter()
-        outlive_parent()
-        restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
+        outlive_parent(self._caller.supervisor)
+        restore_inherited(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
 
     def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, found: LookedUp | None) -> int:

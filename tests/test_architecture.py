@@ -22,24 +22,25 @@ EVERYWHERE = {"base.signals", "base.structs"}  # used like parts of the language
 
 # room: the rooms that its modules import. A room may import only rooms above it in this table.
 ROOMS: dict[str, set[str]] = {
-    "base": set(),
+    "system": set(),
+    "base": {"system"},
     "crypto": {"base"},
     "references": {"base"},
     "settings": {"base"},
-    "supervisor": {"base"},
-    "masking": {"base", "supervisor"},
-    "command": {"base", "settings"},
-    "credentials": {"base", "settings"},
+    "supervisor": {"base", "system"},
+    "masking": {"base", "supervisor", "system"},
+    "command": {"base", "settings", "system"},
+    "credentials": {"base", "settings", "system"},
     "network": {"base", "crypto", "settings"},
-    "cache": {"base", "crypto", "network", "supervisor"},
+    "cache": {"base", "crypto", "network", "supervisor", "system"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "command", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
-    "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
+    "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings", "system"},
     "planning": {
         "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
-        "settings", "vault",
+        "settings", "system", "vault",
     },
     "reports": {
         "base", "command", "injection", "login", "masking", "planning", "references", "settings", "vault",
@@ -47,9 +48,9 @@ ROOMS: dict[str, set[str]] = {
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "credentials", "helpers", "injection", "login", "planning", "reports", "session", "settings",
-        "vault",
+        "system", "vault",
     },
-    "launch": {"base", "cache", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "planning", "settings", "supervisor", "system", "worker"},
     "__main__": {"launch"},
 }  # fmt: skip
 # third-party package: the one module that imports it
@@ -61,16 +62,16 @@ LIBRARIES = {
     "hyperscan": "masking.finding",
     "idna": "base.urls",
     "orjson": "base.jsontext",
-    "psutil": "helpers.leftovers",
+    "psutil": "system.process_library",
 }
 
 OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one version of Python each
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "base.prctl", "masking.keeper", "masking.process",
+    "__main__", "launch", "worker", "helpers.renewing", "masking.keeper", "masking.process",
     "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
-    "supervisor.masker",
+    "supervisor.masker", "system.linux_calls", "system.portable_calls",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}
@@ -164,7 +165,7 @@ def arrows() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module in MODULES:
         rooms = found.setdefault(room_of(module), set())
-        rooms |= {room_of(name) for name in ours(imports_of(module))} - {room_of(module), "__init__"}
+        rooms |= {room_of(name) for name in ours(imports_of(module)) - EVERYWHERE} - {room_of(module), "__init__"}
     del found["__init__"]
     return found
 
@@ -233,15 +234,16 @@ def test_launcher_imports_little_before_the_fork() -> None:
     rooms = {"base", "settings"}
 
     assert closure("launch") - EVERYWHERE - rooms == {
-        "base.console", "base.errors", "launch", "settings.command_line", "settings.option_names",
+        "base.console", "base.errors", "launch", "settings.command_line", "settings.option_names", "system.common",
     }  # fmt: skip
 
 
 def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
-    own = {name for name in MODULES if name.partition(".")[0] == "supervisor"}
+    own = {name for name in MODULES if name.partition(".")[0] in ("supervisor", "system")}
+    own -= {"system", "system.kqueue_watching", "system.process_library"}  # imported where the system needs them
 
-    shared = {"base.channel", "base.errors", "base.prctl"}
+    shared = {"base.channel", "base.errors"}
 
     assert closure("supervisor.__main__") - EVERYWHERE - {"base"} | {"supervisor"} == own | shared
 

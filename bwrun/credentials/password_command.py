@@ -7,9 +7,9 @@ import subprocess
 from collections.abc import Mapping
 
 from bwrun.base.errors import CredentialError
-from bwrun.base.prctl import die_with_parent
 from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_bwrun_variable
+from bwrun.system.calls import die_with_parent
 
 MAX_SIZE = 64 * 1024  # bytes
 

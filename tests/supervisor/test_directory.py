@@ -19,7 +19,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.supervisor import bases, directory, processes, removing, sweeping
+from bwrun.supervisor import bases, directory, removing, sweeping
+from bwrun.system import processes
 
 NAME = "bwrun.4000000.0123456789abcdef"
 OLD = 601  # seconds: older than what may still be on its way to its mark
