@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
 CATCHABLE = signals.valid_signals() - {signals.SIGKILL, signals.SIGSTOP}
+IGNORED_BY_PYTHON = {signals.SIGPIPE, signals.SIGXFSZ}  # from its start on, whatever the caller does
 
 
 class SelfPipe:
@@ -43,7 +44,7 @@ class SelfPipe:
     def catch(self, number: int) -> None:
         """Have a signal written into the pipe, unless the caller ignores it."""
         try:
-            if signals.getsignal(number) != signals.SIG_IGN:
+            if signals.getsignal(number) != signals.SIG_IGN or number in IGNORED_BY_PYTHON:
                 signals.signal(number, _do_nothing)
         except (OSError, ValueError):
             pass  # the C library keeps this signal for itself

@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
 
@@ -80,7 +81,7 @@ def running(surroundings: Surroundings, *words: str, **pipes: int | IO[bytes]) -
 
 def masker_of(pid: int) -> psutil.Process:
     """Return the process that masks for the bwrun with this pid."""
-    return next(one for one in psutil.Process(pid).children() if one.name() == "output-masker")
+    return next(one for one in psutil.Process(pid).children() if name_of(one) == "output-masker")
 
 
 def test_off_by_default(masked: Surroundings) -> None:
@@ -371,7 +372,7 @@ def test_memory_is_flat(masked: Surroundings) -> None:
 
 def masker_when_there(pid: int) -> psutil.Process:
     """Wait for the masker, and return it."""
-    wait_until(lambda: any(one.name() == "output-masker" for one in psutil.Process(pid).children()))
+    wait_until(lambda: any(name_of(one) == "output-masker" for one in psutil.Process(pid).children()))
     return masker_of(pid)
 
 

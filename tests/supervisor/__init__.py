@@ -20,6 +20,7 @@ import psutil
 
 from tests.server.control import BitwardenServer
 from tests.support import print_signals
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.terminal import wait_until
 
@@ -170,7 +171,7 @@ def wait_for_login(server: BitwardenServer) -> None:
 
 def helpers(pid: int) -> dict[str, psutil.Process]:
     """Return the processes that a bwrun has started, by name."""
-    return {child.name(): child for child in psutil.Process(pid).children()}
+    return {name_of(child): child for child in psutil.Process(pid).children()}
 
 
 def wait_for_end(process: psutil.Process) -> None:

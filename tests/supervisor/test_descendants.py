@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.supervisor import EXIT_STATUS, PYTHON, is_gone, started
+from tests.support.portable import name_of
 from tests.support.program import TIMEOUT, Surroundings
 from tests.support.terminal import wait_until
 
@@ -206,7 +207,7 @@ def test_helpers_are_no_leftovers(ready: Surroundings, helper: str) -> None:
                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # fmt: skip
         assert process.stdout is not None
         process.stdout.readline()
-        own = next(child for child in psutil.Process(process.pid).children() if child.name() == helper)
+        own = next(child for child in psutil.Process(process.pid).children() if name_of(child) == helper)
         _, stderr = process.communicate(b"\n", timeout=TIMEOUT)
 
         assert process.returncode == 0

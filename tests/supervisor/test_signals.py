@@ -165,6 +165,7 @@ def test_command_signals_its_group(ready: Surroundings) -> None:
         assert let_end(process) == EXIT_STATUS
 
 
+@pytest.mark.linux("who sent a signal")
 def test_command_signals_bwrun(ready: Surroundings) -> None:
     """What the command sends to bwrun, its parent, is not sent back to it."""
     with watched(ready) as (witness, process):
