@@ -128,7 +128,8 @@ class Worker:
         if resolved:
             from bwrun.planning.filling import add_secrets  # noqa: PLC0415
 
-            add_secrets(environment, resolved, directory)
+            is_chosen = "BWRUN_RUNTIME_DIR" in config.sources.environment
+            add_secrets(environment, resolved, directory, self._console, chosen=is_chosen)
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
         if self._concealment is not None:

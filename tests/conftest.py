@@ -15,10 +15,9 @@ from hypothesis import HealthCheck, settings
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
-from tests.support import portable, program
 from tests.support.cached import Cached
 from tests.support.needs import IS_CI, unavailable
-from tests.support.program import Surroundings
+from tests.support.program import IS_PORTABLE, Surroundings
 
 OFFICIAL_BW = Path(__file__).parent / "cli" / "node_modules" / ".bin" / "bw"
 CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are not about the KDF
@@ -42,13 +41,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # so do shells without job control
         signal.signal(signal.SIGINT, signal.default_int_handler)
     settings.load_profile("thorough" if config.getoption("--thorough") else "usual")
-    if config.getoption("--portable"):
-        folder = Path(tempfile.mkdtemp(prefix="bwrun-portable-"))
-        config.add_cleanup(lambda: shutil.rmtree(folder))
-        program.BWRUN = portable.script(folder)  # before the test modules take it from there
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Mark the tests that do more when they are asked to: `make test-long` runs these.
 
@@ -61,7 +56,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if not LONG.isdisjoint(fixtures) or item.get_closest_marker("hypothesis"):
             item.add_marker("long")
         needs_linux = item.get_closest_marker("linux")
-        if needs_linux is not None and config.getoption("--portable"):
+        if needs_linux is not None and IS_PORTABLE:
             item.add_marker(pytest.mark.skip(reason=f"only Linux has it: {needs_linux.args[0]}"))
 
 
@@ -82,7 +77,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what a person may want more of; known answers of others are not a part of this project."""
     parser.addoption("--vectors", type=Path, default=None, help="folder with known answers and recorded replies")
     parser.addoption("--thorough", action="store_true", help="all 256 exit codes, all signals, more random moments")
-    parser.addoption("--portable", action="store_true", help="run the half of bwrun that is for other systems than Linux")
+    parser.addoption(
+        "--portable", action="store_true", help="run the half of bwrun that is for other systems than Linux"
+    )
     parser.addoption("--fuzz", type=int, default=FUZZ, help=f"random kills of each kind [{FUZZ}]")
     parser.addoption("--fuzz-seed", type=int, default=None, help="seed of the random kills, to repeat a failure")
 

@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "base": {"system"},
     "crypto": {"base"},
     "references": {"base"},
-    "settings": {"base"},
+    "settings": {"base", "system"},
     "supervisor": {"base", "system"},
     "masking": {"base", "supervisor", "system"},
     "command": {"base", "settings", "system"},

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from bwrun.base.errors import ConfigError
+from bwrun.settings.option_names import RUN
 from bwrun.settings.sources import variable_name
+from bwrun.system.common import IS_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,4 +42,9 @@ def masked_descriptors(options: Options, sources: Sources) -> frozenset[int]:
             f"the value of {place} is not one that masking knows",
             "write `--mask`, `--mask=stdout` or `--mask=stderr`",
         )
+    if not IS_LINUX and options.mode == RUN and any(map(os.isatty, chosen)):
+        raise ConfigError(
+            "linux-only", "masking what a command prints on a terminal works on Linux only",
+            "send its output through a pipe: `bwrun --mask -- COMMAND 2>&1 | cat`",
+        )  # fmt: skip
     return chosen

@@ -178,6 +178,7 @@ def test_stays_held_back_while_time_passes(masked: Surroundings) -> None:
         assert os.read(process.stdout.fileno(), 100) == b"hunter\n"
 
 
+@pytest.mark.linux("who waits for input")
 @pytest.mark.parametrize(
     "waits",
     [
@@ -285,6 +286,7 @@ def test_killed_masker_ends_the_output(masked: Surroundings) -> None:
     assert not (masked.work / "reached").exists()
 
 
+@pytest.mark.linux("closed memory, names of processes")
 def test_masker_is_closed_and_named(masked: Surroundings) -> None:
     """No process of the same user can look into the masker; no value is in its arguments or its environment."""
     with running(masked, "--", "sh", "-c", "echo ready; sleep 600") as process:

@@ -1,33 +1,14 @@
-"""
-The portable half of bwrun, tested on Linux: `pytest --portable`.
-
-All runs then are of a copy of the script `bwrun` whose first line has Python's option `-X bwrun-portable`.
-"""
+"""Testing the portable half of bwrun on Linux (`pytest --portable`): its processes, and a system without /proc."""
 
 from __future__ import annotations
 
 import os
 import shlex
-import stat
-from pathlib import Path
 
 import psutil
 
-from tests.support import program
-
-OPTION = "-Xbwrun-portable"
-SUPERVISOR = os.path.join("bwrun", "supervisor", "__main__.py")
+SUPERVISOR = "bwrun/supervisor/__main__.py"
 WITHOUT_PROC = 'mount -t tmpfs none /proc && mount -t tmpfs -o mode=0 none /dev/shm && exec "$@"'
-
-
-def script(folder: Path) -> Path:
-    """Write the script into a folder that all users can read; return its path."""
-    first, _, rest = program.BWRUN.read_text().partition("\n")
-    folder.chmod(0o755)
-    copy = folder / "bwrun"
-    copy.write_text(f"{first} {OPTION}\n{rest}")
-    copy.chmod(stat.S_IMODE(program.BWRUN.stat().st_mode))
-    return copy
 
 
 def without_proc() -> list[str]:
