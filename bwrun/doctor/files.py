@@ -178,7 +178,7 @@ def look_at_memory(case: Case) -> Finding:
     swap = "swap is in use, so RAM can reach a disk" if swaps else "no swap"
     core = "unlimited" if unlimited else str(limit)
     return Finding(
-        f"bwrun's own is closed to other processes; {tracing} (ptrace scope {scope or 'none'})",
+        f"{tracing} (ptrace scope {scope or 'none'})",
         {
             "ptrace_scope": None if scope is None else int(scope),
             "core_limit": None if unlimited else limit,

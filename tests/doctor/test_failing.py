@@ -16,6 +16,7 @@ from tests.doctor import REFUSES, VAULT, Examined, examine, put_program
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Hold, Status
 from tests.support.files import write_private
+from tests.support.needs import unavailable
 from tests.support.program import BWRUN, Surroundings
 from tests.support.proxies import connect_proxy
 from tests.support.terminal import Terminal
@@ -92,6 +93,8 @@ def test_unknown_name(sick: Surroundings) -> None:
 
 def test_rate_limit(sick: Surroundings, server: BitwardenServer) -> None:
     """A login that the server limits fails as in a run; the next doctor says that the wait goes on."""
+    if not str(sick.runtime).startswith("/dev/shm/"):  # noqa: S108
+        unavailable("there is no /dev/shm")
     server.set_fault(Fault(TOKEN, Status(429, "{}", headers={"Retry-After": "60"})))
     first = examine(sick, "--timeout", "20")
     second = examine(sick, "--timeout", "20")
@@ -228,13 +231,19 @@ def test_without_the_server(sick: Surroundings) -> None:
 
 
 def test_warnings_of_files(sick: Surroundings, vault: Account) -> None:
-    """What a run warns of is in the report: here an env file that others can read."""
+    """What a run warns of is in the report: here an env file that others can read. config.toml is named too."""
     write_private(sick.work / "env", f"BW_PASSWORD='{vault.master_password}'")
     (sick.work / "env").chmod(0o644)
-    found = examine(sick, "--env-file", "env", env={"BW_PASSWORD": None}, works=True)
+    own = sick.home / ".config" / "bwrun" / "config.toml"
+    own.parent.mkdir(parents=True, mode=0o700)
+    write_private(own, "[profile.test]", "timeout = 50")
+    found = examine(sick, "--env-file", "env", "--profile", "test", env={"BW_PASSWORD": None}, works=True)
 
     assert found["env-files"]["facts"]["files"][0] | {"owner": ""} == {
         "path": "env", "found": False, "mode": "0644", "owner": "", "settings": 1, "variables": 0,
+    }  # fmt: skip
+    assert found["env-files"]["facts"]["config_file"] | {"owner": ""} == {
+        "path": str(own), "profile": "test", "mode": "0600", "owner": "", "settings": 1,
     }  # fmt: skip
     assert found["settings"]["messages"][0]["text"] == "`env` can be read by other users (mode 0644)"
 
