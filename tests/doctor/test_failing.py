@@ -202,6 +202,17 @@ def test_proxy(sick: Surroundings) -> None:
     assert list(found.statuses).index("tls") > list(found.statuses).index("server")
 
 
+def test_two_hosts(sick: Surroundings, server: BitwardenServer) -> None:
+    """An API at another host than the login has steps of its own."""
+    port = server.url.rpartition(":")[2]
+    words = ("--identity-url", server.identity_url, "--api-url", f"https://127.0.0.1:{port}/api")
+    found = examine(sick, *words, works=True)
+
+    assert (found["dns"]["facts"]["host"], found["api-dns"]["facts"]["host"]) == ("localhost", "127.0.0.1")
+    assert found["tls"]["facts"]["issuer"] == found["api-tls"]["facts"]["issuer"]
+    assert len(found["api-tcp"]["facts"]["attempts"]) == 1
+
+
 def test_inside_another_run(sick: Surroundings, tmp_path: Path) -> None:
     """Inside a bwrun, a run would use that one's session: no login, and it is there afterwards."""
     program = put_program(tmp_path / "cli", "bw", REFUSES)
@@ -218,13 +229,15 @@ def test_inside_another_run(sick: Surroundings, tmp_path: Path) -> None:
 
 
 def test_without_the_server(sick: Surroundings) -> None:
-    """With a vault in the cache and --offline, a run works although the server cannot be reached."""
+    """With a vault in the cache and --offline, a run works although the server cannot be reached; without one, not."""
+    empty = examine(sick, "--cache", "--offline=always")
     assert sick.run("--cache", "--", "/bin/true").status == 0
     away = {"https_proxy": "http://127.0.0.1:1"}
 
     found = examine(sick, "--cache", "--offline=always", env=away, works=True)
     strict = examine(sick, "--cache", env=away)
 
+    assert empty.codes("cache") == ["config.nothing-cached"]
     assert found["cache"]["facts"]["usable"]
     assert found["server"]["status"] == "warning"
     assert strict.codes("server") == ["network.proxy"]
