@@ -133,8 +133,8 @@ def request_directory(case: Case) -> Finding:
         raise NotNeededError("a run would make none")
     case.directory = directory
     base = os.path.dirname(directory)
-    from bwrun.cache.place import IN_RAM, file_system_of  # noqa: PLC0415
     from bwrun.supervisor.bases import find_bases  # noqa: PLC0415
+    from bwrun.system.places import IN_RAM, file_system_of  # noqa: PLC0415
 
     _, refused = find_bases(case.environment)
     kind = file_system_of(os.stat(base).st_dev)

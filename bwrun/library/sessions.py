@@ -165,7 +165,9 @@ class Run:
                     level, text = json.loads(content)
                     LOGGER.log(level, "%s", printable(text))
                 if not data:
-                    raise self._finish() or SessionError("ended", "bwrun's process ended before there was a session")
+                    raise self._finish() or SessionError(
+                        "ended", "bwrun's process ended before there was a session", "the log has what it printed"
+                    )
 
     def abandon(self) -> None:
         """End the run if it has not ended by itself, however far it has come."""

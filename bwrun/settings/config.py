@@ -20,10 +20,10 @@ from bwrun.settings.masking import masked_descriptors
 from bwrun.settings.option_names import GATEWAY_OPTIONS, PRINTS_VALUES
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.session_switches import check_conflicts, is_on_for_session
 from bwrun.settings.sources import AGENT_VARIABLE, Sources, is_bwrun_variable
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
 from bwrun.settings.warning_messages import find_warnings
+from bwrun.system.common import IS_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,9 +101,7 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
         add_config_file(settings, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
-    limited = bool(lines_of(options, sources, "only"))
-    if options.mode not in PRINTS_VALUES:
-        check_conflicts(settings, limited=limited)
+    switches = _session_switches(options, settings, sources)
     server = find_server(*(None if one is None else one.value for one in given), places=settings.places())
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
@@ -131,7 +129,7 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
         jitter=seconds_of(settings.found("jitter"), "jitter", can_be_zero=True) or 0.0,
         supervisor_settings=_supervisor_settings(settings),
         masked=masked_descriptors(options, sources),
-        renew=options.mode not in PRINTS_VALUES and is_on_for_session(settings, "renew", limited=limited),
+        renew="renew" in switches,
         assignments=_assignments(options),
         items=repeatable(options, sources, "item"),
         templates=repeatable(options, sources, "template"),
@@ -142,8 +140,7 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
         allow_protected=settings.flag("allow-protected"),
         allow_costly_kdf=settings.flag("allow-costly-kdf"),
         passed=passed,
-        session_api_key=options.mode not in PRINTS_VALUES
-        and is_on_for_session(settings, "session-api-key", limited=limited),
+        session_api_key="session-api-key" in switches,
         verbose=settings.flag("verbose"),
         timings=settings.flag("timings"),
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
@@ -201,6 +198,11 @@ def _supervisor_settings(settings: Settings) -> dict[str, str]:
     if kill_after is not None:
         given["kill-after"] = str(kill_after)
     if settings.flag("kill-leftovers"):
+        if not IS_LINUX:
+            raise ConfigError(
+                "linux-only", "`--kill-leftovers` works on Linux only: other systems lose track of these processes",
+                "end them in the command itself",
+            )  # fmt: skip
         given["kill-leftovers"] = "1"
     signal_exit = settings.found("signal-exit")
     if signal_exit is not None:
@@ -233,6 +235,17 @@ def _ssh_keys(options: Options, settings: Settings, sources: Sources) -> tuple[s
         pair = f"`--ssh-key` and `-e {AGENT_VARIABLE}=…`"
         raise UsageError("conflict", f"{pair} cannot be used together", "leave out one of them")
     return keys
+
+
+def _session_switches(options: Options, settings: Settings, sources: Sources) -> frozenset[str]:
+    """Return which of the switches that need a session of the whole vault are on."""
+    names = () if options.mode in PRINTS_VALUES else ("session-api-key", "renew")
+    given = list(filter(settings.flag, names))
+    if not given:
+        return frozenset()
+    from bwrun.settings.session_switches import usable_switches  # noqa: PLC0415  (few runs use them)
+
+    return usable_switches(given, settings, limited=bool(lines_of(options, sources, "only")))
 
 
 def _passed(options: Options, sources: Sources) -> frozenset[str]:

@@ -24,6 +24,14 @@ class ConfigFile(Struct):
         """Return where the setting of the variable `name` is, for messages."""
         return place_in(self.path, self.profile if name in self.profiles_own else None)
 
+    def key(self, name: str) -> str:
+        """Return what the file calls the setting of the variable `name`."""
+        return self.keys[name]
+
+    def parts(self, name: str) -> tuple[str, ...] | None:
+        """Return the parts of a list; None if the setting is none."""
+        return self.lists.get(name)
+
     def is_cut(self, name: str) -> bool:  # noqa: ARG002  (an env file has the same)
         """Return whether the value of `name` was cut at a comment, which cannot be in TOML."""
         return False

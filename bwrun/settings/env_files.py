@@ -37,6 +37,14 @@ class EnvFile(Struct):
         """Return file and line of the entry `name`, for messages."""
         return f"`{self.path}` line {self.lines[name]}"
 
+    def key(self, name: str) -> str:  # noqa: ARG002  (config.toml has the same)
+        """Return what the file calls the setting of a variable, if that is not the variable's name."""
+        return ""
+
+    def parts(self, name: str) -> tuple[str, ...] | None:  # noqa: ARG002  (config.toml has the same)
+        """Return the parts of a list, which an env file cannot have."""
+        return None
+
     def is_cut(self, name: str) -> bool:
         """Return whether the value of `name` was cut at ` #`."""
         return is_cut(self.text, self.lines[name])

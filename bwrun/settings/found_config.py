@@ -12,12 +12,12 @@ import os
 import stat
 
 from bwrun.base.errors import ConfigError
-from bwrun.settings.config_file import ConfigFile
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bwrun.settings.config_file import ConfigFile
     from bwrun.settings.sources import Sources
     from bwrun.settings.values import Settings
 
@@ -125,7 +125,7 @@ def _check_owner(path: str, link: os.stat_result, status: os.stat_result) -> Non
 
     doubt = why_doubtful(path, link, status)
     if doubt is not None:
-        is_own = os.geteuid() in (link.st_uid, status.st_uid)
+        is_own = {link.st_uid, status.st_uid} <= {os.geteuid(), 0}
         home = "or set XDG_CONFIG_HOME or HOME to a directory of the user who runs bwrun"
         what, cure = doubt
         raise ConfigError("untrusted-config-file", what, cure if is_own else f"{cure}, {home}")

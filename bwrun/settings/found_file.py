@@ -15,8 +15,6 @@ import stat
 from bwrun.base.console import WarningMessage
 from bwrun.base.errors import ConfigError
 from bwrun.settings.env_files import DEFAULT_ENV_FILE, EnvFile, make_env_file, parse_text, read_text, unreadable
-from bwrun.settings.ownership import why_doubtful
-from bwrun.settings.variable_names import leads_to_code
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -39,6 +37,8 @@ def locate_env_file(environment: Mapping[str, str]) -> str | None:
         # EACCES is the directory's: there is no `.env` that this user could see.
         if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ESTALE, errno.EACCES):
             raise unreadable(DEFAULT_ENV_FILE, error) from None
+    if os.path.lexists(".git"):
+        return None  # this is the root of a repository
     from bwrun.settings.parent_directories import find_in_parents  # noqa: PLC0415  (many runs have it here)
 
     return find_in_parents(environment.get("HOME"))
@@ -60,6 +60,8 @@ def find_env_file(environment: Mapping[str, str]) -> EnvFile | None:
     except OSError as error:
         raise unreadable(path, error) from None
     text, status = read_text(path)
+    from bwrun.settings.ownership import why_doubtful  # noqa: PLC0415  (only where there is a file)
+
     doubt = why_doubtful(path, link, status)
     if doubt is not None:
         what, cure = doubt
@@ -82,6 +84,8 @@ def _check_variables(path: str, lines: Mapping[str, int]) -> None:
 
     Raises ConfigError: with all of them.
     """
+    from bwrun.settings.variable_names import leads_to_code  # noqa: PLC0415  (only where there is a file)
+
     names = [name for name in lines if leads_to_code(name)]
     if not names:
         return

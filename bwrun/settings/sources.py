@@ -18,12 +18,13 @@ program.
 from __future__ import annotations
 
 from bwrun.base.structs import Struct
-from bwrun.settings.config_file import ConfigFile
 from bwrun.settings.env_files import EnvFile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from bwrun.settings.config_file import ConfigFile
 
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
@@ -110,9 +111,7 @@ class Sources:
         value = file.values.get(name)
         if not value or (file.is_default and is_bwrun_variable(name) and name not in MAY_BE_FOUND):
             return None
-        if isinstance(file, ConfigFile):
-            return SettingValue(value, file.place(name), file, name, file.keys[name], file.lists.get(name))
-        return SettingValue(value, file.place(name), file, name)
+        return SettingValue(value, file.place(name), file, name, file.key(name), file.parts(name))
 
     def untrusted_settings(self) -> list[str]:
         """Return the settings in a found `.env` that are ignored, for warnings."""

@@ -46,9 +46,9 @@ def _same_letters(name: str) -> str | None:
     return known.get(letters) or SYNONYMS.get(letters)
 
 
-def nearest(name: str, known: Collection[str]) -> str | None:
-    """Return the one of the `known` names that resembles a wrong one most; None if none does."""
+def nearest(name: str, known: Collection[str], likeness: float = 0.8) -> str | None:
+    """Return the one of the `known` names that resembles a wrong one most; None if none is so like, of 1."""
     import difflib  # noqa: PLC0415  (15 ms: only where a name is wrong)
 
-    near = difflib.get_close_matches(name, known, 1, 0.8)
+    near = difflib.get_close_matches(name, known, 1, likeness)
     return near[0] if near else None

@@ -18,6 +18,7 @@ from bwrun.settings.config_tables import read_tables, without_other_server
 from bwrun.settings.option_names import ALONE, FLAG_OPTIONS, LIST_OPTIONS, VALUE_OPTIONS
 from bwrun.settings.sources import SettingValue, Sources
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable
+from tests.settings.test_sources import env_file, found_env
 from tests.test_docs import OTHERS
 
 PATH, HOME = "/home/ada/.config/bwrun/config.toml", "/home/ada"
@@ -153,8 +154,6 @@ def test_a_profile_hides(line: str, own: set[str], gone: set[str]) -> None:
 
 def elsewhere(*, found_by_itself: bool = False, **addresses: str) -> dict[str, SettingValue]:
     """Return addresses that another place sets, the environment or a `.env` that bwrun found by itself."""
-    from tests.settings.test_sources import found_env  # noqa: PLC0415  (it has tests of its own)
-
     file = found_env() if found_by_itself else None
     return {name: SettingValue(value, "x", file) for name, value in addresses.items()}
 
@@ -181,7 +180,7 @@ def test_another_server(lines: Sequence[str], given: Mapping[str, SettingValue],
 
 # Who wins: a model of it, and all places at once
 
-PLACES = ("option", "environment", "profile", "top")
+PLACES = ("option", "environment", "file", "profile", "top")
 CHOICES = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["", "1", "22", "333.5"]))
 
 
@@ -191,14 +190,13 @@ CHOICES = st.dictionaries(st.sampled_from(PLACES), st.sampled_from(["", "1", "22
 def test_who_wins(given_values: dict[str, str]) -> None:
     """The first place that has a value wins, and messages name that place."""
     options = Options()
-    if given_values.get("option"):
-        options.values["client-version"] = given_values["option"]
-    lines = [f"{name} = {toml(text)}" for name, text in (("password-command", given_values.get("top", "")),)]
-    lines += ["[profile.work]"]
+    options.values = {"password-command": given_values["option"]} if given_values.get("option") else {}
+    files = [env_file(BWRUN_PASSWORD_COMMAND=given_values["file"])] if "file" in given_values else []
+    sources = Sources({"BWRUN_PASSWORD_COMMAND": given_values.get("environment", "")}, files)
+    lines = [f"password-command = {toml(given_values['top'])}"] if "top" in given_values else []
+    lines.append("[profile.work]")
     if "profile" in given_values:
         lines.append(f"password-command = {toml(given_values['profile'])}")
-    options.values = {"password-command": given_values["option"]} if given_values.get("option") else {}
-    sources = Sources({"BWRUN_PASSWORD_COMMAND": given_values.get("environment", "")}, [])
     sources.config_file = read(*lines, profile="work")
     found = Settings(options, sources).found("password-command")
 
@@ -206,7 +204,7 @@ def test_who_wins(given_values: dict[str, str]) -> None:
     places = [one for one in PLACES if one != "top" or "profile" not in given_values]
     expected = next(((one, given_values[one]) for one in places if given_values.get(one)), None)
     names = {
-        "option": "--password-command", "environment": "the environment",
+        "option": "--password-command", "environment": "the environment", "file": "`a.env` line 1",
         "profile": f"[profile.work] of `{PATH}`", "top": f"`{PATH}`",
     }  # fmt: skip
     assert (None if found is None else (found.place, found.value)) == (expected and (names[expected[0]], expected[1]))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bwrun.settings.found_file import locate_env_file
 from bwrun.settings.parent_directories import find_in_parents
 from tests.support.files import write_private
 from tests.support.needs import program, unavailable
@@ -64,9 +65,12 @@ def test_the_working_directory_is_the_root(tree: Path, monkeypatch: pytest.Monke
     """In the root of a repository nothing above it is looked at."""
     (tree.parent / ".git").mkdir()
     write_private(tree.parent / ".env", "A=above")
+    (tree / ".env").unlink()
     monkeypatch.chdir(tree)
 
-    assert found() is None
+    assert locate_env_file({}) is None
+    (tree / ".git").rmdir()
+    assert locate_env_file({}) == str(tree.parent / ".env")
 
 
 def test_without_a_repository(tree: Path) -> None:
