@@ -97,9 +97,8 @@ def look_for_command(case: Case) -> Finding:
 def plan_run(case: Case) -> Finding:
     """Decide what a run would do, without the server: read the references, and look for an outer session."""
     config = case.config.replaced(command=())
-    case.plan = Plan(
-        None, None, None, None, opens_session=config.wants_session, logs_in=True, items=(), dialed=None
-    )  # fmt: skip  (if the next line fails: what most runs do)
+    # What most runs do, for the steps after this one if it fails.
+    case.plan = Plan(None, None, None, None, opens_session=config.wants_session, logs_in=True, items=(), dialed=None)
     plan = make_plan(config, case.bwrun, case.notes)
     if plan.outer is not None:
         from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
@@ -178,7 +177,7 @@ def look_at_memory(case: Case) -> Finding:
     swap = "swap is in use, so RAM can reach a disk" if swaps else "no swap"
     core = "unlimited" if unlimited else str(limit)
     return Finding(
-        f"bwrun's own is closed to other processes; {tracing} (ptrace scope {scope or 'none'})",
+        f"{tracing} (ptrace scope {scope or 'none'})",
         {
             "ptrace_scope": None if scope is None else int(scope),
             "core_limit": None if unlimited else limit,
