@@ -41,6 +41,7 @@ format: $(VENV)/.ready  ## Tidy the code
 
 types: $(VENV)/.ready  ## Check the types, of the tests too
 	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy --platform darwin
 
 docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines
 	$(PYTEST) -q tests/test_docs.py tests/test_commands.py

@@ -18,6 +18,10 @@ import time
 gc.disable()  # the process is short: searching for reference cycles takes longer than it frees memory
 
 STARTED = time.monotonic()  # seconds
+NOT_ON_WINDOWS = (
+    "bwrun: error: bwrun needs Linux, macOS or another POSIX system, and this is Windows [config.windows]\n"
+    "bwrun: hint: run it in the Windows Subsystem for Linux (WSL)\n"
+)
 
 
 def isolate() -> None:
@@ -41,6 +45,9 @@ def _full(path: str) -> str:
 
 def main() -> int:
     """Run bwrun; return the exit status if this process has not become the supervisor or the command."""
+    if sys.platform == "win32":
+        sys.stderr.write(NOT_ON_WINDOWS)
+        return 125
     isolate()
     from bwrun.launch import launch  # noqa: PLC0415  (with the clean search path)
 

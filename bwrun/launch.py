@@ -15,6 +15,7 @@ from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 from bwrun.settings import command_line
 from bwrun.settings.option_names import COMPLETION, LOGOUT
+from bwrun.system.common import python_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -198,7 +199,8 @@ def _become_supervisor(worker: int, channel: int) -> NoReturn:
     os.set_inheritable(channel, True)
     environment = {name: os.environ[name] for name in SUPERVISOR_VARIABLES if name in os.environ}
     try:
-        os.execve(sys.executable, [sys.executable, "-I", "-S", main, str(channel), str(worker)], environment)
+        options = python_options(with_packages=False)
+        os.execve(sys.executable, [sys.executable, *options, main, str(channel), str(worker)], environment)
     except OSError as error:
         os.kill(worker, signals.SIGKILL)
         os.waitpid(worker, 0)

@@ -12,18 +12,18 @@ import time
 
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError
-from bwrun.base.prctl import outlive_parent
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
 from bwrun.command.environment import environment_without_secrets
 from bwrun.command.finding import check_size, exec_command
 from bwrun.command.protecting import protect
-from bwrun.command.restoring import restore_signals
+from bwrun.command.restoring import restore_inherited
 from bwrun.opening.steps import Opening, read_settings
 from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import Options
 from bwrun.settings.option_names import CHECK, DOCTOR, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
+from bwrun.system.calls import outlive_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class Worker:
         if resolved:
             from bwrun.planning.filling import add_secrets  # noqa: PLC0415
 
-            add_secrets(environment, resolved, directory)
+            is_chosen = "BWRUN_RUNTIME_DIR" in config.sources.environment
+            add_secrets(environment, resolved, directory, self._console, chosen=is_chosen)
         if resolved and plan.ssh_agent:
             self._add_ssh_keys(environment, resolved, plan.ssh_agent)
         if self._concealment is not None:
@@ -207,8 +208,8 @@ class Worker:
         self._supervisor.announce_exec()
         if self._concealment is not None:
             self._concealment.enter()
-        outlive_parent()
-        restore_signals(self._caller.mask, ignores_child=self._caller.ignores_child)
+        outlive_parent(self._caller.supervisor)
+        restore_inherited(self._caller.mask, ignores_child=self._caller.ignores_child)
         exec_command(file, config.command, environment)
 
     def _print_check(self, plan: Plan, unlocked: UnlockedVault | None, found: LookedUp | None) -> int:

@@ -17,7 +17,7 @@ from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
 from tests.support.cached import Cached
 from tests.support.needs import IS_CI, unavailable
-from tests.support.program import Surroundings
+from tests.support.program import IS_PORTABLE, Surroundings
 
 OFFICIAL_BW = Path(__file__).parent / "cli" / "node_modules" / ".bin" / "bw"
 CHEAP = Pbkdf2(iterations=5_000)  # the least that is accepted: most tests are not about the KDF
@@ -55,6 +55,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = item.fixturenames if isinstance(item, pytest.Function) else ()
         if not LONG.isdisjoint(fixtures) or item.get_closest_marker("hypothesis"):
             item.add_marker("long")
+        needs_linux = item.get_closest_marker("linux")
+        if needs_linux is not None and IS_PORTABLE:
+            item.add_marker(pytest.mark.skip(reason=f"only Linux has it: {needs_linux.args[0]}"))
 
 
 def thin_out(items: list[pytest.Item], kept: int) -> None:
@@ -75,6 +78,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--vectors", type=Path, default=None, help="folder with known answers and recorded replies")
     parser.addoption("--kept", type=int, default=KEPT, help=f"cases to keep of a test that starts processes [{KEPT}]")
     parser.addoption("--thorough", action="store_true", help="all 256 exit codes, all signals, more random moments")
+    parser.addoption(
+        "--portable", action="store_true", help="run the half of bwrun that is for other systems than Linux"
+    )
     parser.addoption("--fuzz", type=int, default=FUZZ, help=f"random kills of each kind [{FUZZ}]")
     parser.addoption("--fuzz-seed", type=int, default=None, help="seed of the random kills, to repeat a failure")
 

@@ -22,24 +22,25 @@ EVERYWHERE = {"base.signals", "base.structs"}  # used like parts of the language
 
 # room: the rooms that its modules import. A room may import only rooms above it in this table.
 ROOMS: dict[str, set[str]] = {
-    "base": set(),
+    "system": set(),
+    "base": {"system"},
     "crypto": {"base"},
     "references": {"base"},
-    "settings": {"base"},
-    "supervisor": {"base"},
-    "masking": {"base", "supervisor"},
-    "command": {"base", "settings"},
-    "credentials": {"base", "settings"},
+    "settings": {"base", "system"},
+    "supervisor": {"base", "system"},
+    "masking": {"base", "supervisor", "system"},
+    "command": {"base", "settings", "system"},
+    "credentials": {"base", "settings", "system"},
     "network": {"base", "crypto", "settings"},
-    "cache": {"base", "crypto", "network", "supervisor"},
+    "cache": {"base", "crypto", "network", "supervisor", "system"},
     "vault": {"base", "crypto", "references"},
     "login": {"base", "cache", "credentials", "crypto", "network", "settings", "vault"},
     "injection": {"base", "command", "crypto", "login", "references", "settings", "vault"},
     "session": {"base", "command", "credentials", "crypto", "login", "references", "settings", "supervisor", "vault"},
-    "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings"},
+    "helpers": {"base", "cache", "credentials", "login", "network", "session", "settings", "system"},
     "planning": {
         "base", "command", "credentials", "injection", "login", "masking", "network", "references", "session",
-        "settings", "vault",
+        "settings", "system", "vault",
     },
     "opening": {"base", "credentials", "injection", "login", "planning", "session", "settings", "vault"},
     "reports": {
@@ -47,19 +48,19 @@ ROOMS: dict[str, set[str]] = {
     },
     "doctor": {
         "base", "cache", "command", "credentials", "crypto", "injection", "login", "network", "opening", "planning",
-        "reports", "session", "settings", "supervisor", "vault",
+        "reports", "session", "settings", "supervisor", "system", "vault",
     },
     "completion": {"base"},
     # the three steps of a run, which connect the rooms
     "worker": {
         "base", "command", "doctor", "helpers", "injection", "login", "opening", "planning", "reports", "session",
-        "settings", "vault",
+        "settings", "system", "vault",
     },
-    "launch": {"base", "cache", "completion", "credentials", "planning", "settings", "supervisor", "worker"},
+    "launch": {"base", "cache", "completion", "credentials", "planning", "settings", "supervisor", "system", "worker"},
     "__main__": {"launch"},
     # what other programs import; its child process is a launcher too
     "library": {
-        "__main__", "base", "injection", "launch", "opening", "planning", "references", "settings", "vault",
+        "__main__", "base", "injection", "launch", "opening", "planning", "references", "settings", "system", "vault",
     },
 }  # fmt: skip
 # third-party package: the one module that imports it
@@ -72,7 +73,7 @@ LIBRARIES = {
     "idna": "base.urls",
     "keyring": "credentials.system_keyring",
     "orjson": "base.jsontext",
-    "psutil": "helpers.leftovers",
+    "psutil": "system.process_library",
 }
 
 OF_EXTRAS = {"keyring"}  # those of LIBRARIES that only an extra installs
@@ -80,9 +81,9 @@ OF_SOME_VERSIONS = {"_sha2", "_sha256"}  # parts of the standard library of one 
 
 # Who may end a process: the entry, and each process's own main module or what it ends by.
 MAY_EXIT = {
-    "__main__", "launch", "worker", "helpers.renewing", "library.child", "base.prctl", "masking.keeper",
-    "masking.process", "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper",
-    "supervisor.janitor", "supervisor.masker",
+    "__main__", "launch", "worker", "helpers.renewing", "library.child", "masking.keeper", "masking.process",
+    "supervisor.agent", "supervisor.canary", "supervisor.ending", "supervisor.helper", "supervisor.janitor",
+    "supervisor.masker", "system.linux_calls", "system.portable_calls",
 }  # fmt: skip
 # All of the standard library that launcher and supervisor may load, of any Python from 3.11 on (less what has a `_`).
 SMALL = {"genericpath", "os", "os.path", "posixpath", "stat"}
@@ -176,7 +177,7 @@ def arrows() -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for module in MODULES:
         rooms = found.setdefault(room_of(module), set())
-        rooms |= {room_of(name) for name in ours(imports_of(module))} - {room_of(module), "__init__"}
+        rooms |= {room_of(name) for name in ours(imports_of(module)) - EVERYWHERE} - {room_of(module), "__init__"}
     del found["__init__"]
     return found
 
@@ -248,7 +249,9 @@ def test_package_imports_nothing() -> None:
 
 def test_holder_is_small() -> None:
     """The process that keeps a session for a program of the user's has no module in which more secrets could be."""
-    assert closure("library.holder") - EVERYWHERE == {"base.prctl", "library.holder", "library.messages"}
+    found = {name for name in closure("library.holder") - EVERYWHERE if not name.startswith("system")}
+
+    assert found == {"library.holder", "library.messages"}
 
 
 def test_launcher_imports_little_before_the_fork() -> None:
@@ -256,15 +259,16 @@ def test_launcher_imports_little_before_the_fork() -> None:
     rooms = {"base", "settings"}
 
     assert closure("launch") - EVERYWHERE - rooms == {
-        "base.console", "base.errors", "launch", "settings.command_line", "settings.option_names",
+        "base.console", "base.errors", "launch", "settings.command_line", "settings.option_names", "system.common",
     }  # fmt: skip
 
 
 def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
-    own = {name for name in MODULES if name.partition(".")[0] == "supervisor"}
+    own = {name for name in MODULES if name.partition(".")[0] in ("supervisor", "system")}
+    own -= {"system", "system.kqueue_watching", "system.process_library"}  # imported where the system needs them
 
-    shared = {"base.channel", "base.errors", "base.prctl"}
+    shared = {"base.channel", "base.errors"}
 
     assert closure("supervisor.__main__") - EVERYWHERE - {"base"} | {"supervisor"} == own | shared
 

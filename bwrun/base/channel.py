@@ -29,6 +29,8 @@ from __future__ import annotations
 import os
 import sys
 
+from bwrun.system import descriptors
+
 MAKE_DIRECTORY, CHECK_DIRECTORY, NO_DIRECTORY = b"make-directory", b"check-directory", b"no-directory"
 SET, CONFIRM, RENEW, EXEC, END = b"set", b"confirm", b"renew", b"exec", b"end"
 GO, REFUSED, CONFIRMED = b"go", b"refused", b"confirmed"
@@ -93,12 +95,11 @@ class Channel:
         descriptor = None
         try:
             while b"\n" not in self._pending:
-                data, rights, _, _ = one.recvmsg(CHUNK, _socket.CMSG_SPACE(4), _socket.MSG_CMSG_CLOEXEC)
+                data, found = descriptors.receive(one, CHUNK, 1)
                 if not data:
                     return None, descriptor
                 self._pending += data
-                for _, _, content in rights:
-                    descriptor = int.from_bytes(content[:4], sys.byteorder)
+                descriptor = found[0] if found else descriptor
         except OSError:
             return None, descriptor
         finally:

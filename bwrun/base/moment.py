@@ -10,9 +10,7 @@ from __future__ import annotations
 import time
 
 from bwrun.base.structs import Struct
-
-BOOT_ID = "/proc/sys/kernel/random/boot_id"
-CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+from bwrun.system import clock
 
 
 class Moment(Struct):
@@ -25,7 +23,7 @@ class Moment(Struct):
     @classmethod
     def now(cls) -> Moment:
         """Return this moment."""
-        return cls(time.time(), time.clock_gettime(CLOCK), _boot())
+        return cls(time.time(), clock.seconds(), clock.boot_id())
 
     @classmethod
     def read(cls, value: object) -> Moment | None:
@@ -52,11 +50,3 @@ class Moment(Struct):
         """Return whether `other`, which `to_list()` made on this machine, is later than this moment."""
         later = Moment.read(other)
         return later is not None and later.boot == self.boot and later.running >= self.running
-
-
-def _boot() -> str:
-    try:
-        with open(BOOT_ID, encoding="ascii") as file:
-            return file.read().strip()
-    except (OSError, ValueError):
-        return ""

@@ -12,14 +12,13 @@ import os
 import stat
 
 from bwrun.base.structs import Struct
+from bwrun.system.places import SHARED_MEMORY, is_in_ram
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 NAME = "bwrun"
-SHARED_MEMORY = "/dev/shm"  # noqa: S108  (what lies there is checked)
-IN_RAM = (b"tmpfs", b"ramfs")
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -92,7 +91,7 @@ def _open_in(base: str, name: str, shown: str, problems: list[str], *, create: b
     from bwrun.supervisor.bases import why_unusable  # noqa: PLC0415  (most runs find no directory and make none)
 
     problem = why_unusable(base)
-    if problem is None and not _is_in_ram(_device_of(base)):
+    if problem is None and not is_in_ram(_device_of(base)):
         problem = "is not in RAM"
     if problem is not None:
         problems.append(f"{shown} {problem}")
@@ -112,7 +111,7 @@ def _open(path: str, problems: list[str], *, forbidden: int, create: bool, must_
         problems.append(f"`{path}` {_why_not_open(path, error)}")
         return None
     status = os.fstat(descriptor)
-    in_ram = _is_in_ram(status.st_dev)
+    in_ram = is_in_ram(status.st_dev)
     problem = None
     if status.st_uid != os.geteuid():
         problem = f"belongs to user {status.st_uid}, not to you"
@@ -154,27 +153,3 @@ def _device_of(path: str) -> int:
         return os.stat(path).st_dev
     except OSError:
         return 0
-
-
-def _is_in_ram(device: int) -> bool:
-    """Return whether the file system with the device number `device` is in RAM; False if that is unknown."""
-    return file_system_of(device) in IN_RAM
-
-
-def file_system_of(device: int) -> bytes | None:
-    """
-    Return the type of the file system with the device number `device`; None if that is unknown.
-
-    Each line of mountinfo has `major:minor` as its third word, and the type as the first after ` - ` (proc(5)).
-    """
-    try:
-        with open("/proc/self/mountinfo", "rb") as file:
-            lines = file.read().splitlines()
-    except OSError:
-        return None
-    number = b"%d:%d" % (os.major(device), os.minor(device))
-    for line in lines:
-        words = line.split(b" ", 3)
-        if len(words) == 4 and words[2] == number:
-            return words[3].partition(b" - ")[2].split(b" ", 1)[0]
-    return None

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import os
 import stat
-import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, TypeVar
 
-from bwrun.base.moment import CLOCK
 from bwrun.base.writing import write_all
 from bwrun.cache.place import all_places, find_place
 from bwrun.network.remembered import LARGEST, LOGINS, REQUESTS, Record, read_record
+from bwrun.system import clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -42,7 +41,7 @@ class Waits:
 
     def now(self) -> float:
         """Return the seconds since the machine was started."""
-        return time.clock_gettime(CLOCK)
+        return clock.seconds()
 
     def recall(self, kind: str, *, anew: bool) -> Record | None:
         """Return the record that counts now; without `anew`, the one of the last time that somebody looked."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 
 from bwrun.base import signals
-from bwrun.base.prctl import die_with_parent, hide_memory
 from bwrun.command.environment import without_interpreter_changes
 from bwrun.command.restoring import read_initial_environment
+from bwrun.system.calls import die_with_parent, hide_memory
 
 
 def protect(supervisor: int, mask: set[int]) -> dict[str, str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bwrun.base.console import printable
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError
-from bwrun.base.prctl import hide_memory
 from bwrun.credentials.kept_file import read_kept_file, write_kept_file
 from bwrun.credentials.system_keyring import open_keyring
 from bwrun.settings.profile_name import DEFAULT_PROFILE
+from bwrun.system.calls import hide_memory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from bwrun.base.errors import CredentialError
-from bwrun.base.prctl import die_with_parent
 from bwrun.base.progress import announce, terminal_modes
 from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_bwrun_variable
+from bwrun.system.calls import die_with_parent
 
 MAX_SIZE = 64 * 1024  # bytes
 PASSWORD, CLIENT_SECRET = "password", "client secret"

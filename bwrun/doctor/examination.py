@@ -54,10 +54,10 @@ def _look_at_machine(case: Case, report: Report) -> None:
     report.take("env-files", lambda: files.list_env_files(case), "settings")
     report.take("command", lambda: files.look_for_command(case), "settings")
     report.take("plan", lambda: files.plan_run(case), "settings")
-    has_plan = ("settings",)  # if it fails, a likely one is there for the next steps
-    report.take("directory", lambda: files.request_directory(case), *has_plan)
+    # If `plan` has failed, the next steps have a likely plan.
+    report.take("directory", lambda: files.request_directory(case), "settings")
     report.take("memory", lambda: files.look_at_memory(case))
-    report.take("servers", lambda: network.name_servers(case), *has_plan)
+    report.take("servers", lambda: network.name_servers(case), "settings")
     report.take("credentials", lambda: login.find_credentials(case), "servers")
 
 

@@ -97,9 +97,8 @@ def look_for_command(case: Case) -> Finding:
 def plan_run(case: Case) -> Finding:
     """Decide what a run would do, without the server: read the references, and look for an outer session."""
     config = case.config.replaced(command=())
-    case.plan = Plan(
-        None, None, None, None, opens_session=config.wants_session, logs_in=True, items=(), dialed=None
-    )  # fmt: skip  (if the next line fails: what most runs do)
+    # What most runs do, for the steps after this one if it fails.
+    case.plan = Plan(None, None, None, None, opens_session=config.wants_session, logs_in=True, items=(), dialed=None)
     plan = make_plan(config, case.bwrun, case.notes)
     if plan.outer is not None:
         from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
@@ -135,8 +134,8 @@ def request_directory(case: Case) -> Finding:
         raise NotNeededError("a run would make none")
     case.directory = directory
     base = os.path.dirname(directory)
-    from bwrun.cache.place import IN_RAM, file_system_of  # noqa: PLC0415
     from bwrun.supervisor.bases import find_bases  # noqa: PLC0415
+    from bwrun.system.places import IN_RAM, file_system_of  # noqa: PLC0415
 
     _, refused = find_bases(case.environment)
     kind = file_system_of(os.stat(base).st_dev)
@@ -179,7 +178,7 @@ def look_at_memory(case: Case) -> Finding:
     swap = "swap is in use, so RAM can reach a disk" if swaps else "no swap"
     core = "unlimited" if unlimited else str(limit)
     return Finding(
-        f"bwrun's own is closed to other processes; {tracing} (ptrace scope {scope or 'none'})",
+        f"{tracing} (ptrace scope {scope or 'none'})",
         {
             "ptrace_scope": None if scope is None else int(scope),
             "core_limit": None if unlimited else limit,

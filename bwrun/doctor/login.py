@@ -12,11 +12,12 @@ from bwrun.doctor.case import Case
 from bwrun.doctor.report import SEE_CHECK, Finding
 from bwrun.login.account import account_of
 from bwrun.login.fetching import Fetched
-from bwrun.login.kept_vault import in_words
+from bwrun.login.kept_vault import in_words, nothing_kept
 from bwrun.login.steps import UnlockingSteps
 from bwrun.login.unlocking import explained
 from bwrun.login.user_key import cost_of
 from bwrun.network.remembered import LOGINS, REQUESTS
+from bwrun.settings.caching import ALWAYS
 from bwrun.vault.sync import sync_of
 
 TYPE_CHECKING = False
@@ -147,6 +148,8 @@ def look_at_cache(case: Case) -> Finding:
     state = look_into_cache(config, case.credentials)
     for problem in state.problems:
         case.notes.warn(f"the cache is off: {problem}", "set BWRUN_CACHE_DIR to a directory that only you can write to")
+    if state.age is None and config.cache.offline == ALWAYS:
+        raise nothing_kept()
     facts = {"on": True, "directory": state.directory, "in_ram": state.in_ram, "age": state.age, "usable": False}
     if state.directory is None:
         return Finding("there is no directory for it yet", facts)

@@ -105,7 +105,7 @@ class Report:
         self._notes.warnings = []
         status = WARNING if warnings and step.status == OK else step.status
         took = time.monotonic() - began
-        self._add(step.replaced(status=status, messages=warnings + step.messages, seconds=took))
+        self._add(step.replaced(status=status, messages=step.messages + warnings, seconds=took))
 
     def excuse(self, name: str, why: str) -> None:
         """Count a failure as a warning, because a run would work all the same."""

@@ -8,7 +8,6 @@ import secrets
 import subprocess
 from collections.abc import Mapping
 
-from bwrun.base.prctl import die_with_parent
 from bwrun.base.tasks import Task
 from bwrun.command.environment import environment_without_secrets
 from bwrun.command.finding import DEFAULT_PATH
@@ -16,6 +15,7 @@ from bwrun.doctor.case import Case
 from bwrun.doctor.report import Finding, NotNeededError
 from bwrun.session.collecting import collect_limited
 from bwrun.session.opening import open_session
+from bwrun.system.calls import die_with_parent
 
 PROGRAM = "bw"
 PATIENCE = 30.0  # seconds for each call of a CLI

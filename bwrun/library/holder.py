@@ -14,8 +14,8 @@ import sys
 sys.path.append(os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))))
 
 from bwrun.base import signals
-from bwrun.base.prctl import hide_memory
 from bwrun.library.messages import VARIABLES, send
+from bwrun.system.calls import hide_memory
 
 # Those that a terminal sends to all processes of a group: the caller decides what they mean for the session.
 FROM_TERMINAL = (signals.SIGINT, signals.SIGQUIT, signals.SIGHUP)

@@ -13,6 +13,7 @@ import os
 import stat
 
 from bwrun.masking.forms import is_masked
+from bwrun.system.common import IS_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ def _only_the_runner_reads(descriptor: int) -> bool:
         return False  # it is closed
     if not stat.S_ISFIFO(file.st_mode):
         return False
+    if not IS_LINUX:
+        return False  # other systems do not tell who reads a pipe
     session, own = os.getsid(0), os.getpid()
     for pid in (int(name) for name in os.listdir("/proc") if name.isdigit()):
         try:

@@ -19,6 +19,7 @@ import sys
 
 from bwrun.base.channel import decode, encode
 from bwrun.base.structs import Struct
+from bwrun.system.descriptors import receive as receive_descriptors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ def receive(socket: int) -> Handover | None:
     import _socket  # noqa: PLC0415
 
     one = _socket.socket(fileno=os.dup(socket))
-    size = _socket.CMSG_SPACE(4 * MOST_DESCRIPTORS)
-    data, rights, _, _ = one.recvmsg(65536, size, _socket.MSG_CMSG_CLOEXEC)
+    data, descriptors = receive_descriptors(one, 65536, MOST_DESCRIPTORS)
     parts = [data]
     while part := one.recv(1 << 20):
         parts.append(part)
@@ -83,8 +83,6 @@ def receive(socket: int) -> Handover | None:
     line, newline, rest = b"".join(parts).partition(b"\n")
     if not newline:
         return None
-    packed = b"".join(content for _, _, content in rights)
-    descriptors = [int.from_bytes(packed[at : at + 4], sys.byteorder) for at in range(0, len(packed), 4)]
     pid, device, inode, has_terminal, *kinds = decode(line)
     streams = [Stream(descriptors[2 * at], descriptors[2 * at + 1], kind == PTY) for at, kind in enumerate(kinds)]
     return Handover(

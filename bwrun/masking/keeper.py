@@ -15,6 +15,8 @@ import sys
 
 from bwrun.base import signals
 
+assert sys.platform == "linux"  # noqa: S101  (masking on a terminal is refused elsewhere)
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn

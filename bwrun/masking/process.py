@@ -18,20 +18,24 @@ from bwrun.masking.forms import all_forms
 from bwrun.masking.pumping import Pump, file_of
 from bwrun.masking.stream import Forms
 from bwrun.masking.waiting import Waiting
-from bwrun.supervisor import processes
 from bwrun.supervisor.masker import ENDED, PAUSE, PAUSED, RESUME
+from bwrun.system import descriptors
+from bwrun.system.calls import watch_process
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
     from bwrun.masking.terminal import OuterTerminal
+    from bwrun.system.common import Watch
+
+LOOK = 1000  # milliseconds between looks whether the command still runs, when the supervisor was killed
 
 
 def main(socket: int, link: int, packages: str) -> NoReturn:
     """Mask; `socket` leads to the worker, `link` to the supervisor; `packages` is the folder that has Hyperscan."""
-    processes.close_all_but(socket, link)
-    processes.redirect_to_null(0, 1, 2)
+    descriptors.close_all_but(socket, link)
+    descriptors.redirect_to_null(0, 1, 2)
     os.chdir("/")
     finding.load(packages)  # while the worker logs in
     given = handover.receive(socket)
@@ -61,10 +65,7 @@ class Masker:
         lock = _thread.allocate_lock()  # of the search, whose memory the streams share
         forms = Forms(all_forms(given.values))
         self._pumps = [Pump(stream, forms, lock, waiting, self._pump_ended) for stream in given.streams]
-        try:
-            self._command: int | None = os.pidfd_open(given.command)
-        except OSError:
-            self._command = None
+        self._command: Watch | None = watch_process(given.command)
         if terminal is not None:
             signals.signal(signals.SIGWINCH, lambda *_: None)
             signals.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -83,24 +84,32 @@ class Masker:
     def _wait(self) -> None:
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
+        wait = None
         if self._link is not None:
             poll.register(self._link, select.POLLIN)
-        elif self._command is not None:
-            poll.register(self._command, select.POLLIN)  # the supervisor was killed: the janitor ends the command
+        elif self._command is not None:  # the supervisor was killed: the janitor ends the command
+            wait = self._register_command(poll, self._command)
         if self._terminal is not None:
             self._terminal.register(poll)
-        for descriptor, events in poll.poll():
+        for descriptor, events in poll.poll(wait):
             if descriptor == self._woken:
                 os.read(self._woken, 4096)
                 if self._terminal is not None:
                     self._terminal.copy_size()
             elif descriptor == self._link:
                 self._hear(descriptor)
-            elif descriptor == self._command:
-                self._command = None
-                self._finish()
             elif self._terminal is not None:
                 self._terminal.move(descriptor, events)
+        if self._link is None and self._command is not None and self._command.has_ended(0):
+            self._command = None
+            self._finish()
+
+    def _register_command(self, poll: select.poll, command: Watch) -> int | None:
+        """Register in `poll` the end of the command; return how long to wait at most, in milliseconds."""
+        if command.descriptor is None:
+            return LOOK
+        poll.register(command.descriptor, select.POLLIN)
+        return None
 
     def _hear(self, link: int) -> None:
         """Do what the supervisor says."""

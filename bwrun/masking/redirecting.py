@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
+import sys
 
 from bwrun.base.errors import SessionError
 from bwrun.masking.finding import folder_of_packages
@@ -63,7 +64,7 @@ class Redirection:
 
     def enter(self) -> None:
         """Make the new descriptors those of this process, which is about to become the command."""
-        if self._has_terminal:
+        if sys.platform == "linux" and self._has_terminal:
             from bwrun.masking.keeper import lead_session  # noqa: PLC0415  (only on a terminal)
 
             lead_session(self._targets[STDOUT])

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 
+from bwrun.system.common import IS_LINUX
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +45,8 @@ class Waiting:
 
     def is_on(self, stream: File) -> bool:
         """Return whether a process that has the file `stream` open waits for the command's input."""
+        if not IS_LINUX:
+            return False  # nothing is known of other processes
         own = os.getpid()
         pids = [int(name) for name in os.listdir("/proc") if name.isdigit()]
         return any(self._waits(pid, stream) for pid in pids if pid != own)

@@ -20,7 +20,7 @@ from bwrun.command.environment import (
     without_interpreter_changes,
 )
 from bwrun.command.finding import check_size, exec_command, find_command
-from bwrun.command.restoring import read_initial_environment, restore_signals
+from bwrun.command.restoring import read_initial_environment, restore_inherited
 from bwrun.credentials.finding import are_all_set
 from bwrun.session.nested import OuterSession, outer_session
 from bwrun.session.outer import find_outer
@@ -72,7 +72,7 @@ def run_in_place(options: Options, console: Console) -> None:
 
         console.print_lines(Timings(console.started).lines())
     mask = signals.pthread_sigmask(signals.SIG_BLOCK, ())
-    restore_signals(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
+    restore_inherited(mask, ignores_child=signals.getsignal(signals.SIGCHLD) == signals.SIG_IGN)
     exec_command(file, config.command, variables)
 
 
@@ -100,8 +100,8 @@ def _own_values(config: Config, variables: Mapping[bytes, bytes]) -> Iterator[by
 
 def _read_vault(session: OuterSession, config: Config, console: Console) -> OuterVault | None:
     """Read the outer session; return None if it cannot be used, and this run has credentials to log in."""
-    from bwrun.base.prctl import hide_memory, show_memory  # noqa: PLC0415  (only for secrets)
-    from bwrun.planning.outer_vault import OuterVault  # noqa: PLC0415
+    from bwrun.planning.outer_vault import OuterVault  # noqa: PLC0415  (only for secrets)
+    from bwrun.system.calls import hide_memory, show_memory  # noqa: PLC0415
 
     hide_memory()
     try:

@@ -8,6 +8,7 @@ no environment. The agent itself is a child of the supervisor (`bwrun.supervisor
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -18,7 +19,8 @@ from bwrun.command.finding import find_command
 from bwrun.settings.sources import AGENT_VARIABLE, is_bwrun_variable
 
 SOCKET = "agent"  # its name in the session's directory
-MAX_SOCKET = 107  # bytes of a socket's path: sun_path has 108, with a NUL (unix(7))
+# Bytes of a socket's path: sun_path has 108 on Linux (unix(7)), 104 on macOS and the BSDs (unix(4)), with a NUL.
+MAX_SOCKET = 107 if sys.platform == "linux" else 103
 ADD_TIME = 10.0  # seconds that ssh-add may take for a key
 
 

@@ -24,6 +24,7 @@ from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_ser
 from bwrun.settings.sources import AGENT_VARIABLE, SERVICE_DIRECTORY, Sources, is_bwrun_variable
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
 from bwrun.settings.warning_messages import find_warnings
+from bwrun.system.common import IS_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -203,6 +204,11 @@ def _supervisor_settings(settings: Settings) -> dict[str, str]:
     if kill_after is not None:
         given["kill-after"] = str(kill_after)
     if settings.flag("kill-leftovers"):
+        if not IS_LINUX:
+            raise ConfigError(
+                "linux-only", "`--kill-leftovers` works on Linux only: other systems lose track of these processes",
+                "end them in the command itself",
+            )  # fmt: skip
         given["kill-leftovers"] = "1"
     signal_exit = settings.found("signal-exit")
     if signal_exit is not None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+
 from bwrun.base.errors import ConfigError
+from bwrun.settings.option_names import RUN
 from bwrun.settings.sources import variable_name
+from bwrun.system.common import IS_LINUX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,11 +29,19 @@ def masked_descriptors(options: Options, sources: Sources) -> frozenset[int]:
 
     Raises ConfigError.
     """
-    given = options.values.get("mask")
-    if given is not None:
-        return descriptors_of(given, "`--mask`")
-    found = sources.find(variable_name("mask"))
-    return OFF if found is None else descriptors_of(found.value, found.called)
+    given, called = options.values.get("mask"), "`--mask`"
+    if given is None:
+        found = sources.find(variable_name("mask"))
+        if found is None:
+            return OFF
+        given, called = found.value, found.called
+    chosen = descriptors_of(given, called)
+    if not IS_LINUX and options.mode == RUN and any(map(os.isatty, chosen)):
+        raise ConfigError(
+            "linux-only", "masking what a command prints on a terminal works on Linux only",
+            "send its output through a pipe: `bwrun --mask -- COMMAND 2>&1 | cat`",
+        )  # fmt: skip
+    return chosen
 
 
 def descriptors_of(given: str, called: str) -> frozenset[int]:

@@ -10,20 +10,19 @@ signals blocked, as the janitor does. So only SIGKILL ends it:
     supervisor and janitor were killed   the kernel kills the agent
 
 For the last case, the stdin of the agent is a pipe. Supervisor and janitor hold its write end, and when it is closed,
-the kernel sends SIGKILL (F_SETSIG in fcntl(2)). PR_SET_PDEATHSIG would not work, because Debian's ssh-agent is
+the kernel sends SIGKILL. Only Linux does that. PR_SET_PDEATHSIG would not work, because Debian's ssh-agent is
 set-group-ID: execve clears the setting for such a program (prctl(2)).
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
-import select
 import time
 
 from bwrun.base import signals
 from bwrun.base.channel import AGENT_READY, REFUSED
-from bwrun.supervisor import processes
+from bwrun.system import descriptors
+from bwrun.system.calls import die_with_writers, wake_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ class Agent:
         """
         Start `program` so that it listens on the path `socket`; its stdin is `lifeline`, the read end of a pipe.
 
-        The kernel sends SIGIO when `answer()` may have an answer.
+        `wait_signal()` returns when `answer()` may have an answer.
 
         Raises OSError: the system allows no more processes or descriptors.
         """
@@ -65,8 +64,7 @@ class Agent:
                 os._exit(1)
         os.close(output_write)
         os.set_blocking(output_read, False)
-        fcntl.fcntl(output_read, fcntl.F_SETOWN, os.getpid())
-        fcntl.fcntl(output_read, fcntl.F_SETFL, fcntl.fcntl(output_read, fcntl.F_GETFL) | fcntl.FASYNC)
+        wake_on(output_read)
         return cls(pid, output_read)
 
     def answer(self) -> list[bytes] | None:
@@ -116,21 +114,6 @@ def _exec_agent(program: bytes, socket: bytes, lifeline: int, output: int) -> No
     os.dup2(lifeline, 0)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    processes.close_all_but()
-    _die_with_writers(0)
+    descriptors.close_all_but()
+    die_with_writers(0)
     os.execve(program, [b"ssh-agent", b"-D", b"-a", socket], os.environ)
-
-
-def _die_with_writers(pipe: int) -> None:
-    """
-    Have the kernel kill this process group when nobody holds the write end of a pipe any more; if so already, end.
-
-    `pipe` is the read end. The kernel does so as long as a process has it open, also after execve.
-    """
-    fcntl.fcntl(pipe, fcntl.F_SETOWN, -os.getpid())
-    fcntl.fcntl(pipe, fcntl.F_SETSIG, signals.SIGKILL)
-    fcntl.fcntl(pipe, fcntl.F_SETFL, fcntl.fcntl(pipe, fcntl.F_GETFL) | fcntl.FASYNC)
-    poll = select.poll()
-    poll.register(pipe, 0)
-    if poll.poll(0):
-        os._exit(1)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import stat
 
+from bwrun.system import places
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,8 +34,8 @@ def find_bases(environment: Mapping[str, str]) -> tuple[list[str], list[str]]:
         return [os.path.realpath(chosen)], []
     found, refused = [], []
     for name, base in (
-        ("XDG_RUNTIME_DIR", environment.get("XDG_RUNTIME_DIR")), ("", "/dev/shm"),  # noqa: S108
-        ("TMPDIR", environment.get("TMPDIR")), ("", "/tmp"),  # noqa: S108
+        ("XDG_RUNTIME_DIR", environment.get("XDG_RUNTIME_DIR")), *(("", place) for place in places.shared_places()),
+        ("TMPDIR", environment.get("TMPDIR")), *(("", place) for place in places.own_places()), ("", "/tmp"),  # noqa: S108
     ):  # fmt: skip
         problem = why_unusable(base) if base else "is not set"
         if base and problem is None:

@@ -8,13 +8,12 @@ apart, and a forwarded signal could reach the command twice.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import time
 
-from bwrun.base import prctl, signals
-from bwrun.supervisor import processes
+from bwrun.base import signals
+from bwrun.system import calls, descriptors, processes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +23,7 @@ WAIT = 0.05  # seconds to wait for the report of a canary that sleeps; it takes 
 WAIT_FOR_CORE = 2.0  # seconds to wait for the report of a canary that has work to do, but no core yet
 WINDOW = 0.1  # seconds during which all signals with the same number count as one
 MESSAGE_SIZE = 9  # bytes of a report: the signal's number, and 8 bytes with its time in ns (time.monotonic_ns())
+QUESTION = b"?"  # the canary answers it with a report whose number is 0, after its other reports
 CHECK_INTERVAL = 60.0  # seconds between looks whether the supervisor still runs
 
 
@@ -36,6 +36,7 @@ class Canary:
         self._events: int | None = events
         self._life = life
         self._seen: list[tuple[float, int]] = []
+        self._open_questions = 0
 
     @classmethod
     def start(cls) -> Canary:
@@ -68,17 +69,23 @@ class Canary:
         timeout(1) sends its signal to the pid and to the group. All signals of the same number within WINDOW seconds
         count as one, so that the command receives it once.
 
-        Wait for the report: WAIT seconds if the canary sleeps, up to WAIT_FOR_CORE seconds if it does not.
+        Wait for the report: WAIT seconds if the canary has nothing to do, up to WAIT_FOR_CORE seconds if it has.
         """
         began = time.monotonic()
+        asked = False
         while True:
-            asleep = self._events is None or processes.is_asleep(self.pid)
+            idle = processes.is_asleep(self.pid)
+            if idle is None:  # the system does not tell
+                if not asked and time.monotonic() - began >= WAIT:
+                    asked = self._ask()
+                self._take()
+                idle = asked and self._open_questions == 0
             self._take()  # after that look: the canary reports before it falls asleep
             now = time.monotonic()
             self._seen = [(when, which) for when, which in self._seen if when >= since or now - when < WINDOW]
             if any(which == number for _, which in self._seen):
                 return True
-            if self._events is None or now - began >= (WAIT if asleep else WAIT_FOR_CORE):
+            if self._events is None or now - began >= (WAIT if idle else WAIT_FOR_CORE):
                 return False
             poll = select.poll()
             poll.register(self._events, select.POLLIN)
@@ -94,7 +101,19 @@ class Canary:
             self._events = None  # the canary died: forward every signal from now on
         for at in range(0, len(data) - MESSAGE_SIZE + 1, MESSAGE_SIZE):
             number, *when = data[at : at + MESSAGE_SIZE]
-            self._seen.append((int.from_bytes(when) / 1e9, number))
+            if number == 0:
+                self._open_questions -= 1
+            else:
+                self._seen.append((int.from_bytes(when) / 1e9, number))
+
+    def _ask(self) -> bool:
+        """Ask the canary to answer when it has reported everything."""
+        try:
+            os.write(self._life, QUESTION)
+        except OSError:
+            return True  # it died, which `_take()` will see
+        self._open_questions += 1
+        return True
 
     def end(self) -> None:
         """Kill and reap the canary."""
@@ -115,19 +134,36 @@ def _run_canary(events: int, life: int) -> NoReturn:
     """Report signals until the supervisor ends. This runs in the canary's process."""
     signals.pthread_sigmask(signals.SIG_BLOCK, signals.valid_signals())
     processes.set_name("signal-canary", command_line=True)
-    prctl.hide_memory()
-    processes.close_all_but(events, life)
-    processes.redirect_to_null(0, 1, 2)
+    calls.hide_memory()
+    descriptors.close_all_but(events, life)
+    descriptors.redirect_to_null(0, 1, 2)
     os.chdir("/")
-    # The kernel sends SIGIO when the supervisor's end of `life` is closed.
-    fcntl.fcntl(life, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(life, fcntl.F_SETFL, fcntl.fcntl(life, fcntl.F_GETFL) | fcntl.FASYNC)
+    os.set_blocking(life, False)
+    calls.prepare_signals()
+    calls.wake_on(life)  # when the supervisor asks, or its end is closed
     os.write(events, b"\0")
-    poll = select.poll()
-    poll.register(life, select.POLLIN)
-    while not poll.poll(0):
-        info = signals.sigtimedwait(signals.valid_signals(), CHECK_INTERVAL)
-        if info is not None and not (info.si_signo == signals.SIGIO and info.si_code > 0):
-            # With its time, so that the supervisor cannot take an old report for a new signal.
-            os.write(events, bytes((info.si_signo,)) + time.monotonic_ns().to_bytes(MESSAGE_SIZE - 1))
+    while (questions := _read(life)) != b"":
+        if questions is not None:
+            while _report(events, 0):
+                pass
+            os.write(events, bytes(MESSAGE_SIZE) * len(questions))
+        _report(events, CHECK_INTERVAL)
     os._exit(0)
+
+
+def _report(events: int, seconds: float) -> bool:
+    """Wait for a signal and report it; return whether one came."""
+    received = calls.wait_signal(signals.valid_signals(), seconds)
+    if received is None:
+        return False
+    # With its time, so that the supervisor cannot take an old report for a new signal.
+    os.write(events, bytes((received.number,)) + time.monotonic_ns().to_bytes(MESSAGE_SIZE - 1))
+    return True
+
+
+def _read(life: int) -> bytes | None:
+    """Return the questions of the supervisor, None if there are none; empty: it has ended."""
+    try:
+        return os.read(life, 64)
+    except BlockingIOError:
+        return None

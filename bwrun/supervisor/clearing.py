@@ -9,6 +9,7 @@ from bwrun.base import signals
 from bwrun.supervisor.helper import Helper
 from bwrun.supervisor.printing import print_line
 from bwrun.supervisor.removing import remove
+from bwrun.system.calls import wait_signal
 
 CLEAR_TRIES = 3
 CLEAR_PAUSE = 0.05  # seconds between two tries
@@ -34,7 +35,7 @@ def end_leftovers(spared: list[int], *, verbose: bool) -> None:
     end = time.monotonic() + LEFTOVERS_TIME  # the helper has shorter limits itself
     ended = False
     while not ended and time.monotonic() < end:
-        signals.sigtimedwait({signals.SIGCHLD}, 1.0)
+        wait_signal({signals.SIGCHLD}, 1.0)
         ended = helper.pid in _reap_all()
     count = helper.output().decode("ascii", "replace").strip()
     if verbose and count:

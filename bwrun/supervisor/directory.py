@@ -14,8 +14,8 @@ import errno
 import fcntl
 import os
 
-from bwrun.supervisor import processes
 from bwrun.supervisor.removing import OWNER_FILE, remove
+from bwrun.system import processes
 
 PREFIX = "bwrun"
 RANDOM_SIZE = 8  # bytes, written as 16 hexadecimal digits

@@ -7,6 +7,7 @@ import resource
 import termios
 
 from bwrun.base import signals
+from bwrun.system.calls import set_default, unset_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,10 +51,14 @@ def stop_by_signal(number: int) -> None:
     """Stop this process by the signal that stopped the command; return when it is continued."""
     if signals.SIGCONT in signals.sigpending():
         return  # somebody has continued it already
+    if number == signals.SIGSTOP:
+        os.kill(os.getpid(), number)
+        return
+    set_default(number)
     os.kill(os.getpid(), number)
-    if number != signals.SIGSTOP:
-        signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})  # the process stops here
-        signals.pthread_sigmask(signals.SIG_BLOCK, {number})
+    signals.pthread_sigmask(signals.SIG_UNBLOCK, {number})  # the process stops here
+    signals.pthread_sigmask(signals.SIG_BLOCK, {number})
+    unset_default(number)
 
 
 def stop_group_by_signal(number: int) -> None:

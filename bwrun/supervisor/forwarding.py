@@ -11,8 +11,12 @@ from __future__ import annotations
 import os
 
 from bwrun.base import signals
-from bwrun.supervisor import processes
 from bwrun.supervisor.canary import Canary
+from bwrun.system import processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.system.common import Received
 
 # The signals that a terminal sends to its whole foreground group. SIGHUP is not one of them: when a terminal hangs up,
 # the kernel sends it to the session leader alone, which may be bwrun.
@@ -21,21 +25,20 @@ FROM_TERMINAL = {
 }  # fmt: skip
 
 
-def reached_command(info: signals.struct_siginfo, since: float, command: int, canary: Canary | None) -> bool:
+def reached_command(received: Received, since: float, command: int, canary: Canary | None) -> bool:
     """
     Return whether the command has received this signal already, or sent it itself.
 
     `since` is when bwrun began to wait for a signal, in seconds of time.monotonic().
     """
-    by_kernel = info.si_code > 0
-    if not by_kernel and _sent_by_command(info.si_pid, command):  # first, because the sender may end soon
+    if received.sender is not None and _sent_by_command(received.sender, command):  # first: the sender may end soon
         return True
     try:
         shares_group = os.getpgid(command) == os.getpgrp()
     except OSError:
         shares_group = False
-    received = shares_group and canary is not None and canary.group_received(info.si_signo, since)
-    return received or (shares_group and by_kernel and info.si_signo in FROM_TERMINAL)
+    by_group = shares_group and canary is not None and canary.group_received(received.number, since)
+    return by_group or (shares_group and received.by_kernel and received.number in FROM_TERMINAL)
 
 
 def _sent_by_command(sender: int, command: int) -> bool:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sys
 
+from bwrun.system.common import python_options
+
 # The process hides its memory and ties its life to the supervisor before it imports anything else.
 _START = """
 import sys
 sys.path.append(sys.argv[1])
-from bwrun.base import prctl
-prctl.hide_memory()
-prctl.die_with_parent(int(sys.argv[2]))
+from bwrun.system import calls
+calls.hide_memory()
+calls.die_with_parent(int(sys.argv[2]))
 from {module} import main
 main(sys.argv[3:])
 """
@@ -36,7 +38,8 @@ class Helper:
         Raises OSError: the system allows no more processes or descriptors.
         """
         root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-        argv = [sys.executable, "-I", "-c", _START.format(module=module), root, str(os.getpid()), *words]
+        options = python_options(with_packages=True)
+        argv = [sys.executable, *options, "-c", _START.format(module=module), root, str(os.getpid()), *words]
         input_read, input_write = os.pipe()
         output_read, output_write = os.pipe()
         try:

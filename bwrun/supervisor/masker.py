@@ -17,9 +17,11 @@ from __future__ import annotations
 
 import os
 
-from bwrun.base import prctl, signals
-from bwrun.supervisor import ending, processes
+from bwrun.base import signals
+from bwrun.supervisor import ending
 from bwrun.supervisor.printing import print_line
+from bwrun.system import calls, processes
+from bwrun.system.calls import wait_signal
 
 ENDED, PAUSE, PAUSED, RESUME = b"e", b"p", b"P", b"r"
 ANSWER_TIME = 2000  # milliseconds until a masker that does not answer is not waited for any more
@@ -95,7 +97,7 @@ class Masker:
         It takes as long as the reader of the output takes. A signal that asks bwrun to end kills the masker.
         """
         self._send(ENDED)
-        os_signals = {signals.SIGCHLD, *ENDING, *STOPPING}
+        awaited = {signals.SIGCHLD, *ENDING, *STOPPING}
         while not self._ended:
             try:
                 pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -104,8 +106,8 @@ class Masker:
             if pid:
                 self.has_ended(pid, status)
                 break
-            info = signals.sigtimedwait(os_signals, 86400.0)
-            number = info.si_signo if info is not None else signals.SIGCHLD
+            received = wait_signal(awaited, 86400.0)
+            number = received.number if received is not None else signals.SIGCHLD
             if number in STOPPING and ending.has_terminal():
                 ending.stop_by_signal(number)
             elif number in ENDING and signals.getsignal(number) != signals.SIG_IGN:
@@ -130,9 +132,9 @@ class Masker:
 
 def _run_masker(values: int, link: int, packages: bytes) -> None:
     """Become the masker. This runs in the new process, which holds nothing secret yet."""
-    prctl.show_memory()  # set_name() writes to /proc/self/mem
+    calls.show_memory()  # set_name() writes to /proc/self/mem
     processes.set_name("output-masker", command_line=True)
-    prctl.hide_memory()
+    calls.hide_memory()
     # By its name, because the supervisor's own process must not load what it does not need.
     module = __import__("bwrun.masking.process", fromlist=["main"])
     module.main(values, link, os.fsdecode(packages))

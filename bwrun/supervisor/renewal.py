@@ -8,11 +8,11 @@ to a helper, which logs in, writes the new token into the session and ends.
 from __future__ import annotations
 
 import os
-import time
 
 from bwrun.base import signals
 from bwrun.base.channel import encode
 from bwrun.supervisor.helper import Helper
+from bwrun.system import clock
 
 EARLY = 600.0  # seconds before its expiry at which a token is renewed
 MARGIN = 300.0  # seconds before its expiry at which the official CLI stops using a token
@@ -20,12 +20,7 @@ SHARE = 0.75  # part of the lifetime after which a token is renewed that is vali
 RETRY = 60.0  # seconds until the next try after a failure
 HELPER_TIME = 150.0  # seconds until a helper is killed
 SHORTEST = 1.0  # seconds until a renewal, at least
-LOOK = 60.0  # seconds between looks at the clock, because the clock of sigtimedwait() stops while the machine sleeps
-
-
-def _now() -> float:
-    """Return the time in seconds, by a clock that does not stop while the machine sleeps."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+LOOK = 60.0  # seconds between looks at the clock, because the clock of wait_signal() stops while the machine sleeps
 
 
 class Renewal:
@@ -47,27 +42,27 @@ class Renewal:
             wait = (lifetime - MARGIN) / 2
         else:
             wait = lifetime * SHARE  # the CLI never uses such a token
-        self._due = _now() + max(SHORTEST, wait)
+        self._due = clock.seconds() + max(SHORTEST, wait)
 
     def wait(self) -> float:
         """Return the seconds until the renewal is due, or until it is time to look at the clock again."""
-        return min(LOOK, max(0.0, self._due - _now()))
+        return min(LOOK, max(0.0, self._due - clock.seconds()))
 
     def is_due(self) -> bool:
         """Return whether `start()` is to be called."""
-        return _now() >= self._due
+        return clock.seconds() >= self._due
 
     def start(self) -> None:
         """Start the helper; if one still runs, it has taken too long and is killed."""
         if self._helper is not None:
             os.kill(self._helper.pid, signals.SIGKILL)
-            self._due = _now() + RETRY
+            self._due = clock.seconds() + RETRY
             return
-        self._due = _now() + HELPER_TIME
+        self._due = clock.seconds() + HELPER_TIME
         try:
             self._helper = Helper.start("bwrun.helpers.renewing", [], encode(self._words))
         except OSError:
-            self._due = _now() + RETRY
+            self._due = clock.seconds() + RETRY
 
     def ended(self, pid: int) -> str | None:
         """Handle the end of child `pid`. If it was the helper and failed for the first time, return why; else None."""
@@ -79,7 +74,7 @@ class Renewal:
             self._plan(float(said))
             self._warned = False
             return None
-        self._due = _now() + RETRY
+        self._due = clock.seconds() + RETRY
         if self._warned:
             return None
         self._warned = True

@@ -6,11 +6,10 @@ One loop takes the signals, the worker's messages and the ends of processes, one
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 
-from bwrun.base import prctl, signals
+from bwrun.base import signals
 from bwrun.base.channel import (
     CHECK_DIRECTORY,
     CONFIRM,
@@ -28,7 +27,7 @@ from bwrun.base.channel import (
     Channel,
 )
 from bwrun.base.errors import STATUS_FAILED
-from bwrun.supervisor import clearing, ending, forwarding, processes
+from bwrun.supervisor import clearing, ending, forwarding
 from bwrun.supervisor.agent import Agent
 from bwrun.supervisor.canary import Canary
 from bwrun.supervisor.janitor import Janitor
@@ -37,6 +36,11 @@ from bwrun.supervisor.printing import print_line
 from bwrun.supervisor.renewal import Renewal
 from bwrun.supervisor.session_directory import SessionDirectory
 from bwrun.supervisor.sweeping import sweep_one
+from bwrun.system import calls, descriptors, processes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bwrun.system.common import Received
 
 CATCHABLE = signals.valid_signals() - {signals.SIGKILL, signals.SIGSTOP}
 ENDING = {signals.SIGTERM, signals.SIGINT, signals.SIGHUP}  # the first of these starts the time of --kill-after
@@ -71,10 +75,11 @@ class Supervision:
         channel = self._channel.descriptor
         os.set_inheritable(channel, False)
         os.set_blocking(channel, False)
-        processes.close_all_but(channel)
-        processes.redirect_to_null(0, 1)
-        if not processes.is_open(2):
-            processes.redirect_to_null(2)
+        descriptors.close_all_but(channel)
+        descriptors.redirect_to_null(0, 1)
+        if not descriptors.is_open(2):
+            descriptors.redirect_to_null(2)
+        calls.prepare_signals()
         processes.set_name("bwrun")
         ending.disable_core_files()
         self._terminal = ending.Terminal()
@@ -82,17 +87,13 @@ class Supervision:
     def prepare(self) -> None:
         """Start janitor and canary, before the worker gets a directory."""
         self._janitor = Janitor.start(self._directory.candidates, self.worker)
-        while (info := signals.sigtimedwait(CATCHABLE - {signals.SIGCHLD}, 0)) is not None:
-            self._received.add(info.si_signo)
-            forwarding.forward(
-                info.si_signo, self.worker
-            )  # the worker may have received it too, but twice is better than never
+        while (received := calls.wait_signal(CATCHABLE - {signals.SIGCHLD}, 0)) is not None:
+            self._received.add(received.number)
+            # The worker may have received it too, but twice is better than never.
+            forwarding.forward(received.number, self.worker)
         self._canary = Canary.start()
-        prctl.hide_memory()
-        # From here on the kernel sends SIGIO when a message of the worker arrives.
-        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETOWN, os.getpid())
-        flags = fcntl.fcntl(self._channel.descriptor, fcntl.F_GETFL)
-        fcntl.fcntl(self._channel.descriptor, fcntl.F_SETFL, flags | fcntl.FASYNC)
+        calls.hide_memory()
+        calls.wake_on(self._channel.descriptor)
         os.chdir("/")
         self._handle_messages()  # those that arrived before
 
@@ -100,23 +101,22 @@ class Supervision:
         """Forward signals until the worker, or the command it became, has ended; return its status of waitpid(2)."""
         while True:
             since = time.monotonic()
-            info = signals.sigtimedwait(CATCHABLE, 0 if self._stale_directories else self._until_next_timer())
+            received = calls.wait_signal(CATCHABLE, 0 if self._stale_directories else self._until_next_timer())
             self._run_timers()
             self._handle_messages()
-            if info is None:
+            if received is None:
                 if self._stale_directories:
                     sweep_one(self._stale_directories.pop())  # one at a time, so that signals do not wait long
                 continue
-            number = info.si_signo
-            if number == signals.SIGCHLD:
+            if received.number == signals.SIGCHLD:
                 status = self._reap()
                 if status is not None:
                     return self._final_status(status)
-            elif number != signals.SIGIO or info.si_code <= 0:  # SIGIO from the kernel only means: a message
-                self._handle_signal(info, since)
+            else:
+                self._handle_signal(received, since)
 
     def _until_next_timer(self) -> float:
-        waits = [86400.0]  # a day, because sigtimedwait() cannot wait without a limit
+        waits = [86400.0]  # a day, because wait_signal() cannot wait without a limit
         if self._kill_at is not None:
             waits.append(max(0.0, self._kill_at - time.monotonic()))
         if self._renewal is not None:
@@ -132,14 +132,14 @@ class Supervision:
         if self._renewal is not None and self._renewal.is_due():
             self._renewal.start()
 
-    def _handle_signal(self, info: signals.struct_siginfo, since: float) -> None:
-        number = info.si_signo
+    def _handle_signal(self, received: Received, since: float) -> None:
+        number = received.number
         self._received.add(number)
         if self._masker is not None and number == signals.SIGCONT and self._has_own_terminal():
             self._masker.resume()
             forwarding.forward_to_group(number, self.worker)
             return
-        if not forwarding.reached_command(info, since, self.worker, self._canary):
+        if not forwarding.reached_command(received, since, self.worker, self._canary):
             forwarding.forward(number, self.worker)
         kill_after = self._settings.get(b"kill-after")
         ignored = signals.getsignal(number) == signals.SIG_IGN  # as nohup(1) does; the command ignores it too
@@ -171,7 +171,7 @@ class Supervision:
     def _apply_settings(self) -> None:
         self.ends_by_code = b"signal-exit" in self._settings
         if b"kill-leftovers" in self._settings:
-            prctl.adopt_orphans()
+            calls.adopt_orphans()
         self._channel.send(CONFIRMED)
 
     def _start_agent(self, program: bytes, socket: bytes) -> None:

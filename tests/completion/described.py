@@ -82,7 +82,9 @@ def described(*, briefly: bool) -> argparse.ArgumentParser:
         group = made.add_argument_group(title)
         for row in rows(section):
             if row.name:
-                action = actions.pop(row.name)
+                action = actions.pop(row.name, None)
+                if action is None:
+                    raise LookupError(f"docs/settings.md describes {row.name} twice, or it is no option")
                 _describe(action, row, briefly=briefly)
                 group._add_action(action)  # noqa: SLF001  (add_argument makes only new ones)
     if actions:

@@ -88,6 +88,9 @@ class Smoke:
         missing = [name for name in SHARED if not (venv / name).is_file()]
         if missing:
             sys.exit(f"the wheel did not install {missing}")
+        for shell, name in SCRIPTS.items():
+            if self.run("pip", venv / "bin/bwrun", "--completion", shell) != (venv / name).read_bytes():
+                sys.exit(f"--completion {shell} does not print {name}")
         if shutil.which("man"):
             self.run("pip", "man", "-w", "bwrun", env={"MANPATH": str(venv / "share/man")})
 

@@ -16,6 +16,7 @@ from tests.doctor import REFUSES, VAULT, Examined, examine, put_program
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Hold, Status
 from tests.support.files import write_private
+from tests.support.needs import unavailable
 from tests.support.program import BWRUN, Surroundings
 from tests.support.proxies import connect_proxy
 from tests.support.terminal import Terminal
@@ -92,6 +93,8 @@ def test_unknown_name(sick: Surroundings) -> None:
 
 def test_rate_limit(sick: Surroundings, server: BitwardenServer) -> None:
     """A login that the server limits fails as in a run; the next doctor says that the wait goes on."""
+    if not str(sick.runtime).startswith("/dev/shm/"):  # noqa: S108
+        unavailable("there is no /dev/shm")
     server.set_fault(Fault(TOKEN, Status(429, "{}", headers={"Retry-After": "60"})))
     first = examine(sick, "--timeout", "20")
     second = examine(sick, "--timeout", "20")
@@ -199,6 +202,17 @@ def test_proxy(sick: Surroundings) -> None:
     assert list(found.statuses).index("tls") > list(found.statuses).index("server")
 
 
+def test_two_hosts(sick: Surroundings, server: BitwardenServer) -> None:
+    """An API at another host than the login has steps of its own."""
+    port = server.url.rpartition(":")[2]
+    words = ("--identity-url", server.identity_url, "--api-url", f"https://127.0.0.1:{port}/api")
+    found = examine(sick, *words, works=True)
+
+    assert (found["dns"]["facts"]["host"], found["api-dns"]["facts"]["host"]) == ("localhost", "127.0.0.1")
+    assert found["tls"]["facts"]["issuer"] == found["api-tls"]["facts"]["issuer"]
+    assert len(found["api-tcp"]["facts"]["attempts"]) == 1
+
+
 def test_inside_another_run(sick: Surroundings, tmp_path: Path) -> None:
     """Inside a bwrun, a run would use that one's session: no login, and it is there afterwards."""
     program = put_program(tmp_path / "cli", "bw", REFUSES)
@@ -215,26 +229,34 @@ def test_inside_another_run(sick: Surroundings, tmp_path: Path) -> None:
 
 
 def test_without_the_server(sick: Surroundings) -> None:
-    """With a vault in the cache and --offline, a run works although the server cannot be reached."""
+    """With a vault in the cache and --offline, a run works although the server cannot be reached; without one, not."""
+    empty = examine(sick, "--cache", "--offline=always")
     assert sick.run("--cache", "--", "/bin/true").status == 0
     away = {"https_proxy": "http://127.0.0.1:1"}
 
     found = examine(sick, "--cache", "--offline=always", env=away, works=True)
     strict = examine(sick, "--cache", env=away)
 
+    assert empty.codes("cache") == ["config.nothing-cached"]
     assert found["cache"]["facts"]["usable"]
     assert found["server"]["status"] == "warning"
     assert strict.codes("server") == ["network.proxy"]
 
 
 def test_warnings_of_files(sick: Surroundings, vault: Account) -> None:
-    """What a run warns of is in the report: here an env file that others can read."""
+    """What a run warns of is in the report: here an env file that others can read. config.toml is named too."""
     write_private(sick.work / "env", f"BW_PASSWORD='{vault.master_password}'")
     (sick.work / "env").chmod(0o644)
-    found = examine(sick, "--env-file", "env", env={"BW_PASSWORD": None}, works=True)
+    own = sick.home / ".config" / "bwrun" / "config.toml"
+    own.parent.mkdir(parents=True, mode=0o700)
+    write_private(own, "[profile.test]", "timeout = 50")
+    found = examine(sick, "--env-file", "env", "--profile", "test", env={"BW_PASSWORD": None}, works=True)
 
     assert found["env-files"]["facts"]["files"][0] | {"owner": ""} == {
         "path": "env", "found": False, "mode": "0644", "owner": "", "settings": 1, "variables": 0,
+    }  # fmt: skip
+    assert found["env-files"]["facts"]["config_file"] | {"owner": ""} == {
+        "path": str(own), "profile": "test", "mode": "0600", "owner": "", "settings": 1,
     }  # fmt: skip
     assert found["settings"]["messages"][0]["text"] == "`env` can be read by other users (mode 0644)"
 

@@ -14,6 +14,7 @@ from tests.conftest import CANARY
 from tests.doctor import ACCEPTS, REFUSES, STEPS, VAULT, Examined, examine, put_program
 from tests.server.control import Account, BitwardenServer, RecordedRequest
 from tests.support.files import write_private
+from tests.support.pages import page
 from tests.support.program import BWRUN, Surroundings
 from tests.support.terminal import Terminal
 
@@ -69,6 +70,17 @@ def test_form(found: Examined) -> None:
         assert all(isinstance(value, VALUES) for value in step["facts"].values())
         for message in step["messages"]:
             assert list(message) == ["kind", "code", "text", "hints"]
+
+
+def test_facts_are_those_of_the_page(found: Examined) -> None:
+    """docs/doctor.md names all facts of each step."""
+    section = page("docs/doctor.md").section("For programs")
+    rows = dict(re.findall(r"^\| `([a-z-]+)` \| (.*) \|$", section, re.MULTILINE))
+
+    assert tuple(rows) == STEPS
+    for name, row in rows.items():
+        named = {*re.findall(r"`([a-z_]+)`", row), *(("iterations",) if name == "unlock" else ())}
+        assert set(found[name]["facts"]) <= named, name
 
 
 def test_all_is_well(found: Examined) -> None:

@@ -41,6 +41,7 @@ def step(run_in: Surroundings) -> Surroundings:
     return run_in
 
 
+@pytest.mark.linux("who reads a pipe")
 def test_runner_is_told_each_value_and_each_line(step: Surroundings) -> None:
     """Values are escaped as the runner wants it; short ones are not told, nor what else is in the environment."""
     done = step.run("--mask", "--no-session", "--", "sh", "-c", "echo $PW", env={"OTHER": "other-value"})
@@ -54,6 +55,7 @@ def test_runner_is_told_each_value_and_each_line(step: Surroundings) -> None:
     ]
 
 
+@pytest.mark.linux("who reads a pipe")
 def test_session_is_told(step: Surroundings) -> None:
     """BW_SESSION is among the values."""
     done = step.run("--mask", "--", "sh", "-c", "printf %s $BW_SESSION | cut -c1-5 >&2")

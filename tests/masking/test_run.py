@@ -19,6 +19,7 @@ import pytest
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
 
@@ -80,7 +81,7 @@ def running(surroundings: Surroundings, *words: str, **pipes: int | IO[bytes]) -
 
 def masker_of(pid: int) -> psutil.Process:
     """Return the process that masks for the bwrun with this pid."""
-    return next(one for one in psutil.Process(pid).children() if one.name() == "output-masker")
+    return next(one for one in psutil.Process(pid).children() if name_of(one) == "output-masker")
 
 
 def test_off_by_default(masked: Surroundings) -> None:
@@ -177,6 +178,7 @@ def test_stays_held_back_while_time_passes(masked: Surroundings) -> None:
         assert os.read(process.stdout.fileno(), 100) == b"hunter\n"
 
 
+@pytest.mark.linux("who waits for input")
 @pytest.mark.parametrize(
     "waits",
     [
@@ -284,6 +286,7 @@ def test_killed_masker_ends_the_output(masked: Surroundings) -> None:
     assert not (masked.work / "reached").exists()
 
 
+@pytest.mark.linux("closed memory, names of processes")
 def test_masker_is_closed_and_named(masked: Surroundings) -> None:
     """No process of the same user can look into the masker; no value is in its arguments or its environment."""
     with running(masked, "--", "sh", "-c", "echo ready; sleep 600") as process:
@@ -371,7 +374,7 @@ def test_memory_is_flat(masked: Surroundings) -> None:
 
 def masker_when_there(pid: int) -> psutil.Process:
     """Wait for the masker, and return it."""
-    wait_until(lambda: any(one.name() == "output-masker" for one in psutil.Process(pid).children()))
+    wait_until(lambda: any(name_of(one) == "output-masker" for one in psutil.Process(pid).children()))
     return masker_of(pid)
 
 

@@ -19,6 +19,8 @@ from tests.support.program import BWRUN, Surroundings
 from tests.support.pty_session import CTRL_C, CTRL_D, CTRL_Z, Shell
 from tests.support.terminal import Terminal, wait_until
 
+pytestmark = pytest.mark.linux("a terminal for the command")
+
 MASK = "<concealed by bwrun>"
 SECRET = "hunter2!swordfish"
 PYTHON = sys.executable

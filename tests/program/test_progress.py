@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ import pytest
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Delay, Drip, Fault, Hold, Status
+from tests.support.cached import Cached
 from tests.support.program import BWRUN, Surroundings
 from tests.support.pty_session import CTRL_C, CTRL_Z, Line, Shell
 
@@ -106,15 +108,15 @@ def test_a_large_vault(ready: Surroundings, server: BitwardenServer) -> None:
     assert seen(found.screen) == ["ran", ""]
 
 
-def test_questions_and_errors_stand_alone(slow: Surroundings, server: BitwardenServer, account: Account) -> None:
+def test_questions_and_errors_stand_alone(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
     """A question, a second one and an error each stand on a line of their own."""
-    del slow.environment["BW_PASSWORD"]
-    with terminal(slow, "-e", "A=bw://missing/x", "--", "echo", "ran") as found:
+    ready.environment |= REWRITABLE
+    del ready.environment["BW_PASSWORD"]
+    server.set_fault(Fault(TOKEN, Delay(1500)))
+    server.set_fault(Fault(SYNC, Hold()))
+    with terminal(ready, "-e", "A=bw://missing/x", "--", "echo", "ran") as found:
         found.wait_for("master password: ")
         found.type("wrong\n")
-        found.wait_for(ANSWER)
-        server.clear_faults()
-        server.set_fault(Fault(SYNC, Hold()))
         found.wait_for("master password: ", times=2)
         found.type(f"{account.master_password}\n")
         found.wait_for("downloading the vault")
@@ -169,6 +171,21 @@ def test_terminals_without_rewriting(ready: Surroundings, server: BitwardenServe
     with terminal(ready, "--", "echo", "ran") as found:
         assert found.ended() == 0
     assert re.fullmatch(r"bwrun: waiting [12] s: the server limits logins\nran\n", found.screen)
+
+
+def test_another_run_is_waited_for(cached: Cached) -> None:
+    """A run that waits for another one's login says so on the line that is rewritten, and on no other."""
+    cached.ask()
+    cached.path.unlink()
+    cached.surroundings.environment |= REWRITABLE
+    with cached.path.with_suffix(".lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with terminal(cached.surroundings, "--cache", "--", "echo", "ran") as found:
+            found.wait_for("\rbwrun: waiting for another run of bwrun, which is logging in to this account (")
+            fcntl.flock(lock, fcntl.LOCK_UN)
+
+            assert found.ended() == 0
+    assert seen(found.screen) == ["ran", ""]
 
 
 def test_nothing_on_a_pipe(ready: Surroundings, server: BitwardenServer) -> None:

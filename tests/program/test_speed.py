@@ -188,6 +188,7 @@ def test_only_a_large_vault_needs_orjson(ready: Surroundings, server: BitwardenS
     assert "orjson" in large_names
 
 
+@pytest.mark.linux("start times of processes without psutil")
 def test_nested_run_imports_no_network(ready: Surroundings) -> None:
     """A run that reuses a session loads nothing of HTTP, TLS or cryptography."""
     script = 'PYTHONPROFILEIMPORTTIME=1 "$0" true'

@@ -60,7 +60,7 @@ def files(surroundings: Surroundings) -> list[Path]:
 
 def text_of(wait: float, *, written: float = 0.0, status: int = 429, level: int = 1) -> str:
     """Return a record of a wait that began `written` seconds from now and ends `wait` seconds from now."""
-    now = time.clock_gettime(time.CLOCK_BOOTTIME)
+    now = float(Path("/proc/uptime").read_text().split()[0])
     return f"bwrun-wait 1 {status} {level} told {now + written:.3f} {now + wait:.3f}\n"
 
 

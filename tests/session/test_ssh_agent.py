@@ -325,6 +325,7 @@ def test_agent_is_killed(with_keys: Surroundings) -> None:
         assert with_keys.left() == []
 
 
+@pytest.mark.linux("adopting orphans")
 def test_leftovers(with_keys: Surroundings) -> None:
     """The agent is not one of the processes that the command has left running."""
     words = ["-v", "--kill-leftovers", "--no-session", "--ssh-key", "Ed25519"]

@@ -20,10 +20,11 @@ import psutil
 
 from tests.server.control import BitwardenServer
 from tests.support import print_signals
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.terminal import wait_until
 
-SENTINEL = signal.SIGRTMAX  # bwrun takes the lowest pending signal first, and so this one last
+SENTINEL = max(signal.valid_signals())  # bwrun takes the lowest pending signal first, and so this one last
 EXIT_STATUS = 7
 PYTHON = (sys.executable, "-I", "-S", "-c")
 THEN_EXEC = """\
@@ -129,7 +130,7 @@ class Witness:
 
     def settled(self) -> list[int]:
         """Return the signals it got, once bwrun has dealt with all that it was sent before."""
-        sentinel = f"{SENTINEL.value}"
+        sentinel = f"{int(SENTINEL)}"
         before = self._lines().count(sentinel)
         os.kill(self.bwrun, SENTINEL)
         wait_until(lambda: self._lines().count(sentinel) > before)
@@ -170,7 +171,7 @@ def wait_for_login(server: BitwardenServer) -> None:
 
 def helpers(pid: int) -> dict[str, psutil.Process]:
     """Return the processes that a bwrun has started, by name."""
-    return {child.name(): child for child in psutil.Process(pid).children()}
+    return {name_of(child): child for child in psutil.Process(pid).children()}
 
 
 def wait_for_end(process: psutil.Process) -> None:

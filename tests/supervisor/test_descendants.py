@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from tests.supervisor import EXIT_STATUS, PYTHON, is_gone, started
+from tests.support.portable import name_of
 from tests.support.program import TIMEOUT, Surroundings
 from tests.support.terminal import wait_until
 
@@ -148,6 +149,7 @@ def test_leftovers_go_on(ready: Surroundings) -> None:
         assert [lives(pid) for pid in pids(ready, 5)] == [True] * 5
 
 
+@pytest.mark.linux("adopting orphans")
 def test_leftovers_are_ended(ready: Surroundings) -> None:
     """--kill-leftovers ends the whole tree (stopped, in sessions of their own, daemons); -v says how many."""
     with ended_afterwards(ready):
@@ -159,6 +161,7 @@ def test_leftovers_are_ended(ready: Surroundings) -> None:
         assert time.monotonic() - start < 50  # what bwrun gives up is given up after 60
 
 
+@pytest.mark.linux("adopting orphans")
 def test_stubborn_leftover_is_killed(ready: Surroundings) -> None:
     """--kill-leftovers kills what goes on after TERM, 5 s later."""
     with ended_afterwards(ready):
@@ -169,6 +172,7 @@ def test_stubborn_leftover_is_killed(ready: Surroundings) -> None:
         assert time.monotonic() - start > 5
 
 
+@pytest.mark.linux("adopting orphans")
 def test_leftover_that_starts_others(ready: Surroundings) -> None:
     """--kill-leftovers ends also what is started while it is at work."""
     with ended_afterwards(ready):
@@ -177,6 +181,7 @@ def test_leftover_that_starts_others(ready: Surroundings) -> None:
         assert [lives(pid) for pid in pids(ready, 2)] == [False] * 2
 
 
+@pytest.mark.linux("adopting orphans")
 def test_nothing_is_left_over(ready: Surroundings) -> None:
     """--kill-leftovers with nothing to end counts none, and changes neither status nor output."""
     done = ready.run("--kill-leftovers", "--", "sh", "-c", "echo out; exit 3")
@@ -184,6 +189,7 @@ def test_nothing_is_left_over(ready: Surroundings) -> None:
     assert (done.status, done.stdout, done.stderr) == (3, "out\n", "")
 
 
+@pytest.mark.linux("adopting orphans")
 def test_leftovers_of_a_killed_command(ready: Surroundings) -> None:
     """--kill-leftovers works too where the command was ended by a signal; the session goes first."""
     with ended_afterwards(ready):
@@ -199,6 +205,7 @@ def test_leftovers_of_a_killed_command(ready: Surroundings) -> None:
         assert (ready.work / "out").read_text() == "1\n"
 
 
+@pytest.mark.linux("adopting orphans")
 @pytest.mark.parametrize("helper", ["session-janitor", "signal-canary"])
 def test_helpers_are_no_leftovers(ready: Surroundings, helper: str) -> None:
     """Helpers of bwrun's own are not counted as leftovers, and end with it."""
@@ -206,7 +213,7 @@ def test_helpers_are_no_leftovers(ready: Surroundings, helper: str) -> None:
                  stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:  # fmt: skip
         assert process.stdout is not None
         process.stdout.readline()
-        own = next(child for child in psutil.Process(process.pid).children() if child.name() == helper)
+        own = next(child for child in psutil.Process(process.pid).children() if name_of(child) == helper)
         _, stderr = process.communicate(b"\n", timeout=TIMEOUT)
 
         assert process.returncode == 0

@@ -15,11 +15,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bwrun.supervisor import bases, directory, processes, removing, sweeping
+from bwrun.supervisor import bases, directory, removing, sweeping
+from bwrun.system import processes
+from tests.support.terminal import wait_until
 
 NAME = "bwrun.4000000.0123456789abcdef"
 OLD = 601  # seconds: older than what may still be on its way to its mark
@@ -242,13 +245,18 @@ def test_sweeps_what_a_dead_owner_left(base: Path) -> None:
     assert list(base.iterdir()) == []
 
 
+def wait_for_state(pid: int, state: str) -> None:
+    """Wait until a process is in a state, as psutil names it."""
+    wait_until(lambda: psutil.Process(pid).status() == state)
+
+
 def test_sweeps_what_a_zombie_left(base: Path) -> None:
     """An owner that has ended and was not waited for is gone as well."""
     with subprocess.Popen(["sleep", "60"]) as process:
         made = left_behind(base, mark=f"{process.pid} {start_time(process.pid)}\n")
         assert sweeping.sweep(str(base)) == 0
         process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        wait_for_state(process.pid, psutil.STATUS_ZOMBIE)
         assert sweeping.sweep(str(base)) == 1
     assert not made.exists()
 
@@ -266,7 +274,7 @@ def test_spares_a_stopped_owner(base: Path) -> None:
     with subprocess.Popen(["sleep", "60"]) as process:
         made = left_behind(base, mark=f"{process.pid} {start_time(process.pid)}\n")
         process.send_signal(signal.SIGSTOP)
-        os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WNOWAIT)
+        wait_for_state(process.pid, psutil.STATUS_STOPPED)
 
         assert sweeping.sweep(str(base)) == 0
         process.kill()

@@ -165,6 +165,7 @@ def test_command_signals_its_group(ready: Surroundings) -> None:
         assert let_end(process) == EXIT_STATUS
 
 
+@pytest.mark.linux("who sent a signal")
 def test_command_signals_bwrun(ready: Surroundings) -> None:
     """What the command sends to bwrun, its parent, is not sent back to it."""
     with watched(ready) as (witness, process):
@@ -205,7 +206,7 @@ def test_sigpipe_to_bwrun(ready: Surroundings) -> None:
     ("number", "send"),
     [
         (signal.SIGHUP, os.kill), (signal.SIGINT, os.kill), (signal.SIGQUIT, os.kill), (signal.SIGTERM, os.kill),
-        (signal.SIGUSR1, os.kill), (signal.SIGALRM, os.kill), (signal.SIGSEGV, os.kill), (signal.SIGRTMIN, os.kill),
+        (signal.SIGUSR1, os.kill), (signal.SIGALRM, os.kill), (signal.SIGSEGV, os.kill), (SENTINEL, os.kill),
         (signal.SIGINT, os.killpg), (signal.SIGTERM, os.killpg),
     ],
 )  # fmt: skip
@@ -472,6 +473,7 @@ def test_kill_of_bwrun_over_a_stopped_command(ready: Surroundings) -> None:
         assert (ready.work / "told").read_text() == "TERM\n"
 
 
+@pytest.mark.linux("names of processes")
 @pytest.mark.parametrize("who", ["group", "session", "name"])
 def test_kill_of_many(ready: Surroundings, who: str) -> None:
     """`kill -9` of the process group, of the session, or of all that is called bwrun: the session is gone."""

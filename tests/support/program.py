@@ -11,7 +11,24 @@ from pathlib import Path
 
 from tests.server.control import Account, BitwardenServer
 
-BWRUN = Path(sys.executable).with_name("bwrun")
+INSTALLED = Path(sys.executable).with_name("bwrun")
+# With `pytest --portable`, the half of bwrun is tested that is for other systems than Linux.
+IS_PORTABLE = "--portable" in sys.argv or os.environ.get("BWRUN_TESTS_PORTABLE") == "1"
+
+
+def _portable_script() -> Path:
+    """Return a copy of the script `bwrun` whose first line has the option of Python that chooses the portable half."""
+    os.environ["BWRUN_TESTS_PORTABLE"] = "1"  # for the workers of pytest-xdist, which have another command line
+    copy = Path(sys.prefix, "portable", "bwrun")
+    copy.parent.mkdir(exist_ok=True)
+    first, _, rest = INSTALLED.read_text().partition("\n")
+    new = copy.with_name(f"bwrun.{os.getpid()}")
+    new.write_text(f"{first} -Xbwrun-portable\n{rest}")
+    new.chmod(0o755)
+    return new.replace(copy)
+
+
+BWRUN = _portable_script() if IS_PORTABLE else INSTALLED
 LATER = "bwrun"  # the directory for what later runs need
 TIMEOUT = 240  # seconds: only what hangs takes so long, on a busy machine too
 

@@ -20,6 +20,7 @@ from typing import Self
 
 import psutil
 
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, Surroundings
 from tests.support.terminal import Terminal, wait_until
 
@@ -82,7 +83,7 @@ class Shell(Line):
             finally:
                 if terminal.process.poll() is None:
                     found = psutil.Process(terminal.process.pid).children(recursive=True)
-                    jobs = [job for job in found if job.name() != "session-janitor"]  # who clears after the others
+                    jobs = [job for job in found if name_of(job) != "session-janitor"]  # who clears after the others
                 for job in jobs:
                     if job.is_running():
                         job.kill()

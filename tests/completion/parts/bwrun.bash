@@ -3,6 +3,7 @@
 # line is the command: its own completions are asked for.
 _bwrun() {
   local at=1
+  COMPREPLY=()
   if [[ ${COMP_WORDS[1]} == -* ]]; then
     while ((at < COMP_CWORD)) && [[ ${COMP_WORDS[at]} != -- ]]; do
       ((at++))
@@ -30,7 +31,7 @@ _bwrun_command() {
     compopt -o filenames 2>/dev/null
     local kind=-f
     ((COMP_CWORD > $1)) || kind=-c
-    mapfile -t COMPREPLY < <(compgen "$kind" -- "${COMP_WORDS[COMP_CWORD]}")
+    _bwrun_offer < <(compgen "$kind" -- "${COMP_WORDS[COMP_CWORD]}")
   fi
 }
 
@@ -38,11 +39,19 @@ _bwrun_command() {
 _bwrun_value() {
   local name="_shtab_bwrun_${1//[^[:word:]]/_}"
   local choices="${name}_choices[*]" files="${name}_COMPGEN"
-  mapfile -t COMPREPLY < <(compgen -W "${!choices-}" -- "$2")
+  _bwrun_offer < <(compgen -W "${!choices-}" -- "$2")
   if [[ -n ${!files-} ]]; then
     compopt -o filenames 2>/dev/null
-    mapfile -t COMPREPLY < <(compgen -f -- "$2")
+    _bwrun_offer < <(compgen -f -- "$2")
   fi
+}
+
+# Offers each line of stdin. `mapfile` would be shorter, but the bash of macOS has none.
+_bwrun_offer() {
+  local line
+  while IFS= read -r line; do
+    COMPREPLY+=("$line")
+  done
 }
 
 complete -o bashdefault -F _bwrun bwrun

@@ -20,6 +20,7 @@ from typing import IO
 import psutil
 import pytest
 
+from tests.support.portable import name_of
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.terminal import wait_until
 
@@ -121,11 +122,11 @@ class Run:
 
     def named(self, name: str) -> psutil.Process:
         """Wait until a child of bwrun's has that name; return it."""
-        return self._child(lambda process: process.name() == name)
+        return self._child(lambda process: name_of(process) == name)
 
     def first(self) -> psutil.Process:
         """Wait until bwrun has a child; return its oldest: the worker, or the command that it became."""
-        return self._child(lambda process: process.name() not in (JANITOR, CANARY))
+        return self._child(lambda process: name_of(process) not in (JANITOR, CANARY))
 
     def _child(self, fits: object) -> psutil.Process:
         assert callable(fits)

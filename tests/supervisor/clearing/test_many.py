@@ -19,6 +19,7 @@ from Crypto.Cipher import AES
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
 from tests.supervisor.clearing import GONE, JANITOR, Run, end
+from tests.support.portable import name_of
 from tests.support.program import Surroundings
 from tests.support.terminal import wait_until
 
@@ -98,7 +99,7 @@ class Victim:
     def kill(self) -> None:
         """Kill it."""
         members = self.run.members()
-        janitors = [process for process in members[1:] if process.name() == JANITOR]
+        janitors = [process for process in members[1:] if name_of(process) == JANITOR]
         if self.how in ("term", "group term"):
             self.run.kill(signal.SIGTERM) if self.how == "term" else self.run.kill_group(signal.SIGTERM)
         elif self.how == "group":

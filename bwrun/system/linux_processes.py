@@ -1,4 +1,4 @@
-"""Start times, ancestry, names and descriptors of processes, from /proc where the system has it."""
+"""Start times, ancestry and names of processes, from Linux's /proc."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def is_alive(pid: int, started: str) -> bool:
     return True
 
 
-def is_asleep(pid: int) -> bool:
+def is_asleep(pid: int) -> bool | None:
     """Return whether process `pid` waits for an event. A process that has work to do, but no core, is not asleep."""
     return _stat(pid)[:1] == [b"S"]
 
@@ -74,41 +74,3 @@ def set_name(name: str, *, command_line: bool = False) -> None:
                 memory.write(name.encode()[: end - start - 1].ljust(end - start, b"\0"))
     except (OSError, ValueError, IndexError):
         pass
-
-
-def close_all_but(*keep: int) -> None:
-    """Close every descriptor from 3 on that is not in `keep`, so that none keeps a pipe of the caller open."""
-    try:
-        numbers = [int(name) for name in os.listdir("/dev/fd")]
-    except (OSError, ValueError):
-        lowest = 3
-        for descriptor in sorted(keep):
-            os.closerange(lowest, descriptor)
-            lowest = descriptor + 1
-        os.closerange(lowest, os.sysconf("SC_OPEN_MAX"))
-        return
-    for number in numbers:
-        if number > 2 and number not in keep:
-            try:
-                os.close(number)
-            except OSError:
-                pass  # it was the descriptor of listdir()
-
-
-def is_open(descriptor: int) -> bool:
-    """Return whether a descriptor is open."""
-    try:
-        os.fstat(descriptor)
-    except OSError:
-        return False
-    return True
-
-
-def redirect_to_null(*descriptors: int) -> None:
-    """Redirect `descriptors` to /dev/null."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in descriptors:
-        if descriptor != null:
-            os.dup2(null, descriptor, inheritable=False)
-    if null > 2:
-        os.close(null)
