@@ -21,7 +21,7 @@ from bwrun.command.restoring import restore_inherited
 from bwrun.opening.steps import Opening, read_settings
 from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import Options
-from bwrun.settings.option_names import CHECK, DOCTOR, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
+from bwrun.settings.option_names import CHECK, DOCTOR, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
 from bwrun.system.calls import outlive_parent
 
@@ -102,9 +102,14 @@ class Worker:
         Raises BwrunError.
         """
         config = self._config
+        if config.mode == LOGIN:
+            from bwrun.login.keeping import log_in_and_keep  # noqa: PLC0415  (only for --login)
+
+            return log_in_and_keep(config, self._supervisor, self._console, self._timings)
         plan = self._opening.follow(make_plan(config, self._caller.supervisor, self._console))
         self._supervisor.request_directory(needed=plan.needs_directory, dry_run=config.mode == CHECK)
         self._opening.connect(plan)  # while the supervisor makes the directory
+        config = self._config = self._opening.config  # with the server of `--login`, if no other is set
         directory = self._wait_for_supervisor()
         if plan.ssh_agent and config.mode != CHECK:
             plan.ssh_agent.start(self._supervisor, directory)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bwrun.base.supervisor_link import SupervisorLink
     from bwrun.credentials.found import Credentials
+    from bwrun.credentials.kept import Kept
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocked import UnlockedVault
     from bwrun.planning.outer_vault import OuterVault
@@ -49,6 +50,7 @@ class Case:
         self.trace = Trace()
         self.directory = ""  # for the session; empty: none was made
         self.outer_vault: OuterVault | None = None
+        self.kept: Kept | None = None  # what `bwrun --login` keeps
         self.server_config: object = None
         self.skew: float | None = None  # seconds that this machine's clock is ahead; None: the server says no time
         self.chosen: frozenset[str] | None = None  # the items of a session with --only

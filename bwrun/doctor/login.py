@@ -31,7 +31,7 @@ def find_credentials(case: Case) -> Finding:
     """Read the credentials; on a terminal, ask for missing ones as a run does."""
     case.require_login()
     try:
-        found = read_credentials(case.config, (case.supervisor.descriptor,), case.context.deadline)
+        found = read_credentials(case.config, (case.supervisor.descriptor,), case.context.deadline, case.kept)
     except CredentialError as error:
         from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
 

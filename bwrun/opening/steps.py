@@ -9,6 +9,7 @@ from __future__ import annotations
 from bwrun.base.errors import CredentialError
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
+from bwrun.planning.plan import find_kept_for
 from bwrun.settings.config import load_config
 
 TYPE_CHECKING = False
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from bwrun.base.console import Console
     from bwrun.base.timings import Timings
+    from bwrun.credentials.kept import Kept
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocked import UnlockedVault
     from bwrun.planning.outer_vault import OuterVault
@@ -50,6 +52,7 @@ class Opening:
         self.config = config
         self.key_pair: KeyPair | None = None  # of a session with --only
         self.places: dict[str, str | None] = {}  # where each credential came from
+        self._kept: Kept | None = None  # what `bwrun --login` keeps
         self._console = console
         self._timings = timings
         self._plan: Plan | None = None
@@ -72,8 +75,13 @@ class Opening:
         return self._plan
 
     def connect(self, plan: Plan) -> None:
-        """Begin to connect, if the plan needs a login. Raises ConfigError, SessionError, as `start_connecting()`."""
+        """
+        Begin to connect, if the plan needs a login. What the run lacks may then be what `bwrun --login` keeps.
+
+        Raises ConfigError, SessionError, as `start_connecting()`; CredentialError: what is kept cannot be used.
+        """
         if plan.logs_in:
+            self.config, self._kept = find_kept_for(plan, self.config)
             connect = (self.config, plan.dialed, plan.items, self._console, self._timings)
             self._context = start_connecting(*connect)
 
@@ -95,7 +103,7 @@ class Opening:
         if context is None:
             return None
         try:
-            credentials = read_credentials(config, descriptors, context.deadline)
+            credentials = read_credentials(config, descriptors, context.deadline, self._kept)
         except CredentialError as error:
             from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
 

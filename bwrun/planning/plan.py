@@ -12,12 +12,14 @@ from bwrun.base.errors import FailedReferenceError, UnresolvedReferencesError
 from bwrun.base.structs import Struct
 from bwrun.command.environment import contains_scheme, environment_without_secrets, has_possible_references
 from bwrun.command.finding import find_command
+from bwrun.credentials.finding import not_set
 from bwrun.login.early_connection import dial_early
 from bwrun.settings.option_names import EXPORT, GET, LIST, PRINT_USER_KEY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bwrun.base.console import Console
+    from bwrun.credentials.kept import Kept
     from bwrun.injection.requested import RequestedSecrets
     from bwrun.network.dialing import Dial
     from bwrun.references.grammar import Reference
@@ -64,7 +66,7 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     if config.mode == PRINT_USER_KEY:
         from bwrun.credentials.confirming import check_terminal  # noqa: PLC0415  (only for --print-user-key)
 
-        check_terminal(config.sources)
+        check_terminal(config.sources, config.mode)
         return Plan(None, None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     outer = _find_outer(config) if may_be_nested else None
@@ -147,6 +149,26 @@ def _decide(  # noqa: PLR0913  (all that is known by then)
     logs_in = opens_session or (outer is None and requested is not None and bool(requested.references))
     items = requested.ids_to_fetch_alone() if requested and logs_in and not opens_session else ()
     return Plan(file, requested, outer, outer_session, opens_session, logs_in, items, dialed, ssh_agent, selectors)
+
+
+def find_kept_for(plan: Plan, config: Config) -> tuple[Config, Kept | None]:
+    """
+    Return the settings of the run with its server, and what `bwrun --login` keeps, if the run lacks a credential.
+
+    A bwrun inside another one does not use it: it could open more than the session that the outer one has made.
+
+    Raises CredentialError: the file with it cannot be used.
+    """
+    missing = not_set(config) if plan.logs_in else ()
+    if not missing:
+        return config, None
+    from bwrun.session.outer import find_outer  # noqa: PLC0415  (most runs have all that they need)
+
+    if find_outer(config.sources.environment) is not None:
+        return config, None
+    from bwrun.credentials.kept import find_kept  # noqa: PLC0415
+
+    return find_kept(config, missing)
 
 
 def _find_outer(config: Config) -> OuterSession | None:

@@ -139,6 +139,22 @@ def test_wrong_password_is_typed(asking: Surroundings, server: BitwardenServer, 
     assert (asked(server, TOKEN), asked(server, SYNC)) == (1, 1)
 
 
+def test_wrong_client_secret_is_typed(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
+    """A wrong client secret may be typed again, twice, with one login for each; one from elsewhere may not."""
+    environment = ready.full_environment({"BW_CLIENTSECRET": None})
+    question = "Bitwarden client_secret: "
+    with Terminal.start([BWRUN, "--", "echo", "ran"], environment, ready.work) as terminal:
+        for number, typed in enumerate(("wrong secret", "another", account.client_secret), 1):
+            terminal.wait_for(question, times=number)
+            terminal.type(typed + "\n")
+
+        assert terminal.ended() == 0
+        assert terminal.screen.endswith(f"{question}\nran\n")
+    assert asked(server, TOKEN) == 3
+    assert ready.run("--", "true", env={"BW_CLIENTSECRET": "wrong secret"}).codes == ["auth.invalid-api-key"]
+    assert asked(server, TOKEN) == 4
+
+
 def test_wrong_id_is_told_at_once(ready: Surroundings) -> None:
     """Who types an organization's client id is not asked for the rest."""
     environment = ready.full_environment(dict.fromkeys(CREDENTIALS))
