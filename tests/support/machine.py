@@ -56,7 +56,8 @@ cd /mnt/root
 mount -t proc proc proc
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir dev/shm dev/pts dev/mqueue
-for name in null zero full random urandom tty; do touch "dev/$name"; mount --bind "/dev/$name" "dev/$name"; done
+for node in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 "dev/${node%:*}" c 1 "${node#*:}"; done
+mknod -m 666 dev/tty c 5 0
 ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
