@@ -17,6 +17,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -162,9 +163,8 @@ def control_group() -> Iterator[Path]:
     places = [Path(fields[1]) for fields in lines if fields[2] == "cgroup2"]
     if not places:
         unavailable("no control groups v2 are mounted")
-    group = places[0] / f"bwrun-test-{os.getpid()}"
     try:
-        group.mkdir()
+        group = Path(tempfile.mkdtemp(prefix="bwrun-test-", dir=places[0]))
     except OSError as error:
         unavailable(f"no control group can be made: {error}")
     try:
