@@ -12,7 +12,8 @@ PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
-	docker:docker.io cron:cron systemd-analyze:systemd nsenter:util-linux podman:podman crun:crun
+	docker:docker.io pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring \
+	dbus-run-session:dbus-daemon systemd-creds:systemd cron:cron nsenter:util-linux podman:podman crun:crun
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.

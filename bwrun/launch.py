@@ -14,6 +14,7 @@ from bwrun.base import signals
 from bwrun.base.console import Console
 from bwrun.base.errors import STATUS_FAILED, BwrunError, ConfigError, SessionError
 from bwrun.settings import command_line
+from bwrun.settings.option_names import LOGOUT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def launch(arguments: list[str], started: float) -> int:
         return _print(options.text_to_print, console)
     if options.clean:
         return _clean(console)
+    if options.mode == LOGOUT:
+        return _log_out(options, console)
     if os.environ.get("BITWARDENCLI_APPDATA_DIR") and os.environ.get("BW_SESSION"):
         status = _try_nested(options, console)
         if status is not None:
@@ -105,6 +108,19 @@ def _clean(console: Console) -> int:
         text += f"bwrun: removed {caches} cached vault(s)\n"
     if waits:
         text += f"bwrun: removed {waits} record(s) of how long servers asked to wait\n"
+    return _print(text, console)
+
+
+def _log_out(options: command_line.Options, console: Console) -> int:
+    """Do `--logout`; return the exit status."""
+    from bwrun.credentials.logging_out import log_out  # noqa: PLC0415  (only for --logout)
+    from bwrun.settings.profile_name import profile_name  # noqa: PLC0415
+
+    try:
+        text = log_out(profile_name(options, os.environ), os.environ)
+    except BwrunError as error:
+        console.print_error(error)
+        return error.status
     return _print(text, console)
 
 

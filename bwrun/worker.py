@@ -21,16 +21,18 @@ from bwrun.command.finding import check_size, exec_command
 from bwrun.command.restoring import read_initial_environment, restore_signals
 from bwrun.credentials.finding import read_credentials
 from bwrun.login.early_connection import start_connecting
+from bwrun.planning.keeping import find_kept_for
 from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.command_line import Options
 from bwrun.settings.config import load_config
-from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, PRINT_USER_KEY, RUN
+from bwrun.settings.option_names import CHECK, EXPORT, GET, LIST, LOGIN, PRINT_USER_KEY, RUN
 from bwrun.settings.sources import AGENT_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn, Protocol
 
+    from bwrun.credentials.kept import Kept
     from bwrun.injection.resolving import ResolvedSecrets
     from bwrun.login.context import LoginContext
     from bwrun.login.unlocked import UnlockedVault
@@ -91,6 +93,7 @@ class Worker:
         self._key_pair: KeyPair | None = None  # of a session with --only
         self._outer_vault: OuterVault | None = None  # of a nested run that looks something up
         self._concealment: Concealment | None = None  # of the command's output, for --mask
+        self._kept: Kept | None = None  # what `bwrun --login` keeps
         self._places: dict[str, str | None] = {}  # where each credential came from
 
     def run(self) -> int:
@@ -102,11 +105,16 @@ class Worker:
         Raises BwrunError.
         """
         config = self._config
+        if config.mode == LOGIN:
+            from bwrun.login.keeping import log_in_and_keep  # noqa: PLC0415  (only for --login)
+
+            return log_in_and_keep(config, self._supervisor, self._console, self._timings)
         plan = make_plan(config, self._caller.supervisor, self._console)
         if plan.outer is not None:
             from bwrun.planning.outer_vault import read_outer  # noqa: PLC0415  (few runs are nested)
 
             plan, self._outer_vault = read_outer(plan, config, self._console)
+        self._config, self._kept = find_kept_for(plan, config)
         context = self._start_login(plan)
         directory = self._wait_for_supervisor()
         if plan.ssh_agent and config.mode != CHECK:
@@ -167,7 +175,8 @@ class Worker:
     def _unlock(self, plan: Plan, context: LoginContext) -> UnlockedVault:
         """Read the credentials, log in, fetch the vault and unlock it."""
         try:
-            credentials = read_credentials(self._config, (self._supervisor.descriptor,), context.deadline)
+            own = (self._supervisor.descriptor,)
+            credentials = read_credentials(self._config, own, context.deadline, self._kept)
         except CredentialError as error:
             from bwrun.session.nested import explain_missing  # noqa: PLC0415  (only after a failure)
 

@@ -31,6 +31,17 @@ NOT_RUN = {
     "bwrun --header-file headers -- make deploy": GATEWAY,
     "bwrun --print-user-key": "asks on a terminal; tests/credentials/test_print_user_key.py has one",
 }
+ASKS = "asks on a terminal; tests/credentials/test_login.py has one"
+NOT_RUN |= dict.fromkeys(
+    (
+        "bwrun --login",
+        "bwrun --profile work --login",
+        "PYTHON_KEYRING_BACKEND=keyring.backends.fail.Keyring bwrun --login",
+    ),
+    ASKS,
+)
+RECIPES = ("pass ", "secret-tool ", "age", "systemd-creds ", "security ", "printf %s ")  # as their commands begin
+RECIPE = "needs such a tool, set up; tests/credentials/test_recipes.py has each"
 EXAMPLES_OF_PAGES = [example for page in pages() for example in page.examples()]
 
 
@@ -71,7 +82,7 @@ def test_example(
         shown = re.fullmatch(r"cat (\S+)", step.command)
         if shown is not None:
             show_file(shown[1], step.output, reader, server, example_account)
-        elif step.command not in NOT_RUN:
+        elif step.command not in NOT_RUN and not is_recipe(step.command):
             run(step, reader, server)
 
 
@@ -86,6 +97,11 @@ def show_file(name: str, text: str, reader: Surroundings, server: BitwardenServe
             reader.use(server, account)
         elif "BWRUN_SERVER" not in text:
             reader.use(server)
+
+
+def is_recipe(command: str) -> bool:
+    """Return whether a command line is of a recipe of docs/credentials.md, for a tool that has to be set up."""
+    return command.startswith(RECIPES) or any(f"-command '{tool}" in command for tool in RECIPES)
 
 
 def run(step: Step, reader: Surroundings, server: BitwardenServer) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 
-from bwrun.settings.sources import Sources, is_bwrun_variable
+from bwrun.settings.sources import Sources
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def command_environment(
     result = {_file_bytes(name): _file_bytes(value) for name, value in files.items()}
     for name, value in sources.inherited.items():
         # A process may have a variable with an empty name, but os.execve() refuses it.
-        if name and (not is_bwrun_variable(name) or name in passed):
+        if name and (not sources.is_withheld(name) or name in passed):
             result[os.fsencode(name)] = os.fsencode(value)
     return result | {os.fsencode(name): os.fsencode(value) for name, value in {**assignments, **session}.items()}
 

@@ -1,4 +1,4 @@
-"""Asking on the terminal whether the user key shall be printed (`--print-user-key`)."""
+"""Asking on the terminal whether something shall be done: printing the user key (`--print-user-key`), for example."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import stat
 from bwrun.base.console import WarningMessage, printable
 from bwrun.base.errors import CredentialError
 from bwrun.credentials.prompts import Prompter, may_ask
+from bwrun.settings.option_names import PRINT_USER_KEY
 from bwrun.settings.sources import USER_KEY, Sources
 
 STDOUT = 1
@@ -22,21 +23,25 @@ EXPLANATION = (
 )
 
 
-def open_terminal(sources: Sources) -> Prompter:
-    """Return the terminal to ask on. Raises CredentialError: there is none, or BW_NOINTERACTION forbids to ask."""
+def open_terminal(sources: Sources, mode: str) -> Prompter:
+    """
+    Return the terminal to ask on for `--login` or `--print-user-key`, which is the `mode`.
+
+    Raises CredentialError: there is none, or BW_NOINTERACTION forbids to ask.
+    """
     prompter = Prompter.find() if may_ask(sources) else None
     if prompter is None:
+        to_file = "; its output may go to a file: `(umask 077; bwrun --print-user-key >FILE)`"
         raise CredentialError(
-            "no-terminal", "`--print-user-key` asks on a terminal, and there is none that it may ask on",
-            "run it by hand on a terminal, and without BW_NOINTERACTION; its output may go to a file:"
-            " `(umask 077; bwrun --print-user-key >FILE)`",
+            "no-terminal", f"`--{mode}` asks on a terminal, and there is none that it may ask on",
+            "run it by hand on a terminal, and without BW_NOINTERACTION" + (to_file if mode == PRINT_USER_KEY else ""),
         )  # fmt: skip
     return prompter
 
 
-def check_terminal(sources: Sources) -> None:
+def check_terminal(sources: Sources, mode: str) -> None:
     """Look whether there is a terminal to ask on. Raises CredentialError, as `open_terminal`."""
-    open_terminal(sources).close()
+    open_terminal(sources, mode).close()
 
 
 def confirm_printing(who: str, sources: Sources) -> None:
@@ -45,18 +50,24 @@ def confirm_printing(who: str, sources: Sources) -> None:
 
     Raises CredentialError: the answer is not `yes`, or the terminal is gone.
     """
-    prompter = open_terminal(sources)
+    prompter = open_terminal(sources, PRINT_USER_KEY)
     try:
         prompter.say(EXPLANATION.format(who=printable(who)))
-        answer = prompter.ask('answer ("yes" prints it)', echo=True).reveal()
+        confirmed = says_yes(prompter, 'answer ("yes" prints it)')
+    finally:
+        prompter.close()
+    if not confirmed:
+        raise CredentialError("not-confirmed", "the answer was not `yes`, so the user key is not printed")
+
+
+def says_yes(prompter: Prompter, question: str) -> bool:
+    """Ask, and return whether the answer is `yes`. Raises CredentialError: the terminal is gone."""
+    try:
+        return prompter.ask(question, echo=True).reveal().strip() == b"yes"
     except CredentialError as error:
         if error.code != "credentials.empty":
             raise
-        answer = b""
-    finally:
-        prompter.close()
-    if answer.strip() != b"yes":
-        raise CredentialError("not-confirmed", "the answer was not `yes`, so the user key is not printed")
+        return False
 
 
 def exposed_output() -> tuple[WarningMessage, ...]:

@@ -61,12 +61,23 @@ class Prompter:
 
         Raises CredentialError: the line is empty, or the terminal is closed.
         """
+        line = self.ask_optional(question, echo=echo)
+        if line is None:
+            raise CredentialError("empty", f"nothing was entered for the {question}")
+        return line
+
+    def ask_optional(self, question: str, *, echo: bool) -> Sensitive | None:
+        """
+        Do the same, and return None for an empty line.
+
+        Raises CredentialError: the input ended (Ctrl-D), or the terminal is closed.
+        """
         try:
             return self._ask(question, echo=echo)
         except (OSError, termios.error):
             raise CredentialError("terminal", f"the terminal closed while bwrun asked for the {question}") from None
 
-    def _ask(self, question: str, *, echo: bool) -> Sensitive:
+    def _ask(self, question: str, *, echo: bool) -> Sensitive | None:
         before = termios.tcgetattr(self._terminal)
         asking = list(before)
         asking[3] = (before[3] | termios.ICANON | termios.ISIG) & ~(0 if echo else termios.ECHO)
@@ -93,10 +104,10 @@ class Prompter:
             signals.signal(signals.SIGTSTP, before_stop)
             if not (echo and ended):
                 os.write(self._terminal, b"\n")
-        line = line.removesuffix(b"\n").removesuffix(b"\r")
         if not line:
             raise CredentialError("empty", f"nothing was entered for the {question}")
-        return Sensitive(line)
+        line = line.removesuffix(b"\n").removesuffix(b"\r")
+        return Sensitive(line) if line else None
 
     def _read_line(self) -> bytes:
         line = b""

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from bwrun.base.errors import AuthenticationError
 from bwrun.base.tasks import Task
-from bwrun.credentials.found import Credentials
+from bwrun.credentials.found import PROMPT, ApiKey, Credentials
 from bwrun.login.access import Access
 from bwrun.login.context import LoginContext
 from bwrun.login.fetching import Fetched, fetch_items, fetch_sync
 from bwrun.login.token import Login, device_id, find_account_keys, login_form, read_login
 from bwrun.login.unlocked import UnlockedVault
-from bwrun.login.user_key import UserKeyUnwrapping
+from bwrun.login.user_key import MAX_ATTEMPTS, UserKeyUnwrapping
 from bwrun.settings.config import Config
 from bwrun.settings.option_names import RUN
 from bwrun.settings.servers import origin
@@ -60,16 +61,14 @@ class UnlockingSteps:
 
         Raises NetworkError, AuthenticationError, ServerError.
         """
-        api_key, server, client = self.credentials.api_key, self.config.server, self.client
+        server, client = self.config.server, self.client
         client.check_waits()
-        form = login_form(api_key, self.device)
-        reply = self.context.start("token", lambda: client.post_token(form, api_key.client_secret))
+        reply = self._send_login()
         opens_session = self.config.wants_session and self.config.mode == RUN
         server_config = Task(client.get_server_config) if opens_session or needs_config else None
         with self.context.timings.phase("import"):
             import bwrun.crypto.account_keys  # noqa: F401, PLC0415  (it imports `cryptography`, while the server handles the login)
-        answer = self.context.wait(reply, origin(server.identity))
-        login = read_login(answer, self.credentials, server)
+        login, answer = self._read_login(reply)
         self.context.console.step(f"logged in to {server.name}" + (f" as {login.email}" if login.email else ""))
         if login.force_password_reset:
             self.context.console.warn(
@@ -77,6 +76,33 @@ class UnlockingSteps:
                 "set a new master password in the web vault",
             )
         return login, answer, server_config
+
+    def _send_login(self) -> Task[Answer]:
+        """Begin to log in."""
+        api_key, client = self.credentials.api_key, self.client
+        form = login_form(api_key, self.device)
+        return self.context.start("token", lambda: client.post_token(form, api_key.client_secret))
+
+    def _read_login(self, reply: Task[Answer]) -> tuple[Login, Answer]:
+        """Wait for the answer to the login; a wrong client secret that was typed may be typed again, twice."""
+        for attempt in range(MAX_ATTEMPTS):
+            answer = self.context.wait(reply, origin(self.config.server.identity))
+            try:
+                return read_login(answer, self.credentials, self.config.server), answer
+            except AuthenticationError as error:
+                typed = self.credentials.client_secret_place == PROMPT and attempt + 1 < MAX_ATTEMPTS
+                # With the cache, the file has been opened with the client secret that is wrong.
+                if error.code != "auth.invalid-api-key" or not typed or self.config.cache is not None:
+                    raise
+                from bwrun.credentials.asking import ask_secret_again  # noqa: PLC0415  (only after a prompt)
+
+                again = ask_secret_again(self.config, self.context.deadline)
+                if again is None:
+                    raise
+            api_key = self.credentials.api_key
+            self.credentials = self.credentials.replaced(api_key=ApiKey(api_key.client_id, again.value))
+            reply = self._send_login()
+        raise AssertionError  # the last attempt returns or raises
 
     def access_of(self, login: Login) -> Access:
         """Return the access with the token of `login`."""

@@ -12,6 +12,7 @@ from bwrun.crypto.parameters import KeyConnectorData
 from bwrun.login.context import LoginContext
 from bwrun.login.fetching import AT_ONCE
 from bwrun.login.steps import UnlockingSteps, result_if_ready
+from bwrun.login.token import Login
 from bwrun.login.unlocked import Purpose, UnlockedVault
 from bwrun.settings.config import Config
 from bwrun.settings.option_names import PRINT_USER_KEY
@@ -46,10 +47,7 @@ def unlock_vault(
     not usable; CryptoError: the master password or the user key is wrong, or keys cannot be decrypted; CredentialError:
     the user key is malformed.
     """
-    if credentials.user_key is not None:
-        from bwrun.login.given_user_key import check_form  # noqa: PLC0415  (most runs have a password)
-
-        check_form(credentials)
+    _check_user_key(credentials)
     steps = UnlockingSteps(config, credentials, context)
     try:
         if config.cache is not None and config.mode != PRINT_USER_KEY:
@@ -63,6 +61,32 @@ def unlock_vault(
         if error.code not in TURNED_AWAY:
             raise
         raise _explain(error, steps, config) from None
+
+
+def try_unlocking(steps: UnlockingSteps, config: Config) -> tuple[Login, UnlockedVault | None]:
+    """
+    Log in, and unlock the vault if there is something to unlock it with, without the cache; return both.
+
+    Raises what `unlock_vault()` raises.
+    """
+    credentials = steps.credentials
+    _check_user_key(credentials)
+    try:
+        if credentials.master_password or credentials.user_key or config.key_connector_url:
+            unlocked = _unlock(steps, config, lambda: None, ())
+            return unlocked.login, unlocked
+        return steps.log_in()[0], None
+    except ServerError as error:
+        if error.code not in TURNED_AWAY:
+            raise
+        raise _explain(error, steps, config) from None
+
+
+def _check_user_key(credentials: Credentials) -> None:
+    if credentials.user_key is not None:
+        from bwrun.login.given_user_key import check_form  # noqa: PLC0415  (most runs have a password)
+
+        check_form(credentials)
 
 
 def _unlock(

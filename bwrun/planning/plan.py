@@ -64,7 +64,7 @@ def make_plan(config: Config, bwrun: int, console: Console) -> Plan:
     if config.mode == PRINT_USER_KEY:
         from bwrun.credentials.confirming import check_terminal  # noqa: PLC0415  (only for --print-user-key)
 
-        check_terminal(config.sources)
+        check_terminal(config.sources, config.mode)
         return Plan(None, None, None, None, opens_session=False, logs_in=True, items=(), dialed=dial_early(config))
     may_be_nested = bool(config.sources.environment.get("BITWARDENCLI_APPDATA_DIR"))
     outer = _find_outer(config) if may_be_nested else None

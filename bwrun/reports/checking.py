@@ -14,7 +14,7 @@ from bwrun.injection.resolving import ResolvedSecrets
 from bwrun.references.grammar import Reference
 from bwrun.reports.tables import as_json, table
 from bwrun.settings.config import Config
-from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES, is_bwrun_variable
+from bwrun.settings.sources import AGENT_VARIABLE, ENVIRONMENT, SESSION_VARIABLES
 from bwrun.vault.vault import Vault
 
 HEAD = ("VARIABLE", "KIND", "ITEM", "FIELD", "SET BY", "OVERRIDES")
@@ -213,7 +213,7 @@ def _setters(config: Config, name: str, resolved: ResolvedSecrets | None = None)
     places = ["-e"] if name in config.assignments else []
     if resolved is not None and name in resolved.overridden:
         places.append(f"--item {resolved.overridden[name].item}")
-    taken = is_bwrun_variable(name) and name not in config.passed
+    taken = config.sources.is_withheld(name) and name not in config.passed
     if name in config.sources.inherited and not taken:
         places.append(ENVIRONMENT)
     in_file = os.fsencode(name).decode("utf-8", "surrogateescape")  # names in a file are UTF-8 in any locale

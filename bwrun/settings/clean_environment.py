@@ -8,7 +8,7 @@ set: references, and the certificates of the server for a session.
 from __future__ import annotations
 
 from bwrun.base.errors import UsageError
-from bwrun.settings.sources import is_bwrun_variable
+from bwrun.settings.sources import SERVICE_DIRECTORY, is_bwrun_variable
 from bwrun.settings.variable_names import keeps_program_text
 
 TYPE_CHECKING = False
@@ -23,7 +23,7 @@ SCHEME = "bw://"
 def check_kept(names: Collection[str]) -> None:
     """Check the names of `--keep`. Raises UsageError: bwrun keeps such a variable from every command."""
     for name in names:
-        if is_bwrun_variable(name):
+        if is_bwrun_variable(name) or name == SERVICE_DIRECTORY:
             raise UsageError(
                 "keep", f"`--keep` cannot name {name}: bwrun keeps its credentials and settings from the command",
                 f"use `--pass {name}` to leave that variable to the command",

@@ -16,10 +16,11 @@ from bwrun.settings.command_line import Options
 from bwrun.settings.env_files import read_env_file
 from bwrun.settings.found_file import find_env_file
 from bwrun.settings.masking import masked_descriptors
-from bwrun.settings.option_names import GATEWAY_OPTIONS, PRINTS_VALUES
+from bwrun.settings.option_names import GATEWAY_OPTIONS, LOGIN, PRINTS_VALUES
 from bwrun.settings.presented import find_client_version, find_device_id
+from bwrun.settings.profile_name import profile_name
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import AGENT_VARIABLE, Sources, is_bwrun_variable
+from bwrun.settings.sources import AGENT_VARIABLE, SERVICE_DIRECTORY, Sources, is_bwrun_variable
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
 from bwrun.settings.warning_messages import find_warnings
 
@@ -72,6 +73,8 @@ class Config(Struct):
     device_id: str | None
     client_version: str
     password_options: Mapping[str, str]  # --password-file, -fd or -command: where the password is, not the password
+    client_secret_command: str | None  # of --clientsecret-command
+    profile: str  # the name under which --login keeps credentials
     warnings: tuple[WarningMessage, ...]
 
 
@@ -82,9 +85,10 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
     Raises ConfigError, UsageError: an env file cannot be read, or a setting is wrong.
     """
     named = options.lists.get("env-file") or [path for path in [environment.get("BWRUN_ENV_FILE", "")] if path]
-    automatic = None if named else find_env_file(environment)
+    # For --login, no `.env` is looked for: what is typed must not go to the server that a strange one names.
+    automatic = None if named or options.mode == LOGIN else find_env_file(environment)
     files = [read_env_file(path) for path in named] or ([automatic] if automatic is not None else [])
-    sources = Sources(environment, files)
+    sources = Sources(environment, files, secret_by_option="clientsecret-command" in options.values)
     settings = Settings(options, sources)
     given = [settings.found(name) for name in ("server", "identity-url", "api-url")]
     connector = settings.found("key-connector-url")
@@ -133,6 +137,8 @@ def load_config(options: Options, environment: Mapping[str, str]) -> Config:
         device_id=find_device_id(sources.find("BWRUN_DEVICE_ID")),
         client_version=find_client_version(sources.find("BWRUN_CLIENT_VERSION")),
         password_options=_password_options(options),
+        client_secret_command=options.values.get("clientsecret-command"),
+        profile=profile_name(options, environment),
         warnings=(*find_warnings(sources), *(() if gateway is None else gateway.warnings)),
     )
 
@@ -232,10 +238,11 @@ def _check_conflicts(settings: Settings, *, limited: bool) -> None:
 def _passed(options: Options, sources: Sources) -> frozenset[str]:
     names = names_of(options, sources, "pass")
     for name in names:
-        if not is_bwrun_variable(name):
+        if not is_bwrun_variable(name) and name != SERVICE_DIRECTORY:
             raise UsageError(
                 "pass", "`--pass` names a variable that bwrun does not keep from the command",
-                "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms and BWRUN_*",
+                "use `--pass` for BW_CLIENTID, BW_CLIENTSECRET, BW_PASSWORD, their _FILE forms, BWRUN_*"
+                f" and {SERVICE_DIRECTORY}",
             )  # fmt: skip
     return names
 

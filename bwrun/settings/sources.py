@@ -2,7 +2,7 @@
 Where settings and credentials come from, and which place wins.
 
 An option wins over the environment, the environment over the env files, a later env file over an earlier one. An empty
-value counts as not set.
+value counts as not set. Credentials can also be files in $CREDENTIALS_DIRECTORY, which comes after the environment.
 
 The default `.env`, which bwrun finds by itself, is trusted only with:
 
@@ -17,6 +17,8 @@ program.
 
 from __future__ import annotations
 
+import os
+
 from bwrun.base.structs import Struct
 from bwrun.settings.env_files import EnvFile
 
@@ -27,6 +29,15 @@ if TYPE_CHECKING:
 CREDENTIALS = ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")
 CREDENTIAL_FILES = tuple(f"{name}_FILE" for name in CREDENTIALS)
 USER_KEY, USER_KEY_FILE = "BWRUN_USER_KEY", "BWRUN_USER_KEY_FILE"  # a credential too, in place of BW_PASSWORD
+SECRET_VARIABLES = ("BW_CLIENTSECRET", "BW_CLIENTSECRET_FILE", "BWRUN_CLIENTSECRET_COMMAND")
+# systemd's LoadCredential= sets this variable to a directory with one file for each credential (systemd.exec(5)).
+SERVICE_DIRECTORY = "CREDENTIALS_DIRECTORY"
+SERVICE_FILES = {
+    "BW_CLIENTID": "bw_clientid",
+    "BW_CLIENTSECRET": "bw_clientsecret",
+    "BW_PASSWORD": "bw_password",
+    USER_KEY: "bwrun_user_key",
+}
 SERVER_SETTINGS = ("BWRUN_SERVER", "BWRUN_IDENTITY_URL", "BWRUN_API_URL", "BWRUN_KEY_CONNECTOR_URL")
 NARROWING_SETTINGS = ("BWRUN_ONLY",)  # they only make a session smaller
 SESSION_VARIABLES = ("BW_SESSION", "BITWARDENCLI_APPDATA_DIR")
@@ -63,9 +74,16 @@ def is_bwrun_variable(name: str) -> bool:
 class Sources:
     """The environment and the env files of one run."""
 
-    def __init__(self, environment: Mapping[str, str], files: Sequence[EnvFile]) -> None:
-        """Take the caller's environment, and the env files in the order in which they were named."""
+    def __init__(
+        self, environment: Mapping[str, str], files: Sequence[EnvFile], *, secret_by_option: bool = False
+    ) -> None:
+        """
+        Take the caller's environment, and the env files in the order in which they were named.
+
+        `secret_by_option` says whether an option gives the client secret.
+        """
         self.environment = environment
+        self._secret_by_option = secret_by_option
         self.inherited = environment  # the caller's variables for the command; `--clean-env` makes them fewer
         self.files = files
 
@@ -84,6 +102,34 @@ class Sources:
         """Return the value of `name` in the environment."""
         value = self.environment.get(name)
         return SettingValue(value, ENVIRONMENT, None, name) if value else None
+
+    def in_service_directory(self, name: str) -> SettingValue | None:
+        """Return the path of the file with the credential `name` in $CREDENTIALS_DIRECTORY, named NAME_FILE."""
+        directory = self.environment.get(SERVICE_DIRECTORY)
+        if not directory:
+            return None
+        path = os.path.join(directory, SERVICE_FILES[name])
+        try:
+            os.stat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        except OSError:
+            pass  # reading the file reports the error
+        return SettingValue(path, SERVICE_DIRECTORY, None, f"{name}_FILE")
+
+    def is_withheld(self, name: str) -> bool:
+        """Return whether the command does not get the variable `name`, unless `--pass` names it."""
+        if name == SERVICE_DIRECTORY:
+            return any(self.in_service_directory(one) is not None for one in SERVICE_FILES)
+        return is_bwrun_variable(name)
+
+    def sets_secret_first(self) -> bool:
+        """Return whether the client secret is set in a place that wins over all env files."""
+        return (
+            self._secret_by_option
+            or any(self.in_environment(name) is not None for name in SECRET_VARIABLES)
+            or self.in_service_directory("BW_CLIENTSECRET") is not None
+        )
 
     def in_file(self, file: EnvFile, name: str) -> SettingValue | None:
         """Return the value of `name` in one env file; None also if the file is never trusted with that name."""
@@ -125,7 +171,4 @@ class Sources:
             return False
         if name not in SERVER_SETTINGS:
             return True
-        secret_elsewhere = (
-            self.in_environment("BW_CLIENTSECRET") or self.in_environment("BW_CLIENTSECRET_FILE")
-        ) is not None
-        return secret_elsewhere or not file.values.get("BW_CLIENTSECRET")
+        return self.sets_secret_first() or not file.values.get("BW_CLIENTSECRET")

@@ -381,6 +381,7 @@ def test_everything_missing_is_one_error(ready: Surroundings, server: BitwardenS
         "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
         "bwrun: hint: set them in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
+        "bwrun: hint: or run `bwrun --login` on a terminal, once: it keeps them for all later runs\n"
         f"bwrun: hint: {KEY_HINT}\n"
         "bwrun: hint: set the master password too: an API key alone cannot unlock a vault\n"
         "bwrun: hint: if your organization runs a Key Connector, set `--key-connector-url` instead\n",
@@ -399,6 +400,7 @@ def test_only_the_password_is_missing(ready: Surroundings) -> None:
         "bwrun: hint: bwrun looked in the environment; there is no `.env` in the working directory\n"
         "bwrun: hint: set it in the environment or in `.env`, or set NAME_FILE to the path of a file"
         " that contains the value\n"
+        "bwrun: hint: or run `bwrun --login` on a terminal, once: it keeps it for all later runs\n"
         "bwrun: hint: set the master password too: an API key alone cannot unlock a vault\n"
         "bwrun: hint: if your organization runs a Key Connector, set `--key-connector-url` instead\n",
     )

@@ -26,15 +26,13 @@ STORE, START = re.findall(r"^```sh\n(.*?)^```$", PAGE.text, re.MULTILINE | re.DO
 TARGETS = dict.fromkeys(("sysinit", "basic", "shutdown", "network-online", "multi-user", "timers"), "")
 TARGETS["here"] = "Wants=systemd-journald.service\nAfter=systemd-journald.service\n"
 CA_FILE = "/etc/ssl/server.pem"
-READS_CREDENTIALS_DIRECTORY = False  # bwrun needs no option for it
 CREDENTIALS = ("bw_clientid", "bw_clientsecret", "bw_password")
-FILES = "".join(f"Environment={name.upper()}_FILE=%d/{name}\n" for name in CREDENTIALS)
 # The person who types the credentials.
 ANSWERS = '#!/bin/sh\ncase "$2" in\n{}esac\n'
 # Prints what it got, and waits for as long as somebody tells it to.
 NIGHTLY = """#!/bin/sh
 echo "got $DB_PASSWORD and $TOKEN as $(id -u) in $BITWARDENCLI_APPDATA_DIR with home ${HOME-none}"
-echo "hidden:$BW_PASSWORD$BW_CLIENTSECRET$BW_PASSWORD_FILE"
+echo "hidden:$BW_PASSWORD$BW_CLIENTSECRET$CREDENTIALS_DIRECTORY"
 while [ -e /etc/wait ]; do sleep 0.05; done
 """
 # A service that says when it is ready, and which signals it gets.
@@ -133,8 +131,6 @@ def prepare(host: Host, account: Account) -> None:
         write(f"/etc/targets/{name}.target", f"[Unit]\nDescription={name}\nDefaultDependencies=no\n{lines}")
     for name in NAMES:
         host.add(name, PAGE.file(f"{UNITS}/{name}"))
-        if name.endswith(".service") and not READS_CREDENTIALS_DIRECTORY:
-            host.add(f"{name}.d/credentials.conf", f"[Service]\n{FILES}")
     write("/usr/local/bin/nightly", NIGHTLY, 0o755)
     write("/usr/local/bin/app", APP, 0o755)
     write(CA_FILE, host.server.ca_file.read_text())

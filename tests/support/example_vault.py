@@ -59,6 +59,8 @@ def prepare(surroundings: Surroundings, server: BitwardenServer, account: Accoun
         path.write_text(f"#!/bin/sh\n{line}\n")
         path.chmod(0o755)
     (surroundings.work / "ca.pem").write_bytes(server.ca_file.read_bytes())
+    write_private(surroundings.work / "password", account.master_password)
+    write_private(surroundings.work / "secret", account.client_secret)
     write_private(surroundings.work / ".env", f"{credentials(account)}BWRUN_SERVER={server.url}\n")
 
 

@@ -1,4 +1,4 @@
-"""Reading the master password from a command's output (`--password-command`)."""
+"""Reading a secret from a command's output (`--password-command`, `--clientsecret-command`)."""
 
 from __future__ import annotations
 
@@ -12,11 +12,14 @@ from bwrun.base.sensitive import Sensitive
 from bwrun.settings.sources import is_bwrun_variable
 
 MAX_SIZE = 64 * 1024  # bytes
+PASSWORD, CLIENT_SECRET = "password", "client secret"
 
 
-def run_password_command(command: str, environment: Mapping[str, str]) -> Sensitive:
+def run_secret_command(name: str, command: str, environment: Mapping[str, str]) -> Sensitive:
     """
     Run `command` with /bin/sh, wait for it, and return what it printed, without the newline at the end.
+
+    `name` is PASSWORD or CLIENT_SECRET: what messages call the command.
 
     The command has /dev/null as stdin, bwrun's stderr, and `environment` without credentials and settings of bwrun. It
     is killed if bwrun ends.
@@ -36,18 +39,22 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__
-        raise CredentialError("password-command", f"cannot run the password command: {how}") from None
+        raise _error(name, f"cannot run the {name} command: {how}") from None
     with process:
         output = b"" if process.stdout is None else process.stdout.read(MAX_SIZE + 1)
         if len(output) > MAX_SIZE:
             process.kill()
-            raise CredentialError("password-command", f"the password command printed more than {MAX_SIZE >> 10} KiB")
+            raise _error(name, f"the {name} command printed more than {MAX_SIZE >> 10} KiB")
     if process.returncode != 0:
         how = f"signal {-process.returncode}" if process.returncode < 0 else f"status {process.returncode}"
-        raise CredentialError(
-            "password-command", f"the password command ended with {how}", "run the password command by hand to see why"
-        )
+        raise _error(name, f"the {name} command ended with {how}", f"run the {name} command by hand to see why")
     secret = output.removesuffix(b"\n").removesuffix(b"\r")
     if not secret:
-        raise CredentialError("password-command", "the password command printed nothing")
+        raise _error(name, f"the {name} command printed nothing")
     return Sensitive(secret)
+
+
+def _error(name: str, message: str, *hints: str) -> CredentialError:
+    if name == PASSWORD:
+        return CredentialError("password-command", message, *hints)
+    return CredentialError("clientsecret-command", message, *hints)
