@@ -14,7 +14,8 @@ PYTEST := $(BIN)/python -m pytest
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
 	docker:docker.io kubectl:kubernetes-client dh_bash-completion:bash-completion fish:fish man:man-db groff:groff-base \
 	mandoc:mandoc ruby:ruby nix-instantiate:nix-bin cron:cron systemd-analyze:systemd nsenter:util-linux \
-	pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon
+	pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon \
+	systemd-creds:systemd podman:podman crun:crun
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
