@@ -130,7 +130,7 @@ def source_texts() -> list[str]:
 # Where the reason is no constant beside the class, or the code is written by the supervisor, which has no classes.
 ELSEWHERE = {
     "config.timeout", "config.kill-after", "config.jitter", "session.no-directory", "session.runtime-dir",
-    "session.unguarded", "session.not-cleared", "mask.killed", "mask.output", "internal",
+    "session.unguarded", "session.not-cleared", "mask.killed", "mask.output", "config.windows", "internal",
 }  # fmt: skip
 NEVER_PRINTED = {"reference.failed", "reference.unresolved"}  # each failure of these is printed under its own code
 

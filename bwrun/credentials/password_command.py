@@ -32,7 +32,7 @@ def run_password_command(command: str, environment: Mapping[str, str]) -> Sensit
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (this process has no other thread here)
+            preexec_fn=lambda: die_with_parent(worker, after_exec=True),  # noqa: PLW1509  (this process has no other thread here)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__
