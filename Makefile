@@ -10,11 +10,13 @@ CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
 PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
+PORTABLE := tests/system tests/supervisor tests/masking/test_run.py
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
 	docker:docker.io kubectl:kubernetes-client dh_bash-completion:bash-completion fish:fish man:man-db groff:groff-base \
 	mandoc:mandoc ruby:ruby nix-instantiate:nix-bin cron:cron systemd-analyze:systemd nsenter:util-linux \
-	pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon
+	pass:pass age:age secret-tool:libsecret-tools gnome-keyring-daemon:gnome-keyring dbus-run-session:dbus-daemon \
+	systemd-creds:systemd podman:podman crun:crun
 UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
@@ -29,7 +31,7 @@ demo: $(VENV)/.ready $(CLI)  ## Show bwrun at work, against a server that runs h
 
 dev: $(VENV)/.ready $(CLI)  ## Install all that the other targets need
 
-check: lint types smoke test-pythons test-long test  ## All that CI runs; the tests come last
+check: lint types smoke test-pythons test-portable test-long test  ## All that CI runs; the tests come last
 
 lint: $(VENV)/.ready  ## Look for mistakes and untidy code, change nothing
 	$(BIN)/python -m ruff check .
@@ -51,6 +53,10 @@ test: $(VENV)/.ready $(CLI) tools  ## Run all tests but those of test-long and t
 
 test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
+
+test-portable: $(VENV)/.ready tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
+	$(PYTEST) -n 4 --dist worksteal --portable --kept 1 -m "not (old_cli or slow)" -o cache_dir=.pytest_cache/portable $(PORTABLE) \
+		$(ARGS) || [ $$? -eq 5 ]
 
 test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm
 	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
@@ -140,5 +146,5 @@ tools:
 		echo "not installed, so some tests will be skipped (packages of Debian):$$missing"; \
 	fi
 
-.PHONY: help demo dev check lint format types docs test test-pythons test-old-cli test-long test-failed test-fast
+.PHONY: help demo dev check lint format types docs test test-pythons test-portable test-old-cli test-long test-failed test-fast
 .PHONY: tools bench bench-masking bench-libraries fleet completions build sbom smoke lock clean

@@ -12,6 +12,7 @@ import os
 import stat
 
 from bwrun.base.structs import Struct
+from bwrun.system.common import IS_LINUX
 from bwrun.system.places import SHARED_MEMORY, is_in_ram
 
 TYPE_CHECKING = False
@@ -54,6 +55,9 @@ def find_place(
         place = _open_in_runtime(runtime, found, create=create)
         if place is not None:
             return place
+    if not IS_LINUX:
+        found.append("this system has no file system in RAM that bwrun knows")
+        return None
     return _open_in(SHARED_MEMORY, f"{NAME}-{os.geteuid()}", f"`{SHARED_MEMORY}`", found, create=create)
 
 

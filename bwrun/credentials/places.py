@@ -62,6 +62,8 @@ def read_setting(
     """
     if found.place == SERVICE_DIRECTORY:
         return read_secret_file(found.value, SERVICE_DIRECTORY, deadline)
+    if found.key and found.name.endswith("_FILE"):
+        return read_secret_file(found.value, found.called, deadline)
     for option in (*PASSWORD_OPTIONS, SECRET_OPTION):
         if found.name == variable_name(option):
             return read_by_option(option, found.value, own_descriptors, sources, deadline, quiet=quiet)

@@ -43,7 +43,7 @@ def run_secret_command(name: str, command: str, environment: Mapping[str, str], 
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=clean,
-            preexec_fn=(lambda: die_with_parent(worker)) if is_alone else None,  # noqa: PLW1509  (there is no other thread)
+            preexec_fn=(lambda: die_with_parent(worker, after_exec=True)) if is_alone else None,  # noqa: PLW1509  (no other thread)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         how = type(error).__name__

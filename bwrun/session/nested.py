@@ -14,6 +14,7 @@ from bwrun.credentials.finding import find_client_id
 from bwrun.session.outer import Mark, find_outer, limits_of
 from bwrun.settings.command_line import Options
 from bwrun.settings.config import Config, load_config
+from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.servers import SELF_HOSTED, Server
 from bwrun.settings.sources import SESSION_VARIABLES
 
@@ -100,5 +101,19 @@ def _fits(mark: Mark, config: Config) -> bool:
 
 
 def _is_same_account(mark: Mark, config: Config) -> bool:
-    client_id = find_client_id(config.sources)
+    client_id = find_client_id(config.sources) or _kept_client_id(config)
     return client_id is None or client_id.lower() == mark.client_id.lower()
+
+
+def _kept_client_id(config: Config) -> str | None:
+    """
+    Return the client id that `bwrun --login` keeps for the profile that was named; None for none.
+
+    Raises CredentialError: the file that keeps it cannot be used.
+    """
+    if config.profile == DEFAULT_PROFILE:
+        return None
+    from bwrun.credentials.kept_file import read_kept_file  # noqa: PLC0415  (few runs name a profile)
+
+    entry = read_kept_file(config.sources.environment).entries.get(config.profile)
+    return None if entry is None else entry.client_id

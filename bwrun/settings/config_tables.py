@@ -29,6 +29,7 @@ from bwrun.settings.config_keys import (
     full_path,
     wrong_type,
 )
+from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.sources import SettingValue
 
 TYPE_CHECKING = False
@@ -134,6 +135,9 @@ def _take_profiles(top: dict[str, object], path: str, problems: list[ConfigError
             problems.append(
                 ConfigError("config-file", f"`{name}` in [profile] of `{path}` is not a table", PROFILE_HINT)
             )
+        elif name == DEFAULT_PROFILE:
+            hint = "put its settings at the top of the file: they are for runs without a profile, and for all profiles"
+            problems.append(ConfigError("config-file", f"[profile.{name}] of `{path}` is not a profile", hint))
         elif not is_profile_name(name):
             problems.append(
                 ConfigError(

@@ -12,6 +12,7 @@ import os
 import stat
 
 from bwrun.base.errors import ConfigError
+from bwrun.settings.profile_name import DEFAULT_PROFILE
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -34,8 +35,9 @@ def add_config_file(settings: Settings, sources: Sources) -> None:
     Raises ConfigError: the file cannot be read or is not to be trusted, something in it is wrong, or it has no such
     profile.
     """
-    profile = settings.found("profile")
-    file = find_config_file(sources.environment, None if profile is None else profile.value)
+    found = settings.found("profile")
+    profile = None if found is None or found.value == DEFAULT_PROFILE else found.value
+    file = find_config_file(sources.environment, profile)
     if file is None:
         return
     from bwrun.settings.config_tables import without_other_server  # noqa: PLC0415  (most runs have no such file)

@@ -50,7 +50,7 @@ def restore_limits() -> None:
     """Undo what `hide_memory()` changed and execve does not: nothing."""
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int, *, after_exec: bool = False) -> None:  # noqa: ARG001  (the kernel keeps it)
     """
     Have the kernel kill this process as soon as its parent ends.
 

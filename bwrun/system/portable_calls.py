@@ -10,6 +10,7 @@ import os
 import resource
 import select
 import sys
+import time
 
 from bwrun.base import signals
 from bwrun.system.common import Received, Watch
@@ -20,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+PARENT_LOOK = 0.2  # seconds between looks whether the parent still runs
 _PT_DENY_ATTACH = 31  # sys/ptrace.h of macOS
 
 
@@ -64,15 +66,32 @@ def restore_limits() -> None:
         _Process.core_limit = None
 
 
-def die_with_parent(parent: int) -> None:
-    """End at once with status 1 if the parent has ended already; later, only the janitor ends this process."""
+def die_with_parent(parent: int, *, after_exec: bool = False) -> None:
+    """
+    Have a thread kill this process soon after its parent ends.
+
+    `parent` is the pid that the parent is expected to have. If the parent is another process by now, it has ended
+    already, and this process ends at once with status 1. With `after_exec`, this process will call execve, which ends
+    threads: then it outlives its parent.
+    """
     if os.getppid() != parent:
         os._exit(1)
+    if not after_exec:
+        import _thread  # noqa: PLC0415
+
+        _thread.start_new_thread(_kill_with, (parent,))
+
+
+def _kill_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_LOOK)
+    os.kill(os.getpid(), signals.SIGKILL)
 
 
 def outlive_parent(parent: int) -> None:
-    """End with status 1 if the parent has ended: no command may start that nobody guards."""
-    die_with_parent(parent)
+    """End with status 1 if the parent has ended: no command may start that nobody guards. execve ends the thread."""
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def adopt_orphans() -> None:

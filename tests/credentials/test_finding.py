@@ -131,6 +131,7 @@ def test_password_command_takes_its_time(keyed: Surroundings, difficult: Account
     assert keyed.run("--timeout=6", "--password-command=sleep 6.1; cat pw", "--", "true") == Ended(0, "", "")
 
 
+@pytest.mark.linux("death with the parent")
 def test_password_command_ends_with_bwrun(keyed: Surroundings) -> None:
     """A signal that ends bwrun ends the password command it waits for, and nothing is left."""
     pid_file = keyed.work / "pid"

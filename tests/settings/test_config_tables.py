@@ -292,6 +292,7 @@ def test_not_toml(lines: list[str], message: str) -> None:
         ("profile.work = 1", "`work` in [profile]"),
         ("[[profile]]", "`profile`"),
         ("[profile.'a b']", "[profile.'a b']"),
+        ("[profile.default]", "[profile.default]"),
         ("[profile.'']", "[profile.'']"),
         ("'' = 1", "``"),
         ("clientid = 'a'\nclientid-file = 'b'", "`clientid` and `clientid-file`"),

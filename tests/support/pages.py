@@ -65,22 +65,6 @@ class Page:
         texts = [dedent(block[3]) for block in _FENCE.finditer(self.text) if block[2] != "console"]
         return {named[1]: text for text in texts if (named := _FILE.match(text))}
 
-    def file(self, name: str) -> str:
-        """
-        Return the one file of this name that the page shows: below the comment `# NAME`, or after `$ cat NAME`.
-
-        Raises AssertionError: the page does not show exactly one.
-        """
-        blocks = [dedent(block[3]) for block in _FENCE.finditer(self.text)]
-        found = [text for text in blocks if text.startswith(f"# {name}\n")]
-        found += [step.output for one in self.examples() for step in one.steps if step.command == f"cat {name}"]
-        assert len(found) == 1, f"{self.name} shows {len(found)} files {name}"
-        return found[0]
-
-    def below(self, heading: str) -> Page:
-        """Return what stands below a heading of the second level as a page of its own."""
-        return Page(self.path, self.section(heading))
-
     def examples(self) -> list[Example]:
         """Return the `console` blocks, then the commands within sentences: code that begins with `bwrun` or `make`."""
         blocks = [
@@ -109,6 +93,22 @@ class Page:
         found = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", self.text, re.MULTILINE | re.DOTALL)
         assert found is not None, f"{self.name} has no section {heading}"
         return found[1]
+
+    def file(self, name: str) -> str:
+        """
+        Return the one file of this name that the page shows: below the comment `# NAME`, or after `$ cat NAME`.
+
+        Raises AssertionError: the page does not show exactly one.
+        """
+        blocks = [dedent(block[3]) for block in _FENCE.finditer(self.text)]
+        found = [text for text in blocks if text.startswith(f"# {name}\n")]
+        found += [step.output for one in self.examples() for step in one.steps if step.command == f"cat {name}"]
+        assert len(found) == 1, f"{self.name} shows {len(found)} files {name}"
+        return found[0]
+
+    def below(self, heading: str) -> Page:
+        """Return what stands below a heading of the second level as a page of its own."""
+        return Page(self.path, self.section(heading))
 
     def _place(self, position: int, text: str) -> str:
         return f"{self.name}:{text.count(chr(10), 0, position) + 1}"

@@ -40,6 +40,7 @@ AGENT = "ssh-agent"
 TOKEN = "/connect/token"
 KEY = ("--ssh-key", "Ed25519")
 PTRACE_SEIZE, PTRACE_INTERRUPT, PTRACE_DETACH = 0x4206, 0x4207, 17  # linux/ptrace.h
+ALL_KILLED = "ending the agent when supervisor and janitor were killed"
 AT_ONCE = 4
 
 
@@ -110,6 +111,7 @@ def test_kill_of_the_janitor(with_keys: Surroundings) -> None:
         assert with_keys.left() == []
 
 
+@pytest.mark.linux(ALL_KILLED)
 @pytest.mark.parametrize("first", ["bwrun", "janitor"])
 def test_kill_of_bwrun_and_janitor(with_keys: Surroundings, first: str) -> None:
     """SIGKILL of both who could end it: the kernel ends the agent, although the command goes on."""
@@ -127,7 +129,7 @@ def test_kill_of_bwrun_and_janitor(with_keys: Surroundings, first: str) -> None:
         assert with_keys.run("--clean").status == 0
 
 
-@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("killed", [False, pytest.param(True, marks=pytest.mark.linux(ALL_KILLED))])
 def test_agent_by_way_of_a_script(with_keys: Surroundings, *, killed: bool) -> None:
     """If a script on PATH starts the agent, both end as the agent does: with the run, or by the kernel."""
     folder = with_keys.home / "bin"
@@ -161,6 +163,7 @@ def kill_both(*processes: psutil.Process) -> None:
         process.kill()
 
 
+@pytest.mark.linux(ALL_KILLED)
 @needs_root
 def test_of_an_ordinary_user(with_keys: Surroundings) -> None:
     """The kernel ends the agent of an ordinary user too, although Debian's ssh-agent is set-group-ID."""
@@ -179,6 +182,7 @@ def test_of_an_ordinary_user(with_keys: Surroundings) -> None:
         shutil.rmtree(session_of(with_keys))
 
 
+@pytest.mark.linux(ALL_KILLED)
 def test_kill_of_everything(with_keys: Surroundings) -> None:
     """SIGKILL of every process of the run one by one leaves no agent, and what lies there the next run sweeps."""
     with Run.start(with_keys, *KEY, "--", *SLEEP) as run:
@@ -231,7 +235,7 @@ def test_bwrun_hangs(with_keys: Surroundings) -> None:
 
 
 @pytest.mark.timeout(0)  # as long as --fuzz takes; each wait has its own limit
-@pytest.mark.parametrize("whom", ["bwrun", "group", "all"])
+@pytest.mark.parametrize("whom", ["bwrun", "group", pytest.param("all", marks=pytest.mark.linux(ALL_KILLED))])
 def test_random_kills(with_keys: Surroundings, fuzz: int, seed: int, whom: str) -> None:
     """SIGKILL at a random moment, of bwrun, its group or all of the run: no agent and no session are left."""
     print(f"--fuzz-seed={seed}")  # noqa: T201

@@ -123,6 +123,7 @@ def test_kill_of_the_session(ready: Surroundings, first: str) -> None:
         assert len(members) - len(of_session) == 1
 
 
+@pytest.mark.linux("names of processes")
 @pytest.mark.parametrize("pattern", ["-9 -x bwrun", "-9 -f bwrun"])
 def test_kill_by_name(ready: Surroundings, pattern: str) -> None:
     """`pkill -9 bwrun`, by the name or by the command line, misses the janitor, which clears."""

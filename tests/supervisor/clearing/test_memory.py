@@ -38,6 +38,7 @@ from tests.supervisor.clearing import (
 )
 from tests.support.memory import found_in
 from tests.support.openssh import secret_piece, tool
+from tests.support.portable import name_of
 from tests.support.program import Surroundings
 from tests.support.ssh_vault import pair_of
 from tests.support.terminal import wait_until
@@ -311,6 +312,7 @@ def ordinary_user(surroundings: Surroundings) -> list[str]:
     return as_user(surroundings, ANOTHER_USER) if os.geteuid() == 0 else []
 
 
+@pytest.mark.linux("closed memory")
 def test_closed_to_the_same_user(ready: Surroundings) -> None:
     """While the command runs another process of the same user can neither read nor trace any process of bwrun's."""
     before = ordinary_user(ready)
@@ -330,6 +332,7 @@ def test_closed_to_the_same_user(ready: Surroundings) -> None:
     assert answers == {"supervisor": [], "janitor": [], "canary": [], "command": open_to_all}
 
 
+@pytest.mark.linux("closed memory")
 def test_ssh_agent_is_closed_to_the_same_user(with_keys: Surroundings) -> None:
     """Another process of the same user can neither read nor trace the ssh-agent of a run."""
     tool("ssh-agent")
@@ -345,6 +348,7 @@ def test_ssh_agent_is_closed_to_the_same_user(with_keys: Surroundings) -> None:
     assert answers == {"agent": []}
 
 
+@pytest.mark.linux("closed memory")
 def test_worker_is_closed_to_the_same_user(ready: Surroundings, server: BitwardenServer) -> None:
     """During the login another process of the same user can neither read nor trace the worker."""
     before = ordinary_user(ready)
@@ -358,6 +362,7 @@ def test_worker_is_closed_to_the_same_user(ready: Surroundings, server: Bitwarde
     assert answers == {"supervisor": [], "worker": []}
 
 
+@pytest.mark.linux("closed memory")
 def test_helper_is_closed_to_the_same_user(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
     """The helper that renews the token is as closed as the worker was."""
     before = ordinary_user(ready)
@@ -392,7 +397,7 @@ def test_no_core_files(ready: Surroundings) -> None:
     """Where core files are allowed, bwrun's processes write none all the same; the command's limit is the caller's."""
     with Run.start(ready, "--", *SLEEP, before=["prlimit", "--core=1000000:1000000"]) as run:
         run.named("sleep")
-        limits = {process.name(): core_limit(process) for process in run.members()}
+        limits = {name_of(process): core_limit(process) for process in run.members()}
         run.kill(signal.SIGTERM)
         run.wait()
 

@@ -69,6 +69,7 @@ def test_directory_is_private(ready: Surroundings) -> None:
         assert modes[-1] == f"0{umask}"
 
 
+@pytest.mark.linux("a directory in RAM")
 @pytest.mark.parametrize("runtime", [None, "", "/nonexistent", "/proc", "relative", "/etc/passwd"])
 def test_falls_back(ready: Surroundings, runtime: str | None) -> None:
     """Without an XDG_RUNTIME_DIR that can be used the session is in /dev/shm, and gone afterwards; nothing is said."""
@@ -146,6 +147,7 @@ def test_chosen_place_must_be_absolute(ready: Surroundings) -> None:
     assert (done.status, done.codes) == (125, ["session.runtime-dir"])
 
 
+@pytest.mark.linux("a directory in RAM")
 @pytest.mark.parametrize(("spoil", "why"), SPOILT)
 def test_runtime_dir_cannot_be_used(ready: Surroundings, tmp_path: Path, spoil: object, why: str) -> None:
     """An XDG_RUNTIME_DIR that cannot be used is passed over."""
@@ -242,6 +244,7 @@ def test_disk_full(ready: Surroundings, options: str, fill: str, codes: list[str
     assert ready.left() == []
 
 
+@pytest.mark.linux("a directory in RAM")
 @needs_root
 def test_disk_full_and_another_place(ready: Surroundings) -> None:
     """When not even a directory can be made in the best place, the next one is used."""
@@ -264,6 +267,7 @@ def test_disk_fills_while_the_command_runs(ready: Surroundings) -> None:
     assert (done.status, done.stdout) == (4, "")
 
 
+@pytest.mark.linux("a directory in RAM")
 @needs_root
 def test_no_place_at_all(ready: Surroundings) -> None:
     """Where nothing can be written, a run fails with 125 and names the variables that could help."""
@@ -281,6 +285,7 @@ def test_no_place_at_all(ready: Surroundings) -> None:
     assert "--no-session" in done.stderr
 
 
+@pytest.mark.linux("a directory in RAM")
 def test_user_namespace(ready: Surroundings) -> None:
     """In a user namespace without root, /tmp and /dev/shm belong to nobody: that is said of each of them."""
     before = as_user(ready, ANOTHER_USER) if os.geteuid() == 0 else []

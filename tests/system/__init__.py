@@ -1,0 +1,1 @@
+"""Tests of the room `system`: what differs between Linux and other systems."""
