@@ -57,7 +57,8 @@ def _look_at_machine(case: Case, report: Report) -> None:
     # If `plan` has failed, the next steps have a likely plan.
     report.take("directory", lambda: files.request_directory(case), "settings")
     report.take("memory", lambda: files.look_at_memory(case))
-    report.take("servers", lambda: network.name_servers(case), "settings")
+    report.take("kept", lambda: login.look_at_kept(case), "settings")
+    report.take("servers", lambda: network.name_servers(case), "kept")
     report.take("credentials", lambda: login.find_credentials(case), "servers")
 
 

@@ -11,7 +11,7 @@ from bwrun.command.finding import find_command
 from bwrun.doctor.case import Case
 from bwrun.doctor.report import Finding, NotNeededError
 from bwrun.opening import steps
-from bwrun.planning.plan import Plan, find_kept_for, make_plan
+from bwrun.planning.plan import Plan, make_plan
 from bwrun.settings.config_file import ConfigFile
 from bwrun.settings.env_files import EnvFile
 from bwrun.settings.sources import is_bwrun_variable
@@ -105,7 +105,6 @@ def plan_run(case: Case) -> Finding:
 
         plan, case.outer_vault = read_outer(plan, config, case.notes)
     case.plan = plan
-    case.config, case.kept = find_kept_for(plan, case.config)
     references = len(plan.requested.references) if plan.requested else 0
     nested = plan.outer is not None
     if nested:

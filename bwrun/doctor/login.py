@@ -6,7 +6,7 @@ from functools import partial
 
 from bwrun.base.errors import CredentialError, ServerError
 from bwrun.cache.waits import Waits
-from bwrun.credentials.finding import read_credentials
+from bwrun.credentials.finding import not_set, read_credentials
 from bwrun.crypto.parameters import Argon2id, Pbkdf2, UnlockData
 from bwrun.doctor.case import Case
 from bwrun.doctor.report import SEE_CHECK, Finding
@@ -17,6 +17,7 @@ from bwrun.login.steps import UnlockingSteps
 from bwrun.login.unlocking import explained
 from bwrun.login.user_key import cost_of
 from bwrun.network.remembered import LOGINS, REQUESTS
+from bwrun.planning.plan import find_kept_for
 from bwrun.settings.caching import ALWAYS
 from bwrun.vault.sync import sync_of
 
@@ -25,6 +26,30 @@ if TYPE_CHECKING:
     from bwrun.base.tasks import Task
     from bwrun.login.access import Access
     from bwrun.login.token import Login
+
+
+def look_at_kept(case: Case) -> Finding:
+    """Look whether a run would use credentials that `bwrun --login` keeps, and the server that they are for."""
+    case.require_login()
+    missing = not_set(case.config)
+    case.config, case.kept = find_kept_for(case.plan, case.config)
+    kept = case.kept
+    if kept is None:
+        why = "`bwrun --login` keeps none for this run" if missing else "not needed: all credentials are set"
+        return Finding(why, {"used": False, "missing": list(missing)})
+    facts = {
+        "used": not kept.unused,
+        "missing": list(missing),
+        "path": kept.path,
+        "in_keyring": kept.entry.in_keyring,
+        "profile": kept.profile,
+        "server": kept.entry.server.name,
+    }
+    if kept.unused:
+        case.notes.warn(kept.unused)
+        return Finding("not used", facts)
+    where = "the keyring" if kept.entry.in_keyring else "this file"
+    return Finding(f"`{kept.path}` for {kept.entry.server.name}: what is not set comes from {where}", facts)
 
 
 def find_credentials(case: Case) -> Finding:

@@ -35,14 +35,20 @@ def name_servers(case: Case) -> Finding:
         "api": server.api,
         "key_connector": config.key_connector_url,
         "region": server.region,
-        "set_by": config.server_place,
+        "set_by": _who_sets_server(case),
     }
     case.require_login()
     case.context = start_connecting(config.replaced(cache=None), None, (), case.notes, case.timings, trace=case.trace)
     text = f"{server.identity} and {server.api}"
-    place = config.server_place or ("the outer bwrun" if config.server_is_set else "default")
     connector = (f"Key Connector: {config.key_connector_url}",) if config.key_connector_url else ()
-    return Finding(f"{text} (set by: {place})", facts, connector)
+    return Finding(f"{text} (set by: {facts['set_by'] or 'default'})", facts, connector)
+
+
+def _who_sets_server(case: Case) -> str | None:
+    """Return where the server is set, None if it is the default."""
+    if case.config.server_place is not None or not case.config.server_is_set:
+        return case.config.server_place
+    return "the outer bwrun" if case.kept is None else "`bwrun --login`"
 
 
 def decide_proxy(case: Case) -> Finding:

@@ -23,8 +23,8 @@ VAULT = AccountSpec(
     ),
 )
 STEPS = (
-    "settings", "env-files", "command", "plan", "directory", "memory", "servers", "credentials", "proxy", "dns", "tcp",
-    "tls", "server", "clock", "waits", "login", "sync", "unlock", "references", "cache", "session", "bw",
+    "settings", "env-files", "command", "plan", "directory", "memory", "kept", "servers", "credentials", "proxy", "dns",
+    "tcp", "tls", "server", "clock", "waits", "login", "sync", "unlock", "references", "cache", "session", "bw",
 )  # fmt: skip
 # A program in place of the official CLI: it gets the session and no credential, and reads what is asked for.
 ACCEPTS = """\

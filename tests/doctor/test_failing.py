@@ -16,6 +16,7 @@ from tests.doctor import REFUSES, VAULT, Examined, examine, put_program
 from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Hold, Status
 from tests.support.files import write_private
+from tests.support.kept import without_credentials, write_kept
 from tests.support.needs import unavailable
 from tests.support.program import BWRUN, Surroundings
 from tests.support.proxies import connect_proxy
@@ -200,6 +201,26 @@ def test_proxy(sick: Surroundings) -> None:
     assert found["dns"]["text"] == found["tcp"]["text"] == f"requests go through the proxy {url}"
     assert found["tls"]["facts"]["version"] == "TLSv1.3"
     assert list(found.statuses).index("tls") > list(found.statuses).index("server")
+
+
+def test_kept_credentials(sick: Surroundings, server: BitwardenServer, vault: Account) -> None:
+    """What `bwrun --login` keeps is named, and used as in a run; where it is not, the report says why."""
+    path = write_kept(without_credentials(sick).home, vault, server=server.url)
+    found = examine(sick, works=True)
+    other = examine(sick, "--server", "https://vault.invalid")
+    path.chmod(0o666)
+    open_to_others = examine(sick)
+
+    facts = found["kept"]["facts"]
+    assert (facts["used"], facts["path"], facts["server"]) == (True, str(path), server.url)
+    assert facts["missing"] == ["BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD"]
+    assert found["servers"]["facts"]["set_by"] == "`bwrun --login`"
+    assert {str(place).strip("`") for place in found["credentials"]["facts"].values() if place} == {str(path)}
+    assert other["kept"]["facts"]["used"] is False
+    assert other["kept"]["status"] == "warning"
+    assert other.codes("credentials") == ["credentials.missing"]
+    assert open_to_others["kept"]["status"] == "failed"
+    assert open_to_others["servers"]["text"] == "needs `kept`"
 
 
 def test_two_hosts(sick: Surroundings, server: BitwardenServer) -> None:
