@@ -121,7 +121,7 @@ def wake_on(descriptor: int) -> None:
 
 def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     """
-    Wait for one of the signals `numbers`, which are blocked, and take it: the one with the lowest number first.
+    Wait for one of the signals `numbers`, which are blocked, and take it.
 
     Return None after so many `seconds`, or when data has arrived.
     """
