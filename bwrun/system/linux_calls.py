@@ -97,6 +97,10 @@ def wake_on(descriptor: int) -> None:
     fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | fcntl.FASYNC)
 
 
+def stop_waking(descriptor: int) -> None:
+    """Undo `wake_on()`, before the descriptor is closed: closing it does that already."""
+
+
 def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     """
     Wait for one of the signals `numbers`, which are blocked, and take it.
