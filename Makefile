@@ -10,7 +10,8 @@ CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
 PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
-PORTABLE := tests/system tests/supervisor tests/masking/test_run.py
+# test_directory.py runs the code for Linux in its own process.
+PORTABLE := tests/system tests/supervisor tests/masking/test_run.py --ignore tests/supervisor/test_directory.py
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
 	docker:docker.io kubectl:kubernetes-client dh_bash-completion:bash-completion fish:fish man:man-db groff:groff-base \
@@ -42,7 +43,7 @@ format: $(VENV)/.ready  ## Tidy the code
 	$(BIN)/python -m ruff format .
 
 types: $(VENV)/.ready  ## Check the types, of the tests too
-	$(BIN)/python -m mypy
+	$(BIN)/python -m mypy --platform linux
 	$(BIN)/python -m mypy --platform darwin
 
 docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their command lines

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # The caller's variables that the supervisor gets: the places for the session's directory, and what the executable of
 # Python may need to start.
-SUPERVISOR_VARIABLES = ("BWRUN_RUNTIME_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "LD_LIBRARY_PATH")
+SUPERVISOR_VARIABLES = ("BWRUN_RUNTIME_DIR", "XDG_RUNTIME_DIR", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
 
 
 class CallerState:

@@ -22,7 +22,7 @@ import time
 from bwrun.base import signals
 from bwrun.base.channel import AGENT_READY, REFUSED
 from bwrun.system import descriptors
-from bwrun.system.calls import die_with_writers, wake_on
+from bwrun.system.calls import die_with_writers, stop_waking, wake_on
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Agent:
         except BlockingIOError:
             if LISTENS not in self._text and self.wait() > 0 and not self._reaped:
                 return None
+        stop_waking(self._output)
         os.close(self._output)
         self._output = None
         if LISTENS in self._text:

@@ -260,6 +260,7 @@ class Supervision:
             self._renewal.stop()
         if self._agent is not None:
             self._agent.end()
+        calls.stop_waking(self._channel.descriptor)
         self._channel.close()
         if self._canary is not None:
             self._canary.end()  # first, because removing may need the descriptors that it frees

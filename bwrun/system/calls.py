@@ -17,6 +17,7 @@ if sys.platform == "linux" and IS_LINUX:
         restore_limits,
         set_default,
         show_memory,
+        stop_waking,
         unset_default,
         wait_signal,
         wake_on,
@@ -33,6 +34,7 @@ else:
         restore_limits,
         set_default,
         show_memory,
+        stop_waking,
         unset_default,
         wait_signal,
         wake_on,
@@ -41,5 +43,6 @@ else:
 
 __all__ = [
     "adopt_orphans", "die_with_parent", "die_with_writers", "hide_memory", "outlive_parent", "prepare_signals",
-    "restore_limits", "set_default", "show_memory", "unset_default", "wait_signal", "wake_on", "watch_process",
+    "restore_limits", "set_default", "show_memory", "stop_waking", "unset_default", "wait_signal", "wake_on",
+    "watch_process",
 ]  # fmt: skip

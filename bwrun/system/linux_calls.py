@@ -13,7 +13,6 @@ import sys
 
 from bwrun.base import signals
 from bwrun.system.common import ENDED, Received, Watch
-from bwrun.system.ticking import TickingWatch
 
 assert sys.platform == "linux"  # noqa: S101  (for mypy, which passes over this module on other platforms)
 
@@ -98,9 +97,13 @@ def wake_on(descriptor: int) -> None:
     fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | fcntl.FASYNC)
 
 
+def stop_waking(descriptor: int) -> None:
+    """Undo `wake_on()`, before the descriptor is closed: closing it does that already."""
+
+
 def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     """
-    Wait for one of the signals `numbers`, which are blocked, and take it: the one with the lowest number first.
+    Wait for one of the signals `numbers`, which are blocked, and take it.
 
     Return None after so many `seconds`, or when data has arrived.
     """
@@ -123,8 +126,10 @@ def watch_process(pid: int) -> Watch:
     """Return a Watch for process `pid`, which does not mistake another process for it."""
     try:
         return _PidfdWatch(os.pidfd_open(pid))
-    except OSError:
-        return TickingWatch(pid)  # this Linux has no pidfds, or the process is dead
+    except OSError:  # this Linux has no pidfds, or the process is dead
+        from bwrun.system.ticking import TickingWatch  # noqa: PLC0415  (hardly ever needed)
+
+        return TickingWatch(pid)
 
 
 class _PidfdWatch(Watch):

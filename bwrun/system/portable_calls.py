@@ -119,9 +119,15 @@ def wake_on(descriptor: int) -> None:
     _self_pipe().watch(descriptor)
 
 
+def stop_waking(descriptor: int) -> None:
+    """Undo `wake_on()`, before the descriptor is closed and its number may be another's."""
+    if _Process.self_pipe is not None:
+        _Process.self_pipe.forget(descriptor)
+
+
 def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     """
-    Wait for one of the signals `numbers`, which are blocked, and take it: the one with the lowest number first.
+    Wait for one of the signals `numbers`, which are blocked, and take it.
 
     Return None after so many `seconds`, or when data has arrived.
     """

@@ -53,6 +53,10 @@ class SelfPipe:
         """Have `wait()` return when `descriptor` is readable."""
         self._watched.append(descriptor)
 
+    def forget(self, descriptor: int) -> None:
+        """Undo `watch()`."""
+        self._watched = [one for one in self._watched if one != descriptor]
+
     def wait(self, numbers: Collection[int], seconds: float) -> Received | None:
         """Wait as `wait_signal()` says."""
         wanted = CATCHABLE.intersection(numbers)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from pathlib import Path
 
-import pytest
-
+from tests.server.control import BitwardenServer
 from tests.support.program import BWRUN, Surroundings
+from tests.support.terminal import Terminal
 from tests.test_architecture import MODULES
 
 ON_WINDOWS = "import sys; sys.platform = 'win32'; from bwrun.__main__ import main; sys.exit(main())"
 WHICH_HALF = "from bwrun.system import calls, common; print(common.IS_LINUX, calls.wait_signal.__module__)"
 PORTABLE = "False bwrun.system.portable_calls\n"
+FORCED = [sys.executable, "-Xbwrun-portable"]
 EVERYWHERE = {"_signal", "gc", "os", "sys", "time"}  # modules that Python for Windows has, too
 
 
@@ -63,19 +65,32 @@ def test_no_variable_chooses_a_half() -> None:
     assert half(**dict.fromkeys(names, "1")) == half()
 
 
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (("--kill-leftovers", "--", "true"), "`--kill-leftovers` works on Linux only"),
-    ],
-)
-def test_option_is_refused_outside_linux(ready: Surroundings, words: tuple[str, ...], why: str) -> None:
-    """What only Linux can do is refused in the portable half before anything is asked or sent."""
-    done = subprocess.run(
-        [sys.executable, "-X", "bwrun-portable", BWRUN, *words], check=False, capture_output=True, text=True,
-        env=ready.environment, cwd=ready.work,
-    )  # fmt: skip
+def test_killing_leftovers_is_refused_outside_linux(ready: Surroundings) -> None:
+    """`--kill-leftovers` is refused in the portable half."""
+    done = ready.run("--kill-leftovers", "--", "true", before=FORCED)
 
-    assert (done.returncode, done.stdout) == (125, "")
-    assert done.stderr.startswith(f"bwrun: error: {why}")
-    assert "[config.linux-only]" in done.stderr
+    assert (done.status, done.stdout, done.codes) == (125, "", ["config.linux-only"])
+    assert done.stderr.startswith("bwrun: error: `--kill-leftovers` works on Linux only")
+
+
+def test_masking_on_a_terminal_is_refused_outside_linux(ready: Surroundings, server: BitwardenServer) -> None:
+    """`--mask` is refused in the portable half on a terminal, before anything is sent; with a pipe it works."""
+    words = ["--mask", "-e", "PW=bw://prod-db/password", "--", "sh", "-c", "echo $PW-end"]
+    with Terminal.start([*FORCED, BWRUN, *words], ready.environment, ready.work) as terminal:
+        assert terminal.ended() == 125
+        assert "[config.linux-only]" in terminal.screen
+    assert server.requests() == []
+    assert ready.run(*words, before=FORCED).stdout == "<concealed by bwrun>-end\n"
+
+
+def test_cache_needs_a_chosen_directory_outside_linux(ready: Surroundings, tmp_path: Path) -> None:
+    """Where no file system in RAM is known, `--cache` says so; in a directory that was chosen it works."""
+    folder = tmp_path / "cache"
+    folder.mkdir(mode=0o700)
+    done = ready.run("--cache", "--", "true", env={"XDG_RUNTIME_DIR": None, "TMPDIR": str(folder)}, before=FORCED)
+    chosen = ready.run("--cache", "--", "true", env={"BWRUN_CACHE_DIR": str(folder)}, before=FORCED)
+
+    assert done.status == 0
+    assert "this system has no file system in RAM that bwrun knows" in done.stderr
+    assert (chosen.status, chosen.stderr) == (0, "")
+    assert len(list(folder.iterdir())) >= 1
