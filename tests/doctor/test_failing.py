@@ -58,7 +58,10 @@ def test_wrong_password(sick: Surroundings) -> None:
     assert found["bw"]["messages"][0]["text"] == "there is no `bw` on PATH"
 
 
-@pytest.mark.parametrize(("kind", "word"), [("expired", "expired"), ("self-signed", "self-signed")])
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [("expired", "expired"), pytest.param("self-signed", "self-signed", marks=pytest.mark.slow)],
+)
 def test_bad_certificate(sick: Surroundings, kind: str, word: str) -> None:
     """A certificate that is not trusted fails the step `tls`, with the reason and the hint of a run."""
     with BitwardenServer.start(certificate=kind) as bad:  # type: ignore[arg-type]  # the parameter is one of the kinds

@@ -98,6 +98,7 @@ def test_a_limit_is_counted_down(ready: Surroundings, server: BitwardenServer) -
     assert seen(found.screen) == ["ran", ""]
 
 
+@pytest.mark.slow
 def test_a_large_vault(ready: Surroundings, server: BitwardenServer) -> None:
     """While the vault comes, the line says how much of it is there."""
     ready.environment |= REWRITABLE
@@ -214,6 +215,7 @@ def test_a_slow_password_command(ready: Surroundings, account: Account) -> None:
     assert found.screen.count("waiting for the password command") == 1
 
 
+@pytest.mark.slow
 def test_a_password_command_that_asks(ready: Surroundings, account: Account) -> None:
     """A password command that asks on the terminal has it to itself: nothing is written into its question."""
     ready.environment |= {**REWRITABLE, "PASSWORD": account.master_password}
