@@ -13,6 +13,7 @@ import select
 import time
 
 from bwrun.base import signals
+from bwrun.supervisor.printing import drop_own_sigpipe
 from bwrun.system import calls, descriptors, processes
 
 TYPE_CHECKING = False
@@ -111,6 +112,7 @@ class Canary:
         try:
             os.write(self._life, QUESTION)
         except OSError:
+            drop_own_sigpipe()
             return True  # it died, which `_take()` will see
         self._open_questions += 1
         return True

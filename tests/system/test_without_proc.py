@@ -30,7 +30,7 @@ from tests.supervisor.clearing import (
     wait_dead,
 )
 from tests.support.portable import without_proc
-from tests.support.program import BWRUN, Surroundings
+from tests.support.program import BWRUN, IS_PORTABLE, Surroundings
 from tests.support.terminal import Terminal, wait_until
 
 TOKEN = "/connect/token"
@@ -38,7 +38,7 @@ AT_ONCE = 4
 PORTABLE = [sys.executable, "-Xbwrun-portable"]
 UP = ["sh", "-c", "echo up; exec sleep 1000"]
 
-pytestmark = needs_root
+pytestmark = [needs_root] if IS_PORTABLE else [needs_root, pytest.mark.slow]  # `make test-portable` runs them
 
 
 @pytest.fixture

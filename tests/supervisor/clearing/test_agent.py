@@ -20,6 +20,7 @@ from tests.supervisor.clearing import (
     ANOTHER_USER,
     GONE,
     JANITOR,
+    RECORDS,
     SLEEP,
     Run,
     as_user,
@@ -94,6 +95,20 @@ def test_kill_of_bwrun(with_keys: Surroundings) -> None:
         lines = run.stdout.splitlines()
         assert (lines[0], lines[-1]) == ("ready", "used")
         assert lines[1].startswith("ssh-ed25519 ")
+
+
+def test_warning_that_nobody_reads(with_keys: Surroundings) -> None:
+    """A warning that bwrun cannot write leaves the command alone: the SIGPIPE for it is bwrun's own."""
+    broken = in_python("r, w = os.pipe(); os.close(r); os.dup2(w, 2)")
+    with Run.start(with_keys, *KEY, "--", *RECORDS, before=list(map(str, broken))) as run:
+        run.wait_ready()
+        agent = run.named(AGENT)
+        agent.kill()
+        wait_until(lambda: not agent.is_running(), GONE)
+        run.kill(signal.SIGTERM)
+        done = run.wait()
+
+    assert (done.status, done.stdout) == (7, f"ready\n{signal.SIGTERM.value}\n")
 
 
 def test_kill_of_the_janitor(with_keys: Surroundings) -> None:
