@@ -56,7 +56,7 @@ test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
 test-portable: $(VENV)/.ready tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
-	$(PYTEST) -n 4 --dist worksteal --portable --kept 1 -m "not (old_cli or slow)" -o cache_dir=.pytest_cache/portable $(PORTABLE) \
+	$(PYTEST) -n 4 --dist worksteal --portable -m "not (old_cli or slow)" -o cache_dir=.pytest_cache/portable $(PORTABLE) \
 		$(ARGS) || [ $$? -eq 5 ]
 
 test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs of earlier years: 200 MB from npm

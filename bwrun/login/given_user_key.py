@@ -89,45 +89,66 @@ def check_fits(key: VaultKey, wrapped: WrappedAccountKeys, sync: dict[str, objec
 
 
 def _opens_private_key(key: VaultKey, wrapped: WrappedAccountKeys) -> bool | None:
-    """Return whether the private key is encrypted under `key`; None if there is none that can tell."""
+    """
+    Return whether the private key is encrypted under `key`; None if there is none that can tell.
+
+    The MAC proves only one half of a V1 key. With a wrong other half, the padding is right once in 256 times, so what
+    is decrypted must be a private key as well.
+    """
     if wrapped.private_key is None:
         return None
     from bwrun.crypto.encstring import PKCS8  # noqa: PLC0415  (it imports `cryptography`)
 
     try:
-        return bool(key.decrypt_bytes(wrapped.private_key, PKCS8))
+        return _is_der_sequence(key.decrypt_bytes(wrapped.private_key, PKCS8)) or None
     except (IntegrityError, UnsupportedEncStringError):
         return False  # of another key, or of another kind: the account became V2 with a rotation
     except CryptoError:
         return None  # it is damaged
 
 
+def _is_der_sequence(data: bytes) -> bool:
+    """Return whether `data` is one SEQUENCE of DER, as a PKCS #8 private key is (X.690, 8.1.3; RFC 5208)."""
+    if len(data) < 4 or data[0] != 0x30:
+        return False
+    more = data[1] & 0x7F if data[1] > 0x80 else 0  # bytes of the length, if it does not fit into one
+    length = int.from_bytes(data[2 : 2 + more], "big") if more else data[1]
+    return 2 + more + length == len(data)
+
+
 def _opens_contents(key: VaultKey, sync: dict[str, object]) -> bool | None:
     """Return whether one of the account's own items or folders is encrypted under `key`; None if it has none."""
-    from bwrun.crypto.encstring import PADDED_UTF8  # noqa: PLC0415  (it imports `cryptography`)
-
     tried = None
-    for encrypted in _encrypted_texts(sync):
+    for is_key, encrypted in _encrypted_contents(sync):
         tried = False
         try:
-            key.decrypt_bytes(encrypted, PADDED_UTF8)
+            if is_key:
+                key.unwrap_key(encrypted)
+            else:
+                key.decrypt_text(encrypted)
         except CryptoError:
             continue
         return True
     return tried
 
 
-def _encrypted_texts(sync: dict[str, object]) -> Iterator[str]:
-    """Yield what is encrypted under the user key itself: names of folders, keys of items, else their names."""
+def _encrypted_contents(sync: dict[str, object]) -> Iterator[tuple[bool, str]]:
+    """
+    Yield what is encrypted under the user key itself, and whether it is a key.
+
+    That is the names of folders, and the keys of items, or the names of those that have no key.
+    """
     from bwrun.vault.sync import sync_of  # noqa: PLC0415  (only for an account without a private key)
     from bwrun.vault.typed_fields import with_typed_fields  # noqa: PLC0415
 
     found = sync_of(sync)
     for folder in _records(found.get("folders")):
-        yield from _texts(folder.get("name"))
+        yield from ((False, text) for text in _texts(folder.get("name")))
     for item in _records(found.get("ciphers")):
         if not item.get("organizationId"):
-            yield from _texts(item.get("key") or with_typed_fields(item).get("name"))
+            own_key = item.get("key")
+            name = with_typed_fields(item).get("name")
+            yield from ((bool(own_key), text) for text in _texts(own_key or name))
 
 
 def _records(value: object) -> list[dict[str, object]]:
