@@ -25,7 +25,6 @@ CANARY = "canary-7f3a"  # a part of every secret of the account: it must turn up
 
 
 FUZZ = 8  # pid and group together: sixteen of each signal
-# Of the cases of a test that starts processes, `make test` takes two, `make test-portable` one, `make test-long` all.
 KEPT = 1  # of the cases of a test that starts processes, `make test` takes so many, and `make test-long` all
 LONG = {"thorough", "fuzz", "crowd"}  # fixtures of tests that do more when they are asked to
 
