@@ -55,7 +55,7 @@ test: $(VENV)/.ready $(CLI) tools  ## Run all tests but those of test-long and t
 test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
-test-portable: $(VENV)/.ready tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
+test-portable: $(VENV)/.ready $(CLI) tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
 	$(PYTEST) -n 4 --dist worksteal --portable -m "not (old_cli or slow)" -o cache_dir=.pytest_cache/portable $(PORTABLE) \
 		$(ARGS) || [ $$? -eq 5 ]
 
