@@ -108,8 +108,9 @@ def _call(case: Case, path: str, words: tuple[str, ...], environment: Mapping[by
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             env=environment,
+            bufsize=0,  # or `close()` would wait for a process that the CLI has left behind with its stdout
             process_group=0,
-            preexec_fn=lambda: die_with_parent(worker),  # noqa: PLW1509  (no other thread of this process runs here)
+            preexec_fn=lambda: die_with_parent(worker, after_exec=True),  # noqa: PLW1509  (it calls prctl(2) at most)
         )
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         why = os.strerror(error.errno or 0) if isinstance(error, OSError) else type(error).__name__
@@ -117,8 +118,11 @@ def _call(case: Case, path: str, words: tuple[str, ...], environment: Mapping[by
     with process:
         reading = Task(process.communicate)
         if not case.wait(reading.wait, PATIENCE, f"waiting for {path}"):
-            os.killpg(process.pid, 9)
-            reading.wait(PATIENCE)
+            try:
+                os.killpg(process.pid, 9)
+            except OSError:
+                pass  # the CLI has ended, and what it left behind is in a group of its own
+            reading.wait(1.0)  # what is left behind may hold its stdout for ever
             return f"did not end within {PATIENCE:.0f} s", ""
         output, _ = reading.result()
     return process.returncode, output.decode("utf-8", "replace").strip()

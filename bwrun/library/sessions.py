@@ -30,6 +30,7 @@ from bwrun.settings.command_line import Options
 MOST_PRINTED = 65536  # bytes of the process's stderr that are kept
 PREFIX = "bwrun: error: "
 CHILD = os.path.join(os.path.dirname(os.path.abspath(__file__)), "child.py")
+NO_PROGRAM = "this Python does not know its own program"
 NO_SIGNAL = getattr(socket, "MSG_NOSIGNAL", 0)  # a caller may have set SIGPIPE to its default, which ends it
 
 
@@ -104,16 +105,17 @@ class Run:
         """
         self._pid = os.getpid()
         self._printed = b""
-        if not sys.executable:
-            raise SessionError(
-                "no-process", "cannot start bwrun's processes: this Python does not know its own program"
-            )
-        ours, theirs = socket.socketpair()
-        channel, caller = _copy(theirs.fileno()), _pidfd_of_this_process()
-        theirs.close()
-        inherited = [one for one in (channel, caller, descriptor) if one is not None and one >= 0]
-        words = [sys.executable, "-P", CHILD, str(channel), str(caller)]
+        inherited = [] if descriptor is None else [descriptor]
+        ours, theirs = None, None
         try:
+            if not sys.executable:
+                raise ValueError(NO_PROGRAM)  # noqa: TRY301
+            ours, theirs = socket.socketpair()
+            channel = _copy(theirs.fileno())
+            inherited.append(channel)
+            caller = _pidfd_of_this_process()
+            inherited += [caller] if caller >= 0 else []
+            words = [sys.executable, "-P", CHILD, str(channel), str(caller)]
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -124,10 +126,14 @@ class Run:
                 start_new_session=not in_terminal,
             )
         except (OSError, ValueError) as error:
-            ours.close()
+            if ours is not None:
+                ours.close()
             why = os.strerror(error.errno or 0) if isinstance(error, OSError) else "a variable contains a NUL byte"
+            why = why if sys.executable else NO_PROGRAM
             raise SessionError("no-process", f"cannot start bwrun's processes: {why}") from None
         finally:
+            if theirs is not None:
+                theirs.close()
             for one in inherited:
                 os.close(one)
         self._channel = ours
@@ -252,11 +258,14 @@ def _pidfd_of_this_process() -> int:
         return -1
     try:
         descriptor: int = pidfd_open(os.getpid())
-        copy = _copy(descriptor)
     except OSError:
         return -1
-    os.close(descriptor)
-    return copy
+    try:
+        return _copy(descriptor)
+    except OSError:
+        return -1
+    finally:
+        os.close(descriptor)
 
 
 def _copy(descriptor: int) -> int:

@@ -69,7 +69,10 @@ def with_outer_server(config: Config) -> Config:
         return config
     if (config.server.identity, config.server.api) == (mark.identity, mark.api):
         return config
-    return config.replaced(server=Server(mark.identity, mark.api, None, SELF_HOSTED))
+    gateway = config.gateway
+    if gateway is not None:
+        gateway = gateway.for_servers(mark.identity, mark.api, config.key_connector_url)
+    return config.replaced(server=Server(mark.identity, mark.api, None, SELF_HOSTED), gateway=gateway)
 
 
 def explain_missing(error: CredentialError, config: Config, *, has_references: bool) -> CredentialError:

@@ -21,7 +21,7 @@ from bwrun.settings.option_names import GATEWAY_OPTIONS, LOGIN, PRINTS_VALUES
 from bwrun.settings.presented import find_client_version, find_device_id
 from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.servers import CA_HINT, Server, find_key_connector, find_server
-from bwrun.settings.sources import AGENT_VARIABLE, SERVICE_DIRECTORY, Sources, is_bwrun_variable
+from bwrun.settings.sources import AGENT_VARIABLE, SERVICE_DIRECTORY, SettingValue, Sources, is_bwrun_variable
 from bwrun.settings.values import Settings, lines_of, names_of, repeatable, seconds_of
 from bwrun.settings.warning_messages import find_warnings
 from bwrun.system.common import IS_LINUX
@@ -110,7 +110,7 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
     key_connector_url = find_key_connector(
         None if connector is None else connector.value, settings.called("key-connector-url", connector)
     )
-    gateway = _gateway(settings, server, key_connector_url)
+    gateway = _gateway(settings, server, key_connector_url, (*given, connector))
     passed = _passed(options, sources)
     _clean_environment(options, settings, sources, passed)
     return Config(
@@ -156,13 +156,16 @@ def load_config(options: Options, environment: Mapping[str, str], *, nested: boo
     )
 
 
-def _gateway(settings: Settings, server: Server, key_connector_url: str | None) -> GatewaySettings | None:
+def _gateway(
+    settings: Settings, server: Server, key_connector_url: str | None, addresses: tuple[SettingValue | None, ...]
+) -> GatewaySettings | None:
     """Return the settings for a client certificate and headers; None if none of them is set."""
     given = {name: found for name in GATEWAY_OPTIONS if (found := settings.found(name)) is not None}
     if not given:
         return None
-    from bwrun.settings.gateway import read_gateway_settings  # noqa: PLC0415  (few servers need them)
+    from bwrun.settings.gateway import check_trust, read_gateway_settings  # noqa: PLC0415  (few servers need them)
 
+    check_trust(given, addresses)
     return read_gateway_settings(given, tuple(filter(None, (server.identity, server.api, key_connector_url))))
 
 

@@ -39,9 +39,10 @@ def locate_env_file(environment: Mapping[str, str]) -> str | None:
             raise unreadable(DEFAULT_ENV_FILE, error) from None
     if os.path.lexists(".git"):
         return None  # this is the root of a repository
-    from bwrun.settings.parent_directories import find_in_parents  # noqa: PLC0415  (many runs have it here)
+    from bwrun.settings.found_config import home_directory  # noqa: PLC0415  (many runs have it here)
+    from bwrun.settings.parent_directories import find_in_parents  # noqa: PLC0415
 
-    return find_in_parents(environment.get("HOME"))
+    return find_in_parents(home_directory(environment))
 
 
 def find_env_file(environment: Mapping[str, str]) -> EnvFile | None:
@@ -80,19 +81,21 @@ def trust_it(path: str) -> str:
 
 def _check_variables(path: str, lines: Mapping[str, int]) -> None:
     """
-    Refuse a file that sets variables from which programs take code; `lines` has the line of each name.
+    Refuse a file that sets variables from which programs take code, or the official CLI whom to trust.
+
+    `lines` has the line of each name.
 
     Raises ConfigError: with all of them.
     """
-    from bwrun.settings.variable_names import leads_to_code  # noqa: PLC0415  (only where there is a file)
+    from bwrun.settings.variable_names import TRUST_OF_NODE, leads_to_code  # noqa: PLC0415  (only where there is a file)
 
-    names = [name for name in lines if leads_to_code(name)]
+    names = [name for name in lines if leads_to_code(name) or name in TRUST_OF_NODE]
     if not names:
         return
+    why = "from which programs take code" if any(map(leads_to_code, names)) else "by which programs trust a server"
     where = f"line {lines[names[0]]}" if len(names) == 1 else "lines " + ", ".join(str(lines[name]) for name in names)
     raise ConfigError(
         "untrusted-env-file",
-        f"`{path}` {where}: a file that bwrun found by itself may not set {', '.join(names)},"
-        " from which programs take code",
+        f"`{path}` {where}: a file that bwrun found by itself may not set {', '.join(names)}, {why}",
         f"remove the {'line' if len(names) == 1 else 'lines'}, {trust_it(path)}",
     )

@@ -18,7 +18,7 @@ from bwrun.settings.warning_messages import readable_by_others
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 MAX_PEM_FILE = 1024 * 1024  # bytes
 PEM_HINT = "it must be in PEM form; convert a .p12 or .pfx file with `openssl pkcs12 -in FILE -out client.pem`"
@@ -36,6 +36,30 @@ class GatewaySettings(Struct):
     key_password_file: str | None
     header_file: str | None
     warnings: tuple[WarningMessage, ...]
+
+    def for_servers(self, *urls: str | None) -> GatewaySettings:
+        """Return the same for a run that asks other servers."""
+        return self.replaced(urls=tuple(filter(None, urls)))
+
+
+def check_trust(given: Mapping[str, SettingValue], addresses: Iterable[SettingValue | None]) -> None:
+    """
+    Refuse to send a certificate or headers that are set for all runs to a server that a found `.env` names.
+
+    An option is given for this one run, so it counts for whatever server that has.
+
+    Raises ConfigError.
+    """
+    address = next((one for one in addresses if one is not None and one.file is not None and one.file.is_default), None)
+    standing = next((found for found in given.values() if not found.place.startswith("--")), None)
+    if address is None or standing is None or address.file is None:
+        return
+    raise ConfigError(
+        "untrusted-server",
+        f"{address.called} names a server, and {standing.called} would send what it holds to that server",
+        f"name the file to trust it: `--env-file {address.file.path}`",
+        f"or if {standing.called} is not for this server, take it out of this run",
+    )
 
 
 def read_gateway_settings(given: Mapping[str, SettingValue], urls: tuple[str, ...]) -> GatewaySettings:

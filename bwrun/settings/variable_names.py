@@ -50,6 +50,8 @@ PROGRAM_TEXTS = frozenset(
         "npm_config_argv",
     )
 )  # fmt: skip
+# Whom the official CLI trusts: with these, a proxy could read the access token that it sends.
+TRUST_OF_NODE = frozenset(("NODE_EXTRA_CA_CERTS", "NODE_TLS_REJECT_UNAUTHORIZED"))
 PROGRAM_TEXTS_PREFIXES = ("BASH_FUNC_", "npm_package_scripts_")  # the latter of npm 6 and Yarn 1
 # What an item has no business to set either: places of files, the terminal, the language, whom to trust.
 SURROUNDINGS = frozenset(("NODE_EXTRA_CA_CERTS", "TMPDIR", "PS1", "LANG", "TERM", "SSL_CERT_FILE", "SSL_CERT_DIR"))

@@ -7,7 +7,7 @@ import resource
 import termios
 
 from bwrun.base import signals
-from bwrun.system.calls import set_default, unset_default
+from bwrun.system.calls import has_arrived, set_default, unset_default
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def end_by_signal(number: int) -> NoReturn:
 
 def stop_by_signal(number: int) -> None:
     """Stop this process by the signal that stopped the command; return when it is continued."""
-    if signals.SIGCONT in signals.sigpending():
+    if has_arrived(signals.SIGCONT):
         return  # somebody has continued it already
     if number == signals.SIGSTOP:
         os.kill(os.getpid(), number)

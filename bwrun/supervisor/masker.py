@@ -19,7 +19,7 @@ import os
 
 from bwrun.base import signals
 from bwrun.supervisor import ending
-from bwrun.supervisor.printing import print_line
+from bwrun.supervisor.printing import drop_own_sigpipe, print_line
 from bwrun.system import calls, processes
 from bwrun.system.calls import wait_signal
 
@@ -126,8 +126,8 @@ class Masker:
     def _send(self, word: bytes) -> None:
         try:
             os.write(self._link, word)
-        except OSError:
-            pass  # it has ended
+        except OSError:  # it has ended
+            drop_own_sigpipe()
 
 
 def _run_masker(values: int, link: int, packages: bytes) -> None:

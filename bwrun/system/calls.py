@@ -11,6 +11,7 @@ if sys.platform == "linux" and IS_LINUX:
         adopt_orphans,
         die_with_parent,
         die_with_writers,
+        has_arrived,
         hide_memory,
         outlive_parent,
         prepare_signals,
@@ -28,6 +29,7 @@ else:
         adopt_orphans,
         die_with_parent,
         die_with_writers,
+        has_arrived,
         hide_memory,
         outlive_parent,
         prepare_signals,
@@ -42,7 +44,7 @@ else:
     )
 
 __all__ = [
-    "adopt_orphans", "die_with_parent", "die_with_writers", "hide_memory", "outlive_parent", "prepare_signals",
-    "restore_limits", "set_default", "show_memory", "stop_waking", "unset_default", "wait_signal", "wake_on",
-    "watch_process",
+    "adopt_orphans", "die_with_parent", "die_with_writers", "has_arrived", "hide_memory", "outlive_parent",
+    "prepare_signals", "restore_limits", "set_default", "show_memory", "stop_waking", "unset_default",
+    "wait_signal", "wake_on", "watch_process",
 ]  # fmt: skip

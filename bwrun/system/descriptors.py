@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def close_all_but(*keep: int) -> None:
     """Close every descriptor from 3 on that is not in `keep`, so that none keeps a pipe of the caller open."""
     try:
+        if sys.platform not in ("linux", "darwin"):
+            raise OSError  # noqa: TRY301  (elsewhere, the directory may list 0 to 2 alone: fdescfs(5) of FreeBSD)
         numbers = [int(name) for name in os.listdir("/dev/fd")]
     except (OSError, ValueError):
         lowest = 3

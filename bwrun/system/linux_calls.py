@@ -114,6 +114,11 @@ def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     return Received(info.si_signo, None if by_kernel else info.si_pid, by_kernel=by_kernel)
 
 
+def has_arrived(number: int) -> bool:
+    """Return whether signal `number`, which is blocked, waits to be taken."""
+    return number in signals.sigpending()
+
+
 def set_default(number: int) -> None:
     """Let signal `number` do what it does to any process: it does already."""
 

@@ -134,6 +134,11 @@ def wait_signal(numbers: Collection[int], seconds: float) -> Received | None:
     return _self_pipe().wait(numbers, seconds)
 
 
+def has_arrived(number: int) -> bool:
+    """Return whether signal `number`, which is blocked, waits to be taken."""
+    return number in signals.sigpending() or (_Process.self_pipe is not None and _Process.self_pipe.holds(number))
+
+
 def set_default(number: int) -> None:
     """Let signal `number` do what it does to any process, because this process is to stop by it."""
     if signals.getsignal(number) != signals.SIG_IGN:

@@ -57,6 +57,10 @@ class SelfPipe:
         """Undo `watch()`."""
         self._watched = [one for one in self._watched if one != descriptor]
 
+    def holds(self, number: int) -> bool:
+        """Return whether a signal was taken from the pipe, but not yet returned."""
+        return number in self._arrived
+
     def wait(self, numbers: Collection[int], seconds: float) -> Received | None:
         """Wait as `wait_signal()` says."""
         wanted = CATCHABLE.intersection(numbers)

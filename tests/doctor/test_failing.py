@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 from email.utils import formatdate
@@ -307,3 +308,16 @@ def test_program_that_hangs(sick: Surroundings, tmp_path: Path) -> None:
     assert found["bw"]["facts"]["programs"][0]["outcome"] == "did not end within 30 s"
     left = int(started.read_text())
     assert not psutil.pid_exists(left) or psutil.Process(left).status() == psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.slow
+def test_program_that_leaves_something_behind(sick: Surroundings, tmp_path: Path) -> None:
+    """A `bw` that has ended, but left a process with its stdout, does not hold the doctor up while that runs."""
+    started = tmp_path / "started"
+    program = put_program(tmp_path / "cli", "bw", f"setsid sleep 1000 & echo $! >{started}; echo 1.2.3")
+    try:
+        found = examine(sick, env={"PATH": f"{program}:/usr/bin:/bin"}, works=True)
+    finally:
+        os.kill(int(started.read_text()), signal.SIGKILL)
+
+    assert found["bw"]["facts"]["programs"][0]["outcome"] == "did not end within 30 s"

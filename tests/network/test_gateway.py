@@ -518,3 +518,42 @@ def test_renewal(guarded: Guarded, tmp_path: Path) -> None:
     assert done.stderr == ""
     assert set(place.shown) == {"deploy"}
     assert all(guarded.requests_with_header().values())
+
+
+@pytest.mark.parametrize("name", ["SERVER", "KEY_CONNECTOR_URL"])
+def test_not_to_a_server_of_a_found_env_file(guarded: Guarded, name: str) -> None:
+    """A `.env` in a strange checkout, with an account of its own, gets no headers that are set for all runs."""
+    environment = guarded.surroundings.environment
+    own = [f"{one}={environment.pop(one)}" for one in ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")]
+    server = environment.pop("BWRUN_SERVER") if name == "SERVER" else environment["BWRUN_SERVER"]
+    write_private(guarded.surroundings.work / ".env", *own, f"BWRUN_{name}={server}")
+    for_all = {"BWRUN_HEADER_FILE": str(guarded.header_file)}
+
+    done = fail(guarded.surroundings, env=for_all)
+    assert done.codes == ["config.untrusted-server"]
+    why = "and BWRUN_HEADER_FILE in the environment would send what it holds to that server"
+    assert messages(done) == [
+        f"error: BWRUN_{name} in `.env` line 4 names a server, {why} [{done.codes[0]}]",
+        "hint: name the file to trust it: `--env-file .env`",
+        "hint: or if BWRUN_HEADER_FILE in the environment is not for this server, take it out of this run",
+    ]
+    assert guarded.server.requests() == []
+
+    for words in (("--env-file", ".env"), ("--header-file", guarded.header_file)):
+        told = guarded.surroundings.run(*words, "--", "true", env=for_all if words[0] == "--env-file" else {})
+        assert told.status == 0
+        assert set(guarded.requests_with_header().values()) == {True}
+
+
+def test_nested_run_at_the_outer_server(guarded: Guarded) -> None:
+    """A nested run that logs in to the outer server by itself sends the headers there."""
+    inner = (BWRUN, "--header-file", guarded.header_file, "--env-file", "own", "--session-api-key", "--", "true")
+    own = guarded.surroundings.environment
+    write_private(
+        guarded.surroundings.work / "own",
+        *(f"{name}={own[name]}" for name in ("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD")),
+    )
+
+    assert guarded.surroundings.run("--header-file", guarded.header_file, "--", *inner).status == 0
+    assert guarded.requests_with_header()["/identity/connect/token"]
+    assert [request.path for request in guarded.server.requests()].count("/identity/connect/token") == 2

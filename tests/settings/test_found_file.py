@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bwrun.settings.variable_names import TRUST_OF_NODE
 from tests.server.control import Account, BitwardenServer
 from tests.support.files import write_private
 from tests.support.program import Ended, Surroundings
@@ -71,10 +72,12 @@ def test_a_group_of_several_can_write(ready: Surroundings) -> None:
 @pytest.mark.parametrize(
     "name",
     ["BASH_ENV", "GIT_SSH_COMMAND", "LD_PRELOAD", "NODE_OPTIONS", "PYTHONPATH", "PYTHONSTARTUP", "PERL5OPT", "EDITOR",
-     "GIT_CONFIG_COUNT", "npm_config_script_shell", "MAKEFLAGS", "PATH"],
+     "GIT_CONFIG_COUNT", "npm_config_script_shell", "MAKEFLAGS", "PATH", "NODE_EXTRA_CA_CERTS",
+     "NODE_TLS_REJECT_UNAUTHORIZED"],
 )  # fmt: skip
 def test_a_variable_that_leads_to_code_is_refused(ready: Surroundings, server: BitwardenServer, name: str) -> None:
-    """A found `.env` may not set what programs take code from; a named one may."""
+    """A found `.env` may not set what programs take code from, nor whom the official CLI trusts; a named one may."""
+    why = "by which programs trust a server" if name in TRUST_OF_NODE else "from which programs take code"
     write_private(ready.work / ".env", "GREETING=hello", f"{name}=x")
     without = {name: None}
 
@@ -84,7 +87,7 @@ def test_a_variable_that_leads_to_code_is_refused(ready: Surroundings, server: B
         125,
         "",
         f"bwrun: error: `.env` line 2: a file that bwrun found by itself may not set {name},"
-        " from which programs take code [config.untrusted-env-file]\n"
+        f" {why} [config.untrusted-env-file]\n"
         f"bwrun: hint: remove the line, {TRUST}\n",
     )
     assert server.requests() == []
