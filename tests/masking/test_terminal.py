@@ -79,7 +79,8 @@ def test_window_size_follows(shell: Shell) -> None:
     script = (
         "import os, signal, threading; done = threading.Event();"
         "say = lambda text: os.write(1, text.encode());"
-        "signal.signal(signal.SIGWINCH, lambda *_: (say(f'size {os.get_terminal_size(1).columns}'), done.set()));"
+        "size = lambda: os.get_terminal_size(1).columns;"
+        "signal.signal(signal.SIGWINCH, lambda *_: (say(f'size {size()}'), size() == 77 and done.set()));"
         "say('re' + 'ady'); done.wait()"
     )
     shell.type(f'bwrun -- $PYTHON -c "{script}"\n')
