@@ -114,7 +114,9 @@ def read_credentials(
     found = find_credentials(config, own_descriptors, deadline)
     failure = None
     if kept is not None:
+        start = time.monotonic()
         more, failure = kept.fill(found, deadline)
+        deadline.extend(time.monotonic() - start)  # a keyring may have asked its user for a password
         found |= more
     needed = CREDENTIALS if config.key_connector_url is None and USER_KEY not in found else CREDENTIALS[:2]
     missing = [name for name in needed if name not in found]

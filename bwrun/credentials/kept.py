@@ -19,6 +19,7 @@ from bwrun.credentials.api_key import checked_client_id
 from bwrun.credentials.found import Secret
 from bwrun.credentials.kept_entry import KeptEntry, is_same_server, read_entry
 from bwrun.credentials.kept_file import read_kept_file
+from bwrun.credentials.places import ID_VARIABLES, find_setting
 from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.servers import Server, find_server
 from bwrun.settings.sources import SERVER_SETTINGS, USER_KEY
@@ -131,8 +132,9 @@ def with_server(config: Config, server: Server) -> Config:
 
 def _why_other_account(config: Config, entry: KeptEntry, missing: tuple[str, ...]) -> str:
     """Return why what is set elsewhere may belong to another account; empty if nothing says so."""
-    given = config.sources.find("BW_CLIENTID")
-    if "BW_CLIENTID" not in missing and given is not None and not _is_same_id(entry, given.value.strip()):
+    given = find_setting(ID_VARIABLES, config.sources)
+    is_value = given is not None and given.name == "BW_CLIENTID"  # what is in a file, `fill()` compares
+    if given is not None and is_value and not _is_same_id(entry, given.value.strip()):
         return _other_id(given.place)
     if "BW_CLIENTID" in missing and "BW_CLIENTSECRET" not in missing and "BW_CLIENTSECRET" in entry.names:
         return "a client_secret is set elsewhere without its client_id, and may be another account's"

@@ -102,7 +102,7 @@ def _entry_of(form: object) -> KeptEntry:
     client_id, account, in_keyring = form.get("client_id"), form.get("account"), form.get("in_keyring", [])
     if not (isinstance(client_id, str) and is_uuid(client_id.removeprefix("user."))) or not isinstance(account, str):
         raise ValueError("account")
-    if not isinstance(in_keyring, list) or any(name not in SECRETS for name in in_keyring):
+    if not isinstance(in_keyring, list) or any(not isinstance(name, str) or name not in SECRETS for name in in_keyring):
         raise ValueError("in_keyring")
     secrets = {}
     for name, variable in SECRETS.items():

@@ -61,6 +61,8 @@ def read_kept_file(environment: Mapping[str, str]) -> KeptFile:
         status = os.fstat(descriptor)
         _check(path, status)
         data = os.read(descriptor, MAX_SIZE)
+    except OSError as error:
+        raise CredentialError("kept-file", f"cannot read `{path}`: {os.strerror(error.errno or 0)}") from None
     finally:
         os.close(descriptor)
     try:
@@ -94,6 +96,7 @@ def write_kept_file(environment: Mapping[str, str], changes: Mapping[str, KeptEn
         raise _unwritable(path, error) from None
     try:
         _lock(place)
+        _remove(place, NEW)  # a process that was killed may have left it, and it may hold secrets
         entries = {**read_kept_file(environment).entries, **changes}
         left = {name: entry for name, entry in entries.items() if entry is not None}
         if left:
@@ -112,7 +115,9 @@ def _check(path: str, status: os.stat_result) -> None:
     if not stat.S_ISREG(status.st_mode):
         raise _refused(path, "is not a regular file", "remove it")
     if status.st_uid != os.geteuid():
-        raise _refused(path, f"belongs to another user (user id {status.st_uid})", "remove it, or take it over")
+        raise _refused(
+            path, f"belongs to another user (user id {status.st_uid})", "take it over, or set HOME or XDG_CONFIG_HOME"
+        )
     if mode & 0o022:
         raise _refused(path, f"can be written to by other users (mode {mode:04o})", f"run `chmod 600 {path}`")
 
@@ -134,7 +139,6 @@ def _lock(place: int) -> None:
 
 def _replace(place: int, data: bytes) -> None:
     """Write the file under another name in the folder `place`, and give it its own name. Raises OSError."""
-    _remove(place, NEW)  # a killed process may have left it
     descriptor = os.open(NEW, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place)
     try:
         os.fchmod(descriptor, 0o600)

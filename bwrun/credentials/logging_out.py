@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from bwrun.base.console import printable
 from bwrun.base.deadline import Deadline
 from bwrun.base.errors import CredentialError
@@ -29,8 +31,8 @@ def log_out(profile: str, environment: Mapping[str, str]) -> str:
     file = read_kept_file(environment)
     entry = file.entries.get(profile)
     was_in_keyring = _remove_from_keyring(profile, is_sure=entry is not None and bool(entry.in_keyring))
-    if entry is not None:
-        write_kept_file(environment, {profile: None})
+    if entry is not None or os.path.isdir(os.path.dirname(file.path)):
+        write_kept_file(environment, {profile: None})  # this also removes what a killed process left half written
     of_profile = "" if profile == DEFAULT_PROFILE else f" for the profile `{profile}`"
     if entry is None and not was_in_keyring:
         return _lines(f"no credentials are kept{of_profile}", file.entries)

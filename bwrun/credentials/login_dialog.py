@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bwrun.credentials.prompts import Prompter
     from bwrun.settings.config import Config
 
+OTHER_HINT = "what is set elsewhere is for another server or account, so it is not used here"
 WORDS = {"BW_CLIENTID": "client_id", "BW_CLIENTSECRET": "client_secret", "BW_PASSWORD": "master password"}
 EXPLANATION = """\
 These are the credentials{of_profile} for all later runs.
@@ -70,15 +71,22 @@ def ask_account(config: Config, prompter: Prompter) -> Answers:
     return Answers(server, typed)
 
 
-def check_complete(found: Mapping[str, Secret]) -> None:
-    """Look whether there is an API key to try. Raises CredentialError: a half was left out, and is set nowhere."""
+def check_complete(found: Mapping[str, Secret], *, is_other: bool) -> None:
+    """
+    Look whether there is an API key to try.
+
+    `is_other`: what is set elsewhere is for another server or account, and not in `found`.
+
+    Raises CredentialError: a half was left out, and is set nowhere.
+    """
     missing = [name for name in ("BW_CLIENTID", "BW_CLIENTSECRET") if name not in found]
     if missing:
         what = " and ".join(WORDS[name] for name in missing)
         verb = "is" if len(missing) == 1 else "are"
         raise CredentialError(
-            "missing", f"{what} {verb} neither entered nor set elsewhere, so there is nothing to log in with", KEY_HINT
-        )
+            "missing", f"{what} {verb} neither entered nor set elsewhere, so there is nothing to log in with",
+            *([OTHER_HINT] if is_other else []), KEY_HINT,
+        )  # fmt: skip
 
 
 class Keeper:
@@ -122,11 +130,20 @@ class Keeper:
 
         try:
             keyring = open_keyring(Deadline(self._timeout))
+            before = keyring.read(self._profile)
             keyring.write(self._profile, write_entry(entry))
         except CredentialError as error:
             self._prompter.say("\n".join(map(printable, (error.message, *error.hints))))
             return None
-        write_kept_file(self._environment, {self._profile: entry.without_secrets()})
+        try:
+            write_kept_file(self._environment, {self._profile: entry.without_secrets()})
+        except CredentialError:
+            # Without the file, no run would use what the keyring has now: it gets back what it had.
+            if before is None:
+                keyring.remove(self._profile)
+            else:
+                keyring.write(self._profile, before)
+            raise
         return keyring.name
 
     def _ask_for_file(self, entry: KeptEntry) -> None:

@@ -7,10 +7,12 @@ from bwrun.base.deadline import Deadline
 from bwrun.base.errors import STATUS_FAILED
 from bwrun.base.supervisor_link import SupervisorLink
 from bwrun.base.timings import Timings
+from bwrun.credentials.api_key import checked_client_id
 from bwrun.credentials.confirming import check_terminal, open_terminal
-from bwrun.credentials.finding import credentials_of, find_credentials
+from bwrun.credentials.finding import credentials_of, find_client_id, find_credentials
+from bwrun.credentials.found import PROMPT
 from bwrun.credentials.kept import with_server
-from bwrun.credentials.kept_entry import KeptEntry
+from bwrun.credentials.kept_entry import KeptEntry, is_same_server
 from bwrun.credentials.login_dialog import Answers, Keeper, ask_account, check_complete
 from bwrun.crypto.parameters import KeyConnectorData
 from bwrun.login.account import account_of
@@ -20,7 +22,8 @@ from bwrun.login.token import Login
 from bwrun.login.unlocking import try_unlocking
 from bwrun.settings.config import Config
 from bwrun.settings.option_names import LOGIN
-from bwrun.settings.sources import CREDENTIALS
+from bwrun.settings.servers import Server
+from bwrun.settings.sources import CREDENTIALS, SettingValue
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,8 +47,8 @@ def log_in_and_keep(config: Config, supervisor: SupervisorLink, console: Console
     try:
         keeper = Keeper(config, prompter, console)
         answers = ask_account(config, prompter)
-        config = with_server(config, answers.server).replaced(cache=None)
-        credentials = _find_rest(config, answers, (supervisor.descriptor,), console)
+        config, is_other = _for_server(config, answers.server)
+        credentials = _find_rest(config, answers, (supervisor.descriptor,), console, is_other=is_other)
         steps = UnlockingSteps(config, credentials, start_connecting(config, None, (), console, timings))
         login, unlocked = try_unlocking(steps, config)
         email = login.email if unlocked is None else account_of(unlocked, "")["email"]
@@ -58,11 +61,40 @@ def log_in_and_keep(config: Config, supervisor: SupervisorLink, console: Console
     return 0
 
 
-def _find_rest(config: Config, answers: Answers, own_descriptors: tuple[int, ...], console: Console) -> Credentials:
-    """Return what was typed, and what is set elsewhere of the rest."""
-    left_out = [name for name in CREDENTIALS if name not in answers.typed]
-    found = find_credentials(config, own_descriptors, Deadline(config.timeout), left_out) | answers.typed
-    check_complete(found)
+def _for_server(config: Config, server: Server) -> tuple[Config, bool]:
+    """
+    Return the settings for the server that was typed, and whether other settings are for another server.
+
+    If they are, none of them counts for this one: neither certificate and headers nor the Key Connector.
+    """
+    if is_same_server(config.server, server):
+        return config.replaced(cache=None), False
+    is_other = config.server_is_set
+    file = config.sources.config_file
+    if file is not None:
+        from bwrun.settings.config_tables import without_other_server  # noqa: PLC0415  (only where there is such a file)
+
+        config.sources.config_file = without_other_server(file, {"server": SettingValue(server.name, PROMPT)})
+        is_other |= len(config.sources.config_file.values) < len(file.values)
+    if is_other:
+        config = config.replaced(gateway=None, key_connector_url=None)
+    return with_server(config, server).replaced(cache=None), is_other
+
+
+def _find_rest(
+    config: Config, answers: Answers, own_descriptors: tuple[int, ...], console: Console, *, is_other: bool
+) -> Credentials:
+    """
+    Return what was typed, and what is set elsewhere of the rest.
+
+    If what is set elsewhere is for another server (`is_other`) or another account, nothing is taken from there.
+    """
+    typed, known = answers.typed.get("BW_CLIENTID"), find_client_id(config.sources)
+    is_other |= None not in (typed, known) and typed is not None and checked_client_id(typed) != known
+    left_out = [] if is_other else [name for name in CREDENTIALS if name not in answers.typed]
+    found = {} if is_other else find_credentials(config, own_descriptors, Deadline(config.timeout), left_out)
+    found |= answers.typed
+    check_complete(found, is_other=is_other)
     credentials = credentials_of(found)
     console.print_warnings(credentials.warnings)
     console.step(f"credentials: {credentials.places}")

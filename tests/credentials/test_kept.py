@@ -187,6 +187,9 @@ def test_where_the_file_is(kept: Surroundings) -> None:
     assert kept.run("--", "true", env={"XDG_CONFIG_HOME": relative}).codes == ["credentials.missing"]
 
 
+DAMAGED = "is damaged"
+
+
 def a_link(path: Path) -> None:
     """Make the file a link to itself under another name."""
     path.symlink_to(path.rename(path.with_name("real")))
@@ -203,14 +206,15 @@ def a_pipe(path: Path) -> None:
     [
         (a_link, "is a link"),
         (lambda path: path.chmod(0o620), "can be written to by other users (mode 0620)"),
-        (lambda path: path.write_text('{"version": 1, "profiles": {"default": {"client_id": "x"}}}'), "is damaged"),
-        (lambda path: path.write_bytes(b"\xff\xfe"), "is damaged"),
-        (lambda path: path.write_text("[" * 100_000), "is damaged"),
-        (lambda path: path.write_text('{"version": 2, "profiles": {}}'), "is damaged"),
+        (lambda path: path.write_text('{"version": 1, "profiles": {"default": {"client_id": "x"}}}'), DAMAGED),
+        (lambda path: path.write_text(path.read_text().replace('"client_secret"', '"in_keyring": [[]], "x"')), DAMAGED),
+        (lambda path: path.write_bytes(b"\xff\xfe"), DAMAGED),
+        (lambda path: path.write_text("[" * 100_000), DAMAGED),
+        (lambda path: path.write_text('{"version": 2, "profiles": {}}'), DAMAGED),
         (a_pipe, "is not a regular file"),
         (lambda path: os.chown(path, 12345, -1), "belongs to another user (user id 12345)"),
     ],
-    ids=["link", "writable", "form", "bytes", "deep", "version", "pipe", "owner"],
+    ids=["link", "writable", "form", "names", "bytes", "deep", "version", "pipe", "owner"],
 )  # fmt: skip
 def test_file_that_is_refused(
     kept: Surroundings, server: BitwardenServer, change: Callable[[Path], object], why: str

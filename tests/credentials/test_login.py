@@ -163,6 +163,43 @@ def test_left_out_and_nowhere(empty: Surroundings, server: BitwardenServer, acco
     assert server.requests() == []
 
 
+@pytest.mark.parametrize("place", ["environment", "config.toml", "another account"])
+def test_what_is_for_another_server_or_account(
+    empty: Surroundings, server: BitwardenServer, account: Account, place: str
+) -> None:
+    """Nothing that is set for another server or account goes to the server that is typed."""
+    other = "https://127.0.0.1:1"
+    if place == "config.toml":
+        secret = write_private(empty.work / "secret", account.client_secret)
+        lines = (f'server = "{other}"', f'clientsecret-file = "{secret}"', f'header-file = "{secret}"')
+        (empty.home / FILE).parent.mkdir(parents=True)
+        write_private((empty.home / FILE).with_name("config.toml"), *lines)
+    elif place == "environment":
+        empty.environment |= {"BWRUN_SERVER": other, "BW_CLIENTSECRET": account.client_secret}
+    else:
+        id_of_other = "user.00000000-0000-4000-8000-000000000000"
+        empty.environment |= {"BW_CLIENTID": id_of_other, "BW_CLIENTSECRET": account.client_secret}
+
+    status, screen = log_in(empty, [(SERVER, server.url), (ID, account.client_id), (SECRET, ""), (PASSWORD, "x")])
+
+    assert status == 125
+    assert "client_secret is neither entered nor set elsewhere" in screen
+    assert "hint: what is set elsewhere is for another server or account, so it is not used here\n" in screen
+    assert server.requests() == []
+    answers = [*all_of(account, server.url), (YES, "yes")]
+    assert log_in(empty, answers)[0] == 0
+
+
+def test_logout_removes_what_a_killed_login_left(empty: Surroundings, account: Account) -> None:
+    """A half-written file with secrets is removed, whether or not something is kept."""
+    left = (empty.home / FILE).with_name("credentials.new")
+    left.parent.mkdir(mode=0o700, parents=True)
+    write_private(left, account.client_secret)
+
+    assert empty.run("--logout").status == 0
+    assert not left.exists()
+
+
 def test_env_file_in_the_directory_is_not_read(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
     """What is typed cannot go to the server of a `.env` that is found, not even as a default."""
     (empty.work / ".env").write_text(f"BWRUN_SERVER={server.url}\nBW_CLIENTSECRET=x\nBW_CLIENTID={account.client_id}\n")
