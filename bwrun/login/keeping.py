@@ -89,9 +89,11 @@ def _find_rest(
 
     If what is set elsewhere is for another server (`is_other`) or another account, nothing is taken from there.
     """
-    typed, known = answers.typed.get("BW_CLIENTID"), find_client_id(config.sources)
-    is_other |= None not in (typed, known) and typed is not None and checked_client_id(typed) != known
-    left_out = [] if is_other else [name for name in CREDENTIALS if name not in answers.typed]
+    left_out = [name for name in CREDENTIALS if name not in answers.typed]
+    typed = answers.typed.get("BW_CLIENTID")
+    if left_out and typed is not None and not is_other:
+        known = find_client_id(config.sources)
+        is_other = known is not None and known.lower() != checked_client_id(typed).lower()
     found = {} if is_other else find_credentials(config, own_descriptors, Deadline(config.timeout), left_out)
     found |= answers.typed
     check_complete(found, is_other=is_other)
