@@ -12,7 +12,7 @@ import os
 import stat
 
 from bwrun.base.errors import ConfigError
-from bwrun.settings.profile_name import DEFAULT_PROFILE
+from bwrun.settings.profile_name import DEFAULT_PROFILE, checked_profile
 
 TYPE_CHECKING = False  # `typing` costs 10 ms at the start of each process
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def add_config_file(settings: Settings, sources: Sources) -> None:
     profile.
     """
     found = settings.found("profile")
-    profile = None if found is None or found.value == DEFAULT_PROFILE else found.value
+    profile = None if found is None or found.value == DEFAULT_PROFILE else checked_profile(found.value)
     file = find_config_file(sources.environment, profile)
     if file is None:
         return
