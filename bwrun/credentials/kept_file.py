@@ -110,6 +110,31 @@ def write_kept_file(environment: Mapping[str, str], changes: Mapping[str, KeptEn
     return path
 
 
+def remove_unfinished(environment: Mapping[str, str]) -> str:
+    """
+    Remove what a killed process left of a file that it wrote, which may have secrets; return a text that says so.
+
+    The text is empty if there was nothing.
+
+    Raises CredentialError: it cannot be removed.
+    """
+    folder = config_directory(environment)
+    path = None if folder is None else os.path.join(folder, NEW)
+    if folder is None or path is None or not os.path.lexists(path):
+        return ""
+    try:
+        place = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _lock(place)  # a process that writes it now finishes it first
+            was_there = _remove(place, NEW)
+        finally:
+            os.close(place)
+    except OSError as error:
+        why = os.strerror(error.errno or 0)
+        raise CredentialError("kept-file", f"cannot remove `{path}`: {why}", "it may hold secrets: remove it") from None
+    return f"removed `{path}`, which a `bwrun --login` that was killed had left behind" if was_there else ""
+
+
 def _check(path: str, status: os.stat_result) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if not stat.S_ISREG(status.st_mode):
@@ -152,8 +177,10 @@ def _replace(place: int, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _remove(place: int, name: str) -> None:
+def _remove(place: int, name: str) -> bool:
+    """Remove a file in the folder `place`; return whether there was one. Raises OSError."""
     try:
         os.unlink(name, dir_fd=place)
     except FileNotFoundError:
-        pass
+        return False
+    return True

@@ -10,7 +10,7 @@ from bwrun.credentials.api_key import KEY_HINT, checked_client_id, checked_clien
 from bwrun.credentials.confirming import says_yes
 from bwrun.credentials.found import PROMPT, Secret
 from bwrun.credentials.kept_entry import KeptEntry, write_entry
-from bwrun.credentials.kept_file import read_kept_file, write_kept_file
+from bwrun.credentials.kept_file import read_kept_file, remove_unfinished, write_kept_file
 from bwrun.settings.profile_name import DEFAULT_PROFILE
 from bwrun.settings.servers import CLOUDS, Server, find_server
 
@@ -99,6 +99,9 @@ class Keeper:
         self._timeout = config.timeout
         self._prompter = prompter
         self._console = console
+        unfinished = remove_unfinished(self._environment)
+        if unfinished:
+            prompter.say(printable(unfinished))
         before = read_kept_file(self._environment)
         self._path = before.path
         self._before = before.entries.get(config.profile)
