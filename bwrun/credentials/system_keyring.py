@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 SERVICE = "bwrun"  # the name of the service under which the entry of each profile is
-INSTALL = "install it together with bwrun: `pipx install 'bwrun[keyring]'`"
+INSTALL = "install it together with bwrun, in a checkout: `pipx install '.[keyring]'`"
 NO_KEYRING = ("keyring.backends.fail", "keyring.backends.null")  # the backends that keep nothing
 RECOMMENDED = 1  # the least priority of a keyring that `keyring` recommends; of the others, one is a plain file
 NONE = "services, cron jobs and SSH sessions usually have none: keep the credentials in a file, or set them elsewhere"

@@ -70,7 +70,7 @@ class ProxiedTransport:
         except ImportError:
             raise NetworkError(
                 "proxy", f"{proxy.variable} names a SOCKS proxy, which needs the Python package `socksio`",
-                "install bwrun with `pip install 'bwrun[socks]'`",
+                "install bwrun with it, in a checkout: `pipx install '.[socks]'`",
             ) from None  # fmt: skip
 
     def send(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Reply:

@@ -9,8 +9,7 @@ Values (all but the last can be repeated):
   -e, --env NAME=VALUE    Set a variable; NAME=@bw://… sets the path of a file
       --item ITEM         Set a variable for each custom field of ITEM
       --template IN:OUT   Fill in the references in a copy of IN, at $OUT
-      --env-file FILE     Read FILE instead of .env
-      --optional NAME     Leave NAME unset if its item or field does not exist
+      --env-file FILE, --optional NAME   Read FILE, not .env; allow no NAME
       --allow-protected   Use items with master password re-prompt too
 Server and login:
       --profile NAME      Use [profile.NAME] of ~/.config/bwrun/config.toml
@@ -30,11 +29,12 @@ Session and command:
       --kill-after SECONDS, --kill-leftovers, --signal-exit 128   How to end
       --mask[=stdout|=stderr]   Conceal injected values in what it prints
   -v, --verbose           Print each step; --timings: how long each phase took
-Instead of a run, as are -V, --version, -h, --help, --completion SHELL:
+Instead of a run (--doctor, --check and --list take --json as well):
+  -h, --help, -V, --version, --completion bash|zsh|fish
       --login, --logout   Keep credentials for all later runs; remove them
       --doctor            Look, step by step, whether a run would work
       --check [-- COMMAND]   Show which variables a run would set, no values
-      --list [WORD]...    List the items that match all words (all 3: --json)
+      --list [WORD]...    List the items that match all words
       --get REFERENCE...  Print the value of each reference, one a line
       --export dotenv|shell|json|docker|github-env   Print what a run would set
       --clean             Remove caches, known waits, sessions of killed runs

@@ -8,6 +8,7 @@ portable half on Linux, too. No variable and no file can do that: only who start
 from __future__ import annotations
 
 import sys
+from abc import ABC, abstractmethod  # Python itself has imported it at its start
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,27 +42,27 @@ class Received:
         self.by_kernel = by_kernel  # False also where the system does not tell
 
 
-class Watch:
+class Watch(ABC):
     """Waits for the end of a process, which need not be a child, and for descriptors to become readable."""
 
     descriptor: int | None = None  # is readable when the process has ended; None: call `has_ended()` now and then
 
+    @abstractmethod
     def add(self, descriptor: int) -> None:
         """Wait for `descriptor`, too."""
-        raise NotImplementedError
 
+    @abstractmethod
     def wait(self, seconds: float | None) -> Sequence[int]:
         """
         Wait up to `seconds`; return the descriptors that are readable, or whose other end is closed.
 
         `ENDED` is among them, once, when the process has ended.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def has_ended(self, seconds: float) -> bool:
         """Wait up to `seconds` for the end of the process; return whether it has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send(self, number: int) -> None:
         """Send a signal to the process. One that has ended, or belongs to another user by now, is not an error."""
-        raise NotImplementedError

@@ -284,7 +284,7 @@ def test_without_the_package(empty: Surroundings, server: BitwardenServer, accou
 
         assert terminal.ended() == 0
         assert "there is no keyring: the package `keyring` is not installed\n" in terminal.screen
-        assert "\ninstall it together with bwrun: `pipx install 'bwrun[keyring]'`\n" in terminal.screen
+        assert "\ninstall it together with bwrun, in a checkout: `pipx install '.[keyring]'`\n" in terminal.screen
     words[-1] = "--logout"
     done = subprocess.run(words, check=True, env=empty.environment, capture_output=True, text=True)
     assert done.stdout.startswith(f"bwrun: removed the credentials of {account.email} ")

@@ -437,5 +437,5 @@ def test_socks_without_its_package(ready: Surroundings, tmp_path: Path) -> None:
 
     assert messages(Ended(done.returncode, done.stdout, done.stderr)) == [
         "error: ALL_PROXY names a SOCKS proxy, which needs the Python package `socksio` [network.proxy]",
-        "hint: install bwrun with `pip install 'bwrun[socks]'`",
+        "hint: install bwrun with it, in a checkout: `pipx install '.[socks]'`",
     ]

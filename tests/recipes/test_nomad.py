@@ -51,6 +51,9 @@ def test_parts_fit_together() -> None:
         (stored[1], pair.partition("=")[0]) for pair in stored[2].split()
     }
     assert job()["type"] == "batch"
+    assert all(word.startswith("/usr/") for word in (config["command"], *words) if word.startswith("/")), (
+        "not in chroot"
+    )
     assert int(words[words.index("--kill-after") + 1]) < seconds(task()["kill_timeout"]) <= 30
 
 
@@ -82,7 +85,7 @@ def test_task(run_in: Surroundings, server: BitwardenServer, vault: Account) -> 
         if not name.startswith("__")  # the parser's own
     }
     own = {"BW_CLIENTID": None, "BW_CLIENTSECRET": None, "BW_PASSWORD": None}
-    places = {"/opt/nightly/nightly": str(program), "60": "0.1"}  # nobody waits a minute for an example
+    places = {"/usr/local/bin/nightly": str(program), "60": "0.1"}  # nobody waits a minute for an example
 
     assert config["command"] == f"/usr/local/bin/{BWRUN.name}"
     done = run_in.run(*(places.get(word, word) for word in config["args"]), env=own | environment)
