@@ -22,6 +22,8 @@ UV     := uv==0.13.9
 
 # What the caller set for another Python must not reach this one.
 unexport PYTHONHOME PYTHONPATH
+# The tests stand for a runner of GitHub Actions, which is not in a step itself.
+unexport GITHUB_ACTIONS
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 help:  ## Show this list

@@ -266,7 +266,7 @@ def test_launcher_imports_little_before_the_fork() -> None:
 def test_supervisor_is_made_of_its_own_modules() -> None:
     """The supervisor's process imports its own modules and the channel: nothing of Bitwarden, nothing with a secret."""
     own = {name for name in MODULES if name.partition(".")[0] in ("supervisor", "system")}
-    own -= {"system", "system.kqueue_watching", "system.process_library"}  # imported where the system needs them
+    own -= {"system", "system.kqueue_watching", "system.pipe_readers", "system.process_library"}  # are not for it
 
     shared = {"base.channel", "base.errors"}
 

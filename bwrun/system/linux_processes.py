@@ -44,16 +44,17 @@ def is_asleep(pid: int) -> bool | None:
     return _stat(pid)[:1] == [b"S"]
 
 
+def parent(pid: int) -> int:
+    """Return the pid of the parent of process `pid`; 0 if that is not known or outside of the pid namespace."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
 def is_descendant(pid: int, ancestor: int) -> bool:
     """Return whether `pid` is `ancestor` or a descendant of it, as far as no parent between the two has ended."""
-    while pid > 1:
-        if pid == ancestor:
-            return True
-        fields = _stat(pid)
-        if not fields:
-            return False
-        pid = int(fields[1])
-    return False
+    while pid > 1 and pid != ancestor:
+        pid = parent(pid)
+    return pid > 1
 
 
 def set_name(name: str, *, command_line: bool = False) -> None:

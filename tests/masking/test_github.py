@@ -10,6 +10,7 @@ import pytest
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login
+from tests.supervisor.clearing import ANOTHER_USER, as_user, needs_root
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 
 SECRET = "100% hunter2"
@@ -87,6 +88,41 @@ def test_nothing_is_told_where_somebody_else_reads(step: Surroundings, redirecte
     )  # fmt: skip
 
     assert "add-mask" not in done.stdout + done.stderr
+    assert "the runner was not told" in done.stdout
+
+
+# As root that may not look into processes of other users, and into those that closed their memory
+WITHOUT_TRACING = ("setpriv", "--bounding-set=-sys_ptrace", "--inh-caps=-sys_ptrace", "--")
+AS_ANOTHER_USER = f"setpriv --reuid={ANOTHER_USER} --clear-groups --"
+
+
+@needs_root
+@pytest.mark.linux("who reads a pipe")
+@pytest.mark.parametrize("of_the_user", [True, False])
+def test_runner_is_told_by_an_ordinary_user(step: Surroundings, *, of_the_user: bool) -> None:
+    """Processes of bwrun's own, whose memory is closed, do not count as readers; nor does a runner of another user."""
+    before = as_user(step, ANOTHER_USER) if of_the_user else WITHOUT_TRACING
+    done = step.run("--mask", "--no-session", "--", "true", before=before)
+
+    assert (done.status, done.stderr.count("::add-mask::")) == (0, 4), done.stderr
+
+
+@needs_root
+@pytest.mark.linux("who reads a pipe")
+def test_reader_of_another_user(step: Surroundings) -> None:
+    """`| sudo tee log` counts as a reader although nobody can look into it; another user's daemon does not."""
+    script = f"""
+        {AS_ANOTHER_USER} sleep 1000 & daemon=$!
+        GITHUB_ACTIONS=true sh -c '
+            "$0" --mask --no-session -- true
+            "$0" --mask --no-session -- true 2>&1 | {AS_ANOTHER_USER} cat
+        ' "$0"
+        kill $daemon
+    """
+    done = step.run_program(*WITHOUT_TRACING, "sh", "-c", script, BWRUN, env={"GITHUB_ACTIONS": None})
+
+    assert (done.status, done.stderr.count("::add-mask::")) == (0, 4), done.stderr
+    assert "add-mask" not in done.stdout
     assert "the runner was not told" in done.stdout
 
 
