@@ -21,26 +21,13 @@ from tests.support.kept import (
     change_kept,
     kept_in,
     log_in,
-    without_credentials,
     write_kept,
 )
 from tests.support.program import Ended, Surroundings
 from tests.support.terminal import Terminal
 
 SERVER, ID, SECRET, PASSWORD = QUESTIONS
-TOKEN = "/identity/connect/token"
 WRONG_SECRET = "the server does not accept this client_secret for this client_id; try again\n"
-
-
-@pytest.fixture
-def empty(ready: Surroundings) -> Surroundings:
-    """Give surroundings with neither credentials nor a server nor a keyring."""
-    return without_credentials(ready)
-
-
-def logins(server: BitwardenServer) -> int:
-    """Return how often the server was asked for a token."""
-    return [request.path for request in server.requests()].count(TOKEN)
 
 
 def test_keeps_in_a_file(empty: Surroundings, server: BitwardenServer, account: Account) -> None:
@@ -48,7 +35,7 @@ def test_keeps_in_a_file(empty: Surroundings, server: BitwardenServer, account: 
     status, screen = log_in(empty, [*all_of(account, server.url), (YES, "yes")])
     path = empty.home / FILE
 
-    assert (status, logins(server)) == (0, 1), screen
+    assert (status, server.logins()) == (0, 1), screen
     assert f"logged in and unlocked the vault: the account of {account.email} at {server.url}\n" in screen
     assert f"kept client_id, client_secret and master password in `{path}`; `bwrun --logout` removes them\n" in screen
     assert account.client_id in screen
@@ -84,11 +71,11 @@ def test_wrong_password(empty: Surroundings, server: BitwardenServer, account: A
 
     status, screen = log_in(empty, wrong)
 
-    assert (status, logins(server)) == (125, 1)
+    assert (status, server.logins()) == (125, 1)
     assert "[crypto.wrong-master-password]" in screen
     assert not (empty.home / ".config").exists()
     status, screen = log_in(empty, [*wrong[:4], (PASSWORD, account.master_password), (YES, "yes")])
-    assert (status, logins(server)) == (0, 2), screen
+    assert (status, server.logins()) == (0, 2), screen
     assert kept_in(empty.home / FILE)["default"]["master_password"] == account.master_password
 
 
@@ -99,7 +86,7 @@ def test_wrong_secret(empty: Surroundings, server: BitwardenServer, account: Acc
 
     status, screen = log_in(empty, wrong)
 
-    assert (status, logins(server)) == (0, 2), screen
+    assert (status, server.logins()) == (0, 2), screen
     assert WRONG_SECRET in screen
     assert kept_in(empty.home / FILE)["default"]["client_secret"] == account.client_secret
 
@@ -114,7 +101,7 @@ def test_failed_login_keeps_nothing_new(empty: Surroundings, server: BitwardenSe
         empty, [*answers[:2], (SECRET, "wrong 1"), answers[3], (SECRET, "wrong 2"), (SECRET, "wrong 3")]
     )
 
-    assert (status, logins(server)) == (125, 3)
+    assert (status, server.logins()) == (125, 3)
     assert "[auth.invalid-api-key]" in screen
     assert path.read_text() == before
 

@@ -18,19 +18,12 @@ from tests.support.kept import (
     change_kept,
     kept_in,
     log_in,
-    without_credentials,
     write_kept,
 )
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.terminal import Terminal
 
 SERVER, ID, SECRET, PASSWORD = QUESTIONS
-
-
-@pytest.fixture
-def empty(ready: Surroundings) -> Surroundings:
-    """Give surroundings with neither credentials nor a server nor a keyring."""
-    return without_credentials(ready)
 
 
 def test_nothing_is_read_if_all_is_typed(empty: Surroundings, server: BitwardenServer, account: Account) -> None:

@@ -32,18 +32,7 @@ TOKEN = "/connect/token"
 
 def run(surroundings: Surroundings, *words: str | Path, env: Mapping[str, str | None] | None = None) -> Ended:
     """Run one of the programs and wait for it."""
-    done = subprocess.run(
-        [*STRICT, SAMPLE, *words],
-        check=False,
-        env=surroundings.full_environment(env or {}),
-        cwd=surroundings.work,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        start_new_session=True,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+    return surroundings.run_program(*STRICT, SAMPLE, *words, env=env)
 
 
 def report(

@@ -14,7 +14,6 @@ from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.pty_session import CTRL_C, Shell
 
 PAGE = page("docs/recipes/make.md")
-TOKEN = "/identity/connect/token"
 
 
 @pytest.fixture
@@ -40,11 +39,6 @@ def make(maker: Surroundings, makefile: str, *words: str, before: tuple[str, ...
     return done.stdout
 
 
-def logins(server: BitwardenServer) -> int:
-    """Return how many logins the server saw."""
-    return [request.path for request in server.requests()].count(TOKEN)
-
-
 def test_parallel_recipes_are_one_login(maker: Surroundings, server: BitwardenServer) -> None:
     """Twelve recipes of the page at once, below one bwrun, are one login and one download."""
     shown = PAGE.below("bwrun in a recipe").file("Makefile")
@@ -55,7 +49,7 @@ def test_parallel_recipes_are_one_login(maker: Surroundings, server: BitwardenSe
 
     assert printed.splitlines() == ["the password has 4 characters"] * 12
     assert [request.path for request in server.requests()].count("/api/sync") == 1
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_value_in_a_make_variable_is_printed(maker: Surroundings) -> None:
@@ -87,7 +81,7 @@ def test_dry_run(maker: Surroundings, server: BitwardenServer) -> None:
 
     make(maker, "sub:\n\t@bwrun -- $(MAKE) -f /dev/null -n || true\n", "-n", "sub")
 
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_prerequisites_of_a_target_with_bwrun(maker: Surroundings) -> None:

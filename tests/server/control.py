@@ -166,6 +166,10 @@ class BitwardenServer:
         """All requests so far, in order of arrival."""
         return [RecordedRequest(**record) for record in self._command("requests", {})]
 
+    def logins(self) -> int:
+        """Return how often a token was asked for so far."""
+        return sum(request.path.endswith("/connect/token") for request in self.requests())
+
     def clear_requests(self) -> None:
         """Forget the requests so far."""
         self._command("clear_requests", {})

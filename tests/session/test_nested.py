@@ -31,11 +31,6 @@ def run_shell(surroundings: Surroundings, script: str, **variables: str | None) 
     return surroundings.run("--", "sh", "-c", script, BWRUN, env=variables)
 
 
-def logins(server: BitwardenServer) -> int:
-    """Return how many logins the server saw."""
-    return sum(request.path.endswith("/connect/token") for request in server.requests())
-
-
 @pytest.mark.parametrize("inner", ['"$0"', '"$0" --', '"$0" -v --server "$SERVER" --', 'BW_CLIENTID="$ID" "$0"'])
 def test_reuses_the_outer_session(ready: Surroundings, server: BitwardenServer, account: Account, inner: str) -> None:
     """A nested run for the same account and server logs in nowhere, and leaves the session to the outer run."""
@@ -47,7 +42,7 @@ def test_reuses_the_outer_session(ready: Surroundings, server: BitwardenServer, 
     outer, nested, status = done.stdout.splitlines()
     assert (nested, status) == (outer, "7")
     assert ("reusing the session of the outer bwrun" in done.stderr) == ("-v" in inner)
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_with_the_same_env_file(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
@@ -68,7 +63,7 @@ def test_with_the_same_env_file(ready: Surroundings, server: BitwardenServer, ac
     assert (done.status, done.stderr) == (0, "")
     outer, nested, entry = done.stdout.splitlines()
     assert (nested, entry) == (outer, "reaches both []")
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_leaves_no_trace_in_the_process(ready: Surroundings) -> None:
@@ -102,7 +97,7 @@ def test_another_account_has_a_session_of_its_own(
     outer, nested, left = done.stdout.splitlines()
     assert outer.split()[0] != nested.split()[0]
     assert outer.split()[1] == left != nested.split()[1]
-    assert logins(server) == 2
+    assert server.logins() == 2
     assert settings.exists()
 
 
@@ -114,7 +109,7 @@ def test_login_of_the_same_account_goes_to_the_same_server(ready: Surroundings, 
     done = run_shell(ready, '"$0" --session-api-key -- echo inside; "$0" --only mail -- echo limited')
 
     assert (done.status, done.stdout, done.stderr) == (0, "inside\nlimited\n", "")
-    assert logins(server) == 3
+    assert server.logins() == 3
 
 
 def test_outer_session_does_not_fit(ready: Surroundings, server: BitwardenServer) -> None:
@@ -134,7 +129,7 @@ def test_outer_session_does_not_fit(ready: Surroundings, server: BitwardenServer
     done = run_shell(ready, script)
 
     assert (done.stdout, done.codes) == ("", ["credentials.missing"] * 7)
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 @pytest.mark.parametrize(
@@ -173,7 +168,7 @@ def test_session_with_the_api_key_serves_both(ready: Surroundings, server: Bitwa
     done = ready.run("--session-api-key", "--", "sh", "-c", script, BWRUN)
 
     assert done == Ended(0, "reused\n", "")
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_failure_of_a_nested_run(ready: Surroundings) -> None:
@@ -204,5 +199,5 @@ def test_session_without_its_owner(ready: Surroundings, server: BitwardenServer,
     own_session, own_directory = done.stdout.split()
     assert own_session != bw_session
     assert Path(own_directory).parent == ready.runtime
-    assert logins(server) == 2
+    assert server.logins() == 2
     assert (kept / "data.json").exists()

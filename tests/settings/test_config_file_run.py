@@ -261,11 +261,6 @@ def test_wishes_for_all_runs(ready: Surroundings) -> None:
 # Runs inside another one
 
 
-def logins(server: BitwardenServer) -> int:
-    """Return how many logins the server saw."""
-    return sum(request.path.endswith("/connect/token") for request in server.requests())
-
-
 def test_a_nested_run_reuses_the_session(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
     """Inside a run with a profile, a run without one uses its session, whatever is at the top of the file."""
     write_config(
@@ -280,7 +275,7 @@ def test_a_nested_run_reuses_the_session(ready: Surroundings, server: BitwardenS
     value, parent, outer = done.stdout.split()
     assert (done.status, value, parent) == (0, "p4ss", outer)  # each has become its command in place
     assert "  settings from no file\n" in done.stderr
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_a_nested_run_with_a_profile(ready: Surroundings, server: BitwardenServer, account: Account) -> None:
@@ -295,7 +290,7 @@ def test_a_nested_run_with_a_profile(ready: Surroundings, server: BitwardenServe
 
     assert done.stdout == "same\n"
     assert done.codes == ["credentials.missing"] * 2
-    assert logins(server) == 1
+    assert server.logins() == 1
 
 
 def test_cost_of_no_file(bare: Surroundings) -> None:

@@ -104,8 +104,19 @@ class Surroundings:
 
         `before`: the words of a command that becomes bwrun, such as `nsenter`.
         """
+        return self.run_program(*before, BWRUN, *words, env=env, stdin=stdin, cwd=cwd, pass_fds=pass_fds)
+
+    def run_program(
+        self,
+        *words: str | Path,
+        env: Mapping[str, str | None] | None = None,
+        stdin: str | None = None,
+        cwd: Path | None = None,
+        pass_fds: Sequence[int] = (),
+    ) -> Ended:
+        """Run a program without a terminal, in a session of its own, and wait for it."""
         done = subprocess.run(
-            [*before, BWRUN, *words],
+            words,
             check=False,
             env=self.full_environment(env or {}),
             cwd=cwd or self.work,

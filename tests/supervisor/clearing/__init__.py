@@ -8,6 +8,7 @@ session by what lies in the runtime directory of its surroundings.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,27 @@ def wait_dead(*processes: psutil.Process) -> None:
 def wait_cleared(surroundings: Surroundings) -> None:
     """Wait until no session is left."""
     wait_until(lambda: surroundings.left() == [], GONE)
+
+
+def sweep(surroundings: Surroundings) -> None:
+    """
+    Wait until `--clean` has removed the sessions of killed runs.
+
+    A directory that was just made may belong to a run that is starting, and stays for ten minutes: it is removed here.
+    """
+
+    def is_swept() -> bool:
+        cleaned = surroundings.run("--clean").status == 0
+        return cleaned and all(_is_unmarked(surroundings.runtime / name) for name in surroundings.left())
+
+    # What was forked in the very moment of a kill may hold a lock a little longer.
+    wait_until(is_swept, GONE)
+    for name in surroundings.left():
+        shutil.rmtree(surroundings.runtime / name)
+
+
+def _is_unmarked(session: Path) -> bool:
+    return [path.read_bytes() for path in session.iterdir()] in ([], [b""])
 
 
 def session_of(surroundings: Surroundings) -> Path:

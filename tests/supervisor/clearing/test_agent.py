@@ -28,6 +28,7 @@ from tests.supervisor.clearing import (
     is_alive,
     needs_root,
     session_of,
+    sweep,
     wait_cleared,
     wait_dead,
 )
@@ -275,18 +276,5 @@ def test_random_kills(with_keys: Surroundings, fuzz: int, seed: int, whom: str) 
                 run.wait()
         # (`keeper` sees that no process is left at the end of the test; here no session may be.)
         if whom == "all":
-            wait_until(lambda: with_keys.run("--clean").status == 0 and not sockets(with_keys), GONE)
-            clear(with_keys)
+            sweep(with_keys)
         wait_cleared(with_keys)
-
-
-def sockets(surroundings: Surroundings) -> list[str]:
-    """Return the sockets that are left."""
-    return [str(path) for path in surroundings.runtime.glob("*/agent")]
-
-
-def clear(surroundings: Surroundings) -> None:
-    """Remove what may belong to a run that was just starting, and therefore stays for ten minutes."""
-    for path in surroundings.runtime.iterdir():
-        assert [one.name for one in path.iterdir()] in ([], ["owner"])
-        shutil.rmtree(path)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from tests.supervisor.clearing import GONE, PYTHON, Run, wait_cleared
+from tests.supervisor.clearing import GONE, PYTHON, Run, sweep, wait_cleared
 from tests.support.program import Surroundings
 from tests.support.terminal import wait_until
 
@@ -201,12 +199,4 @@ def test_janitor_and_bwrun(ready: Surroundings, chance: random.Random, whole_lif
                     except ProcessLookupError:
                         pass
                 run.wait()
-        # (What was forked in the very moment of the kills may hold the lock a little longer.)
-        wait_until(lambda: ready.run("--clean").status == 0 and all(map(is_unmarked, ready.runtime.iterdir())), GONE)
-        for path in ready.runtime.iterdir():
-            shutil.rmtree(path)
-
-
-def is_unmarked(session: Path) -> bool:
-    """Return whether it may belong to a run that is just starting, and therefore stays for ten minutes."""
-    return [path.read_bytes() for path in session.iterdir()] in ([], [b""])
+        sweep(ready)

@@ -18,7 +18,7 @@ from Crypto.Cipher import AES
 
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login, Pbkdf2
-from tests.supervisor.clearing import GONE, JANITOR, Run, end
+from tests.supervisor.clearing import GONE, JANITOR, Run, end, sweep
 from tests.support.portable import name_of
 from tests.support.program import Surroundings
 from tests.support.terminal import wait_until
@@ -155,7 +155,7 @@ class Crowd:
         # What is left is at most what only a sweep can clear; later runs have swept some of it.
         at_most = sum(victim.how in SWEPT for victim in victims)
         wait_until(lambda: len(self.surroundings.left()) <= at_most, GONE)
-        wait_until(lambda: self.surroundings.run("--clean").status == 0 and self.surroundings.left() == [], GONE)
+        sweep(self.surroundings)
         assert list(self.surroundings.home.iterdir()) == []
 
     def _account(self, number: int) -> int:

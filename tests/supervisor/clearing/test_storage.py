@@ -7,33 +7,16 @@ import shutil
 import stat
 import subprocess
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from tests.supervisor.clearing import ANOTHER_USER, GONE, PYTHON, Run, as_user, needs_root, wait_cleared
 from tests.support.needs import unavailable
-from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
+from tests.support.program import Ended, Surroundings
 from tests.support.terminal import wait_until
 
 WHERE = ("sh", "-c", 'printf %s "$BITWARDENCLI_APPDATA_DIR"')
-
-
-def run_after(surroundings: Surroundings, before: list[str], *words: str, env: Mapping[str, str | None]) -> Ended:
-    """Run `BEFORE… bwrun WORDS…` and wait for it."""
-    done = subprocess.run(
-        [*before, BWRUN, *words],
-        check=False,
-        env=surroundings.full_environment(env),
-        cwd=surroundings.work,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT,
-        start_new_session=True,
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 # Where it lies --------------------------------------------------------------------------------------------------------
@@ -60,7 +43,7 @@ def test_directory_is_private(ready: Surroundings) -> None:
     """The session's directory is 0700 and its files 0600, whatever the umask."""
     script = 'cd "$BITWARDENCLI_APPDATA_DIR"; stat -c %a . *; umask'
     for umask in ("000", "077", "777"):
-        done = run_after(ready, ["sh", "-c", f'umask {umask}; exec "$@"', "sh"], "--", "sh", "-c", script, env={})
+        done = ready.run("--", "sh", "-c", script, before=["sh", "-c", f'umask {umask}; exec "$@"', "sh"])
 
         assert (done.status, done.stderr) == (0, "")
         modes = done.stdout.split()
@@ -199,7 +182,7 @@ def test_files_may_not_grow(ready: Surroundings, limit: int, codes: list[str]) -
     """With RLIMIT_FSIZE too small a run fails with 125, says where it could not write, and leaves nothing."""
     before = ["prlimit", f"--fsize={limit}"]
     place = {"BWRUN_RUNTIME_DIR": str(ready.runtime), "XDG_RUNTIME_DIR": None}
-    done = run_after(ready, before, "--", "sh", "-c", "echo started", env=place)
+    done = ready.run("--", "sh", "-c", "echo started", before=before, env=place)
 
     assert (done.status, done.stdout, done.codes) == (125, "", codes)
     assert str(ready.runtime) in done.stderr
@@ -237,7 +220,7 @@ def test_disk_full(ready: Surroundings, options: str, fill: str, codes: list[str
     """On a full disk a run fails with 125, says where it could not write, and leaves nothing."""
     env = {"FILL": fill, "BWRUN_RUNTIME_DIR": str(ready.runtime)}
     before = ["unshare", "-m", "sh", "-c", FULL, "sh", options]
-    done = run_after(ready, before, "--", "sh", "-c", "echo started", env=env)
+    done = ready.run("--", "sh", "-c", "echo started", before=before, env=env)
 
     assert (done.status, done.stdout, done.codes) == (125, "", codes)
     assert str(ready.runtime) in done.stderr
@@ -249,7 +232,7 @@ def test_disk_full(ready: Surroundings, options: str, fill: str, codes: list[str
 def test_disk_full_and_another_place(ready: Surroundings) -> None:
     """When not even a directory can be made in the best place, the next one is used."""
     before = ["unshare", "-m", "sh", "-c", FULL, "sh", "size=1m,nr_inodes=1"]
-    done = run_after(ready, before, "--", *WHERE, env={"FILL": ""})
+    done = ready.run("--", *WHERE, before=before, env={"FILL": ""})
 
     assert (done.status, done.stderr) == (0, "")
     assert Path(done.stdout).parent == Path("/dev/shm")  # noqa: S108
@@ -261,7 +244,7 @@ def test_disk_fills_while_the_command_runs(ready: Surroundings) -> None:
     """A disk that the command filled does not keep the session from being removed."""
     script = 'head -c 100m /dev/zero > "$BITWARDENCLI_APPDATA_DIR/x"; exit 4'
     before = ["unshare", "-m", "sh", "-c", FULL, "sh", "size=1m"]
-    done = run_after(ready, before, "--", "sh", "-c", script, env={"FILL": ""})
+    done = ready.run("--", "sh", "-c", script, before=before, env={"FILL": ""})
 
     assert "No space left" in done.stderr
     assert (done.status, done.stdout) == (4, "")
@@ -273,7 +256,7 @@ def test_no_place_at_all(ready: Surroundings) -> None:
     """Where nothing can be written, a run fails with 125 and names the variables that could help."""
     script = 'for d in /dev/shm /tmp; do mount --bind $d $d && mount -o remount,bind,ro $d; done && exec "$@"'
     env = {"XDG_RUNTIME_DIR": "/proc", "TMPDIR": "/proc"}
-    done = run_after(ready, ["unshare", "-m", "sh", "-c", script, "sh"], "--", "true", env=env)
+    done = ready.run("--", "true", before=("unshare", "-m", "sh", "-c", script, "sh"), env=env)
 
     assert (done.status, done.codes) == (125, ["session.no-directory"])
     assert done.stderr.splitlines()[0] == (
@@ -290,11 +273,11 @@ def test_user_namespace(ready: Surroundings) -> None:
     """In a user namespace without root, /tmp and /dev/shm belong to nobody: that is said of each of them."""
     before = as_user(ready, ANOTHER_USER) if os.geteuid() == 0 else []
     before = [*before, "unshare", "--user", "--map-root-user"]
-    probe = run_after(ready, [*before, "true"], env={})
+    probe = ready.run_program(*before, "true")
     if probe.status != 0:
         unavailable(f"no user namespace can be made: {probe.stderr.strip()}")
     env = {"XDG_RUNTIME_DIR": None, "TMPDIR": "/nonexistent"}
-    done = run_after(ready, before, "--", "true", env=env)
+    done = ready.run("--", "true", before=before, env=env)
 
     assert (done.status, done.codes) == (125, ["session.no-directory"])
     assert done.stderr.splitlines()[0] == (
@@ -303,7 +286,7 @@ def test_user_namespace(ready: Surroundings) -> None:
         "`/nonexistent` (from TMPDIR) cannot be used: No such file or directory; "
         "`/tmp` belongs to user 65534 (nobody), not to you or root [session.no-directory]"
     )
-    assert run_after(ready, before, "--no-session", "--", "true", env=env) == Ended(0, "", "")
+    assert ready.run("--no-session", "--", "true", before=before, env=env) == Ended(0, "", "")
 
 
 @needs_root
@@ -315,7 +298,7 @@ def test_only_tmpdir(ready: Surroundings, tmp_path: Path) -> None:
     before = ["unshare", "-m", "sh", "-c", script, "sh"]
     places: list[tuple[str | None, Path]] = [(str(temporary), temporary), (None, Path("/tmp"))]  # noqa: S108
     for value, where in places:
-        done = run_after(ready, before, "--", *WHERE, env={"XDG_RUNTIME_DIR": None, "TMPDIR": value})
+        done = ready.run("--", *WHERE, before=before, env={"XDG_RUNTIME_DIR": None, "TMPDIR": value})
 
         assert (done.status, done.stderr) == (0, "")
         assert Path(done.stdout).parent == where
@@ -326,7 +309,7 @@ def test_only_tmpdir(ready: Surroundings, tmp_path: Path) -> None:
 def test_few_descriptors(ready: Surroundings, count: int) -> None:
     """With few descriptors a run either succeeds or fails with 125; it never leaves anything."""
     before = ["prlimit", f"--nofile={count}"]
-    done = run_after(ready, before, "--", "echo", "started", env={})
+    done = ready.run("--", "echo", "started", before=before, env={})
     wait_cleared(ready)
 
     # (With the fewest Python itself cannot start, which is its own status 1.)
@@ -343,7 +326,7 @@ def test_few_processes(ready: Surroundings, tmp_path: Path, count: int) -> None:
     """With few processes (and threads) allowed a run either succeeds or fails with 125; it never leaves anything."""
     user = 20_000 + os.getpid() % 3000 * 12 + count  # of its own: the limit counts all that the user runs
     before = [*as_user(ready, user), "prlimit", f"--nproc={count}"]
-    done = run_after(ready, before, "--", "echo", "started", env={})
+    done = ready.run("--", "echo", "started", before=before, env={})
     try:
         wait_cleared(ready)
     except AssertionError:
@@ -400,7 +383,7 @@ def test_closed_by_the_command(ready: Surroundings, mode: str, *, below: bool) -
     script = 'cd "$BITWARDENCLI_APPDATA_DIR"; mkdir -p a/b; touch a/b/c; chmod "$1" a/b a; test "$2" || chmod "$1" .'
     words = ("--", "sh", "-c", script, "sh", mode, "below" if below else "")
     before = as_user(ready, ANOTHER_USER) if os.geteuid() == 0 else []
-    done = run_after(ready, before, *words, env={})
+    done = ready.run(*words, before=before, env={})
 
     assert (done.status, done.stderr) == (0, "")
     assert ready.left() == []
