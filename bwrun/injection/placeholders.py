@@ -19,8 +19,11 @@ from bwrun.base.errors import InvalidReferenceError
 from bwrun.base.structs import Struct
 from bwrun.references.grammar import Reference, parse
 
-_PLACEHOLDER = (  # possessive, and no `{{` within braces, so that any text is searched in linear time
-    rb"\{\{[ \t]*+(?P<braced>@?bw://(?:[^\r\n{}]++|\{(?!\{)|\}(?!\}))*+)\}\}"
+# Any text is searched in linear time: a match can be made in one way only, and has no `{{` within braces. (Possessive
+# quantifiers match too much in the first releases of Python 3.11: python/cpython issue 100061.) A text of single braces
+# without an end would take 200 bytes for each of them, so there is a limit.
+_PLACEHOLDER = (
+    rb"\{\{[ \t]*(?P<braced>@?bw://[^\r\n{}]*(?:(?:\{(?!\{)|\}(?!\}))[^\r\n{}]*){0,999})\}\}"
     rb"|(?<![A-Za-z0-9+.@-])(?P<bare>bw://[^\s\"'`<>(){}\[\]|\\;,]*)"
 )
 

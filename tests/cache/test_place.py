@@ -17,9 +17,7 @@ import pytest
 from bwrun.cache import place
 from bwrun.cache.place import find_place
 from tests.support.needs import unavailable
-
-ANOTHER_USER = 65533
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
+from tests.support.users import ANOTHER_USER, needs_root
 
 
 @pytest.fixture
@@ -184,7 +182,7 @@ def test_the_next_place_is_taken(runtime: Path, shared: Path) -> None:
     assert problems == [f"`{runtime}/bwrun` is a link"]
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("create", [False, True])
 def test_a_directory_of_another_user(shared: Path, *, create: bool) -> None:
     """Somebody was there first and made it in advance."""
@@ -238,9 +236,10 @@ def test_no_place_at_all(memory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where neither is to be had, each place has its reason."""
     monkeypatch.setattr(place, "SHARED_MEMORY", str(memory / "none"))
 
+    problem = "is not in RAM" if os.access("/proc", os.W_OK) else "is not writable by you"
     assert found_at({"XDG_RUNTIME_DIR": "/proc"}) == (
         None,
-        ["`/proc` (from XDG_RUNTIME_DIR) is not in RAM", f"`{memory}/none` cannot be used: No such file or directory"],
+        [f"`/proc` (from XDG_RUNTIME_DIR) {problem}", f"`{memory}/none` cannot be used: No such file or directory"],
     )
 
 
@@ -282,7 +281,7 @@ def test_a_chosen_path_that_is_no_directory(shared: Path, chosen: str) -> None:
     assert list(shared.iterdir()) == []
 
 
-@as_root
+@needs_root
 def test_a_chosen_directory_of_another_user(runtime: Path) -> None:
     """Not even root uses it."""
     os.chown(runtime, ANOTHER_USER, ANOTHER_USER)

@@ -17,7 +17,6 @@ from bwrun.cache.secrets import NOTHING as SEALED_WITH_NOTHING
 from bwrun.cache.secrets import PASSWORD as SEALED_WITH_PASSWORD
 from bwrun.cache.secrets import Secrets
 from bwrun.cache.store import CacheStore
-from tests.cache.test_place import ANOTHER_USER, as_root
 from tests.support.cache_file import (
     HEADER,
     MAGIC,
@@ -29,6 +28,7 @@ from tests.support.cache_file import (
     CacheFile,
     Owner,
 )
+from tests.support.users import ANOTHER_USER, needs_root
 
 OWNER = Owner("user.A", "s3cret", "correct horse", "https://bw.example/identity", "https://bw.example/api")
 CONTENTS = {"state": b"the state", "sync": b"the vault " * 9, "session": b""}
@@ -352,7 +352,7 @@ def of_another_user(path: Path) -> None:
 SQUATTERS = (open_to_others, open_to_the_group, hard_link, symbolic_link, dead_link, pipe, empty, text)
 
 
-@pytest.mark.parametrize("squat", [*SQUATTERS, pytest.param(of_another_user, marks=as_root)])
+@pytest.mark.parametrize("squat", [*SQUATTERS, pytest.param(of_another_user, marks=needs_root)])
 def test_what_else_lies_there(place: Place, squat: Callable[[Path], None]) -> None:
     """It counts as none, no descriptor stays open, and the next file takes its place."""
     path = put(place, FILE.write())

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.cache.test_place import ANOTHER_USER, as_root
 from tests.cache.test_sealed_file import SQUATTERS
 from tests.conftest import CANARY, CHEAP
 from tests.login.test_login_failures import assert_failed, assert_tells_no_secret
@@ -21,6 +20,7 @@ from tests.support.cache_file import HEADER, STAMP_END, START, CacheFile, names_
 from tests.support.cached import COLD, WARM, Cached
 from tests.support.program import BWRUN, Ended, Surroundings
 from tests.support.terminal import Terminal
+from tests.support.users import ANOTHER_USER, needs_root
 
 ITEMS = (ItemSpec("prod-db", Login(username="deploy", password="p4ss")),)
 SPEC = AccountSpec("other@example.com", f"other {CANARY}", CHEAP, items=ITEMS)
@@ -318,7 +318,7 @@ OFTEN = ("open_to_others", "symbolic_link", "pipe")
     "squat",
     [
         *(pytest.param(one, marks=seldom(one.__name__ not in OFTEN)) for one in SQUATTERS),
-        pytest.param(of_another_user, marks=as_root),
+        pytest.param(of_another_user, marks=needs_root),
     ],
 )
 def test_what_else_lies_there(cached: Cached, squat: Callable[[Path], None]) -> None:

@@ -11,11 +11,11 @@ from bwrun.settings.caching import CacheSettings, read_cache_settings
 from bwrun.settings.sources import SettingValue
 from tests.cache.test_place import on_disk
 from tests.login.test_login_failures import messages
-from tests.supervisor.clearing import needs_root
 from tests.support.cache_file import names_in
 from tests.support.cached import COLD, SHOW, WARM, Cached
 from tests.support.files import write_private
 from tests.support.program import Ended
+from tests.support.users import needs_root
 
 HINT = "hint: set BWRUN_CACHE_DIR to a directory that only you can write to; on a disk, the user key is not kept"
 

@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import CHEAP
 from tests.server.control import Account, BitwardenServer
 from tests.server.specs import AccountSpec, ItemSpec, Login
-from tests.supervisor.clearing import ANOTHER_USER, as_user, needs_root
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
+from tests.support.users import ANOTHER_USER, as_user, needs_root
 
 SECRET = "100% hunter2"
 NOTES = "line one\nline two\nx\n"

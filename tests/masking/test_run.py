@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -22,6 +22,7 @@ from tests.server.specs import AccountSpec, ItemSpec, Login
 from tests.support.portable import name_of
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import ANOTHER_USER, as_user
 
 MASK = "<concealed by bwrun>"
 SECRET = "hunter2!swordfish"
@@ -59,10 +60,12 @@ def shell(surroundings: Surroundings, script: str, *options: str) -> Ended:
 
 
 @contextmanager
-def running(surroundings: Surroundings, *words: str, **pipes: int | IO[bytes]) -> Iterator[subprocess.Popen[bytes]]:
-    """Run bwrun in the background; at the end of the block it is killed."""
+def running(
+    surroundings: Surroundings, *words: str, before: Sequence[str] = (), **pipes: int | IO[bytes]
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `BEFORE… bwrun WORDS…` in the background; at the end of the block it is killed."""
     process = subprocess.Popen(
-        [BWRUN, *words],
+        [*before, BWRUN, *words],
         env=surroundings.full_environment({}),
         cwd=surroundings.work,
         start_new_session=True,
@@ -289,14 +292,15 @@ def test_killed_masker_ends_the_output(masked: Surroundings) -> None:
 @pytest.mark.linux("closed memory, names of processes")
 def test_masker_is_closed_and_named(masked: Surroundings) -> None:
     """No process of the same user can look into the masker; no value is in its arguments or its environment."""
-    with running(masked, "--", "sh", "-c", "echo ready; sleep 600") as process:
+    before = as_user(masked, ANOTHER_USER) if os.geteuid() == 0 else []
+    with running(masked, "--", "sh", "-c", "echo ready; sleep 600", before=before) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         pid = masker_of(process.pid).pid
-        owner = Path(f"/proc/{pid}").stat().st_uid, Path(f"/proc/{pid}/mem").stat().st_uid
+        user, owner = Path(f"/proc/{pid}").stat().st_uid, Path(f"/proc/{pid}/mem").stat().st_uid
         words = Path(f"/proc/{pid}/cmdline").read_bytes()
 
-        assert owner == (0, 0)  # which the kernel does with a process that is not dumpable
+        assert user != owner == 0  # which the kernel does with a process that is not dumpable
         assert SECRET.encode() not in words
         assert b"bwrun" not in words
         if os.getuid() == 0:

@@ -15,6 +15,7 @@ from tests.server.control import BitwardenServer
 from tests.server.faults import Action, Fault, Hang, NotJson, Reset, Signal, Status
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import needs_root
 
 MOST_STEPS = 6
 OPTIONAL = "/api/config"
@@ -134,6 +135,7 @@ def test_sigterm_at_the_nth_request(ready: Surroundings, server: BitwardenServer
     assert time.monotonic() - begun < 60  # one that waited for its answer would have taken that alone
 
 
+@needs_root
 def test_worker_killed_at_the_nth_request(ready: Surroundings, server: BitwardenServer) -> None:
     """The process that holds the secrets is killed from outside at whichever request: a failure, and nothing left."""
     *disturbed, untouched = steps(ready, server, lambda _: Signal(signal.SIGKILL, None, hold_ms=300), 1)

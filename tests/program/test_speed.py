@@ -111,6 +111,7 @@ def test_worker_imports_little_before_the_login(ready: Surroundings) -> None:
     names = before_login(ready.run("--", "true", env={**TRACE, "BWRUN_VERBOSE": "1"}))
 
     known = {"_wmi", "bwrun", "org", "sitecustomize", "usercustomize", "_cffi_backend", "_distutils_hack"}
+    known |= {"apport_python_hook"}  # what Debian's `sitecustomize` imports
     assert {"bwrun.worker", "bwrun.login.token"} <= names  # it is the right place to look
     assert within(names, SLOW) == set()
     assert within(names, OURS_LATER) == set()

@@ -19,15 +19,13 @@ from tests.conftest import CANARY, CHEAP
 from tests.server.control import Account, BitwardenServer, RecordedRequest
 from tests.server.faults import RATE_LIMITED_OFFICIAL, RATE_LIMITED_VAULTWARDEN, Fault, Hang, Status
 from tests.server.specs import AccountSpec
-from tests.supervisor.clearing import needs_root
 from tests.support.needs import unavailable
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
 from tests.support.terminal import Terminal
+from tests.support.users import ANOTHER_USER, needs_root
 
 TOKEN, SYNC = "/connect/token", "/api/sync"
-ANOTHER_USER = 65533
 FORGET = "bwrun: hint: `bwrun --clean` forgets such waits"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 
 
 @pytest.fixture(autouse=True)
@@ -357,7 +355,7 @@ def test_what_is_no_record_is_ignored(
     shutil.rmtree(place(ready))
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("what", ["file", "directory"])
 def test_another_user_s(ready: Surroundings, server: BitwardenServer, account: Account, what: str) -> None:
     """Neither the record nor the directory of another user counts, not even for root."""

@@ -16,12 +16,12 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.server.control import Account, BitwardenServer
-from tests.supervisor.clearing import needs_root
 from tests.support.needs import program
 from tests.support.pages import page
 from tests.support.pod import Container, run_in_pod
 from tests.support.program import Surroundings
 from tests.support.user_keys import text_of
+from tests.support.users import needs_root
 
 PAGE = page("docs/recipes/kubernetes.md")
 FILES = PAGE.files()

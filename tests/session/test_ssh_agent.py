@@ -13,13 +13,14 @@ import pytest
 
 from tests.server.control import BitwardenServer
 from tests.supervisor import in_python
-from tests.supervisor.clearing import Run, needs_root, session_of
+from tests.supervisor.clearing import Run, session_of
 from tests.support.files import write_private
 from tests.support.openssh import secret_piece, tool
 from tests.support.program import BWRUN, Surroundings
 from tests.support.ssh_vault import GOOD, pair_of, public_keys
 from tests.support.sshd import Sshd, running
 from tests.support.terminal import wait_until
+from tests.support.users import needs_root
 
 AGENT = "ssh-agent"
 LIST = ("ssh-add", "-L")

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests.server.control import Account, BitwardenServer
-from tests.settings.test_found_file import NOBODY, as_root
+from tests.settings.test_found_file import NOBODY
 from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
+from tests.support.users import needs_root
 
 OTHER_SERVER = "https://127.0.0.1:1"  # nothing listens there
 NO_CREDENTIALS = dict.fromkeys(("BW_CLIENTID", "BW_CLIENTSECRET", "BW_PASSWORD"))
@@ -162,7 +163,7 @@ def test_others_can_write(ready: Surroundings, server: BitwardenServer, mode: in
     assert ready.run("--check").status == 0
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("what", ["the file", "a link to one's own file"])
 def test_of_another_user(ready: Surroundings, what: str) -> None:
     """A file of another user is refused, and so is a link of another user's."""

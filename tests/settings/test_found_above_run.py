@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.server.control import Account, BitwardenServer
-from tests.settings.test_found_file import NOBODY, as_root
+from tests.settings.test_found_file import NOBODY
 from tests.support.files import write_private
 from tests.support.program import BWRUN, Ended, Surroundings
+from tests.support.users import needs_root
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ def test_it_is_trusted_no_more(ready: Surroundings, server: BitwardenServer, bel
     assert server.requests() == []
 
 
-@pytest.mark.parametrize("what", ["code", "mode", pytest.param("owner", marks=as_root)])
+@pytest.mark.parametrize("what", ["code", "mode", pytest.param("owner", marks=needs_root)])
 def test_it_is_refused_no_less(ready: Surroundings, server: BitwardenServer, below: Path, what: str) -> None:
     """A file that leads to code, that others can write or that is not ours is refused as one that is here."""
     path = write_private(ready.work / ".env", "LD_PRELOAD=x" if what == "code" else "A=1")

@@ -11,13 +11,13 @@ from bwrun.settings.variable_names import TRUST_OF_NODE
 from tests.server.control import Account, BitwardenServer
 from tests.support.files import write_private
 from tests.support.program import Ended, Surroundings
+from tests.support.users import needs_root
 
 NOBODY = 65534
 TRUST = "or name the file to trust it: `--env-file .env`"
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to another user")
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("what", ["the file", "a link to one's own file"])
 def test_a_file_of_another_user_is_refused(ready: Surroundings, server: BitwardenServer, what: str) -> None:
     """A `.env` of another user is refused, for root too; a link of another user's is no better than a file."""
@@ -54,7 +54,7 @@ def test_a_file_that_others_can_write_is_refused(ready: Surroundings, server: Bi
     assert server.requests() == []
 
 
-@as_root
+@needs_root
 def test_a_group_of_several_can_write(ready: Surroundings) -> None:
     """Write permission of a group is refused, unless the group is the owner's own."""
     write_private(ready.work / ".env", "GREETING=hello")

@@ -13,9 +13,9 @@ from bwrun.settings.found_file import locate_env_file
 from bwrun.settings.parent_directories import find_in_parents
 from tests.support.files import write_private
 from tests.support.needs import program, unavailable
+from tests.support.users import needs_root
 
 NOBODY = 65534
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory to another user")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_where_a_group_can_write_is_no_end(tree: Path) -> None:
     assert found() == str(tree / ".env")
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("place", ["the root", "between"])
 def test_where_somebody_else_is_the_owner_is_the_end(tree: Path, place: str) -> None:
     """A directory of another user is not looked at, nor is what is above it."""

@@ -23,13 +23,12 @@ from hypothesis import strategies as st
 from bwrun.supervisor import bases, directory, removing, sweeping
 from bwrun.system import processes
 from tests.support.terminal import wait_until
+from tests.support.users import needs_root
 
 NAME = "bwrun.4000000.0123456789abcdef"
 OLD = 601  # seconds: older than what may still be on its way to its mark
 NOBODY = 65534
 LOOPS = 200
-
-as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make files of other users")
 
 
 @pytest.fixture
@@ -349,7 +348,7 @@ def test_spares_links_and_files_with_a_sessions_name(base: Path) -> None:
     assert sorted(path.name for path in target.iterdir()) == ["data.json", "owner"]
 
 
-@as_root
+@needs_root
 def test_spares_other_users_directories(base: Path) -> None:
     """A directory of another user's is not touched, even by root."""
     made = left_behind(base, mark=dead_mark(), age=OLD)
@@ -436,7 +435,7 @@ def test_removes_what_the_command_made_unreadable(base: Path, mode: int, place: 
     assert not made.exists()
 
 
-@as_root
+@needs_root
 def test_removes_all_it_can(base: Path) -> None:
     """What cannot be removed, because the command made it as root, keeps nothing else from being removed."""
     base.chmod(0o777)
@@ -559,7 +558,7 @@ def test_a_base_is_an_absolute_directory(base: Path) -> None:
     assert bases.why_unusable(str(base / "file" / "below")) == "cannot be used: Not a directory"
 
 
-@as_root
+@needs_root
 @pytest.mark.parametrize("mode", [0o755, 0o1777, 0o777])
 def test_a_base_of_another_users_is_refused(base: Path, mode: int) -> None:
     """Who owns a base can do with what is in it what he likes: it is ours or root's."""
@@ -569,7 +568,7 @@ def test_a_base_of_another_users_is_refused(base: Path, mode: int) -> None:
     assert bases.why_unusable(str(base)) == "belongs to user 65534 (nobody), not to you or root"
 
 
-@as_root
+@needs_root
 def test_a_base_of_roots_serves_others_only_if_they_can_write(base: Path) -> None:
     """A base of root's is usable for another user if it is sticky and writable, and refused by its reason if not."""
     found = []

@@ -14,6 +14,7 @@ import pytest
 from tests.supervisor import PYTHON, Word, in_python, in_shell, output_of, started
 from tests.support.program import BWRUN, TIMEOUT, Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import needs_root
 
 # Prints which descriptors are open and what they are, without opening one that stays.
 SHOW_DESCRIPTORS = """\
@@ -200,6 +201,7 @@ def test_directory_is_gone(ready: Surroundings) -> None:
     assert b"bwrun" not in stderr
 
 
+@needs_root
 def test_directory_can_be_removed(ready: Surroundings) -> None:
     """While the command runs elsewhere bwrun keeps no directory busy."""
     (ready.work / "here").mkdir()

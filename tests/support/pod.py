@@ -12,8 +12,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tests.supervisor.clearing import as_user
 from tests.support.program import BWRUN, TIMEOUT, Ended, Surroundings
+from tests.support.users import as_user
 
 USER = 10001
 # The arguments: the Secret's folder, the program's folder, what becomes /dev/shm, and the words to run.

@@ -17,21 +17,11 @@ import pytest
 
 from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Hang
-from tests.supervisor.clearing import (
-    CANARY,
-    GONE,
-    JANITOR,
-    RECORDS,
-    SLEEP,
-    Run,
-    is_alive,
-    needs_root,
-    wait_cleared,
-    wait_dead,
-)
+from tests.supervisor.clearing import CANARY, GONE, JANITOR, RECORDS, SLEEP, Run, is_alive, wait_cleared, wait_dead
 from tests.support.portable import without_proc
 from tests.support.program import BWRUN, IS_PORTABLE, Surroundings
 from tests.support.terminal import Terminal, wait_until
+from tests.support.users import needs_root
 
 TOKEN = "/connect/token"
 AT_ONCE = 4

@@ -17,16 +17,13 @@ from tests.server.control import BitwardenServer
 from tests.server.faults import Fault, Hang
 from tests.supervisor import in_python
 from tests.supervisor.clearing import (
-    ANOTHER_USER,
     GONE,
     JANITOR,
     RECORDS,
     SLEEP,
     Run,
-    as_user,
     end,
     is_alive,
-    needs_root,
     session_of,
     sweep,
     wait_cleared,
@@ -35,6 +32,7 @@ from tests.supervisor.clearing import (
 from tests.support.openssh import tool
 from tests.support.program import Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import ANOTHER_USER, as_user, needs_root
 
 pytestmark = pytest.mark.timeout(240)
 

@@ -22,7 +22,6 @@ from tests.server.control import Account, BitwardenServer
 from tests.server.faults import Fault, Hang
 from tests.server.specs import AccountSpec, FieldSpec, ItemSpec, Login, Pbkdf2, SecureNote
 from tests.supervisor.clearing import (
-    ANOTHER_USER,
     CANARY,
     GONE,
     JANITOR,
@@ -31,8 +30,6 @@ from tests.supervisor.clearing import (
     RECORDS,
     SLEEP,
     Run,
-    as_user,
-    needs_root,
     session_of,
     wait_cleared,
 )
@@ -42,6 +39,7 @@ from tests.support.portable import name_of
 from tests.support.program import Surroundings
 from tests.support.ssh_vault import pair_of
 from tests.support.terminal import wait_until
+from tests.support.users import ANOTHER_USER, as_user, needs_root
 
 TOKEN = "/connect/token"
 HELPER = "bwrun.helpers.renewing"

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervisor.clearing import ANOTHER_USER, GONE, PYTHON, Run, as_user, needs_root, wait_cleared
+from tests.supervisor.clearing import GONE, PYTHON, Run, wait_cleared
 from tests.support.needs import unavailable
 from tests.support.program import Ended, Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import ANOTHER_USER, as_user, needs_root
 
 WHERE = ("sh", "-c", 'printf %s "$BITWARDENCLI_APPDATA_DIR"')
 

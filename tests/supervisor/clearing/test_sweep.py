@@ -14,9 +14,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.supervisor.clearing import ANOTHER_USER, GONE, SLEEP, Run, needs_root
+from tests.supervisor.clearing import GONE, SLEEP, Run
 from tests.support.program import IS_PORTABLE, Surroundings
 from tests.support.terminal import wait_until
+from tests.support.users import ANOTHER_USER, needs_root
 
 NO_PROCESS = 2**22 + 1  # above the highest pid that Linux gives (PID_MAX_LIMIT)
 TEST_SESSION = 'test -s "$BITWARDENCLI_APPDATA_DIR/data.json"'
