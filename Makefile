@@ -54,7 +54,7 @@ docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their 
 test: $(VENV)/.ready $(CLI) tools  ## Run all tests but those of test-long and test-old-cli; ARGS="-k name" chooses
 	$(PYTEST) -n 4 --dist worksteal -m "not (old_cli or slow)" $(ARGS)
 
-test-pythons: $(VENV)/.ready tools  ## Run the tests without the official CLI on every CPython from 3.11 on
+test-pythons: $(VENV)/.ready tools  ## Run tests without the official CLI on every minor version of CPython from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
 test-portable: $(VENV)/.ready $(CLI) tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
@@ -65,7 +65,7 @@ test-old-cli: $(VENV)/.ready $(CLI) $(OLD)  ## Run the tests with official CLIs 
 	$(PYTEST) -n 2 --dist loadgroup -m old_cli $(ARGS)
 
 test-long: $(VENV)/.ready $(CLI) tools  ## Run the slow tests, and with larger counts the tests that have counts
-	$(PYTEST) -n 4 --dist worksteal -m "(long or slow) and not old_cli" --thorough --fuzz 40 $(ARGS)
+	$(PYTEST) -n 6 --dist worksteal -m "(long or slow) and not old_cli" --thorough --fuzz 40 $(ARGS)
 
 test-failed: $(VENV)/.ready tools  ## Run again, one at a time, the tests that failed last
 	$(PYTEST) -m "not old_cli" --last-failed --last-failed-no-failures none $(ARGS) || [ $$? -eq 5 ]

@@ -30,8 +30,10 @@ def test_exit_code(ready: Surroundings, status: int) -> None:
 
 
 def test_every_exit_code(thorough: None, ready: Surroundings) -> None:
-    """All 256 exit codes are handed on."""
-    assert [ready.run("--", "sh", "-c", f"exit {status}").status for status in range(256)] == list(range(256))
+    """All 256 exit codes are handed on, also without a session."""
+    assert [ready.run("--no-session", "--", "sh", "-c", f"exit {status}").status for status in range(256)] == list(
+        range(256)
+    )
 
 
 @pytest.mark.parametrize("number", [1, 2, 3, 6, 9, 10, 11, 13, 14, 15, 34, 64])
