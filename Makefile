@@ -54,7 +54,7 @@ docs: $(VENV)/.ready $(CLI) tools  ## Check the README and docs/, and run their 
 test: $(VENV)/.ready $(CLI) tools  ## Run all tests but those of test-long and test-old-cli; ARGS="-k name" chooses
 	$(PYTEST) -n 4 --dist worksteal -m "not (old_cli or slow)" $(ARGS)
 
-test-pythons: $(VENV)/.ready tools  ## Run tests without the official CLI on every minor version of CPython from 3.11 on
+test-pythons: $(VENV)/.ready tools  ## Run tests without the official CLI on other CPythons, from 3.11 on
 	@$(BIN)/python -m tests.pythons $(ARGS)
 
 test-portable: $(VENV)/.ready $(CLI) tools  ## Run tests of supervision, clearing and masking as on other systems than Linux
