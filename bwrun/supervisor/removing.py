@@ -28,7 +28,7 @@ def remove(path: str) -> bool:
     except OSError:
         return not os.path.lexists(path)
     try:
-        root = _open_own(above, name)
+        root = open_own(above, name)
         try:
             _empty(root)
         finally:
@@ -82,7 +82,7 @@ def _unlink(directory: int, name: str) -> bool:
 def _flatten(root: int, name: str) -> bool:
     """Move the content of the directory `name` up into `root`; return whether anything was moved or removed."""
     try:
-        inner = _open_own(root, name)
+        inner = open_own(root, name)
     except OSError:
         return False
     done = False
@@ -96,15 +96,19 @@ def _flatten(root: int, name: str) -> bool:
 
 def _move(source: int, name: str, target: int) -> bool:
     try:
-        os.close(_open_own(source, name))  # a directory must be writable to be moved
+        os.close(open_own(source, name))  # a directory must be writable to be moved
         os.rename(name, f"bwrun-{os.urandom(8).hex()}", src_dir_fd=source, dst_dir_fd=target)
     except OSError:
         return False
     return True
 
 
-def _open_own(parent: int, name: str) -> int:
-    """Open a directory; if it belongs to this user, make it readable and writable first."""
+def open_own(parent: int | None, name: str) -> int:
+    """
+    Open a directory; if it belongs to this user, make it readable and writable first.
+
+    `name` may be a path if `parent` is None. Raises OSError: it is no directory, or cannot be opened.
+    """
     flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
     try:
         descriptor = os.open(name, flags, dir_fd=parent)

@@ -6,7 +6,7 @@ import os
 import time
 
 from bwrun.supervisor import directory
-from bwrun.supervisor.removing import remove
+from bwrun.supervisor.removing import open_own, remove
 
 UNMARKED_AGE = 600  # seconds; an older directory without the file `owner` is abandoned
 
@@ -27,7 +27,9 @@ def find_sessions(base: str) -> list[str]:
 def sweep_one(path: str) -> bool:
     """Remove a session directory if its owner is dead; return whether it was removed."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+        if os.lstat(path).st_uid != os.geteuid():
+            return False  # another user's
+        descriptor = open_own(None, path)  # the command may have closed it
     except OSError:
         return False
     try:

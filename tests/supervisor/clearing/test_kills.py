@@ -35,6 +35,7 @@ from tests.supervisor.clearing import (
 )
 from tests.support.program import BWRUN, Surroundings
 from tests.support.terminal import TAKE_TERMINAL, wait_until
+from tests.support.users import needs_root
 
 REQUESTS = 3  # that a run makes: login, sync, the server's config
 TOKEN = "/connect/token"
@@ -272,7 +273,7 @@ def test_kill_of_bwrun_and_janitor_in_the_login(ready: Surroundings, server: Bit
         assert ready.run("--clean").stdout.startswith("bwrun: removed 1 ")
 
 
-@pytest.mark.parametrize("whom", ["bwrun", "group", "worker"])
+@pytest.mark.parametrize("whom", ["bwrun", "group", pytest.param("worker", marks=needs_root)])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.parametrize("skip", range(REQUESTS))
 def test_signal_at_each_request(

@@ -17,7 +17,7 @@ import pytest
 from tests.supervisor.clearing import GONE, SLEEP, Run
 from tests.support.program import IS_PORTABLE, Surroundings
 from tests.support.terminal import wait_until
-from tests.support.users import ANOTHER_USER, needs_root
+from tests.support.users import ANOTHER_USER, as_user, needs_root
 
 NO_PROCESS = 2**22 + 1  # above the highest pid that Linux gives (PID_MAX_LIMIT)
 TEST_SESSION = 'test -s "$BITWARDENCLI_APPDATA_DIR/data.json"'
@@ -180,6 +180,18 @@ def test_another_users_is_kept(bare: Surroundings) -> None:
 
     assert (path / "data.json").exists()
     subprocess.run(["rm", "-rf", path], check=True)
+
+
+@needs_root
+def test_closed_to_an_ordinary_user(bare: Surroundings) -> None:
+    """A session that its command closed is removed, also for a user whom modes stop."""
+    runtime = bare.home / "runtime"
+    runtime.mkdir(mode=0o700)
+    session(runtime).chmod(0)
+
+    done = bare.run("--clean", before=as_user(bare, ANOTHER_USER), env={"XDG_RUNTIME_DIR": str(runtime)})
+    assert (done.status, done.stdout) == (0, "bwrun: removed 1 session(s) that killed runs left behind\n"), done.stderr
+    assert list(runtime.iterdir()) == []
 
 
 def test_locked_is_kept(bare: Surroundings) -> None:
