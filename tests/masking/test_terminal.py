@@ -75,10 +75,14 @@ def test_command_has_a_terminal_of_its_own(shell: Shell) -> None:
 
 
 def test_window_size_follows(shell: Shell) -> None:
-    """A change of the window reaches the command as a signal, with the new size."""
+    """
+    A change of the window reaches the command as a signal, with the new size.
+
+    What it says ends its lines: the end of a line is never held back as the beginning of a secret.
+    """
     script = (
         "import os, signal, threading; done = threading.Event();"
-        "say = lambda text: os.write(1, text.encode());"
+        "say = lambda text: os.write(1, text.encode() + b'\\n');"
         "size = lambda: os.get_terminal_size(1).columns;"
         "signal.signal(signal.SIGWINCH, lambda *_: (say(f'size {size()}'), size() == 77 and done.set()));"
         "say('re' + 'ady'); done.wait()"

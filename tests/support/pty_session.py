@@ -15,7 +15,7 @@ import os
 import struct
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Self
 
 import psutil
@@ -82,9 +82,9 @@ class Shell(Line):
                 yield terminal
             finally:
                 if terminal.process.poll() is None:
-                    found = psutil.Process(terminal.process.pid).children(recursive=True)
-                    jobs = [job for job in found if name_of(job) != "session-janitor"]  # who clears after the others
+                    jobs = psutil.Process(terminal.process.pid).children(recursive=True)
                 for job in jobs:
-                    if job.is_running():
-                        job.kill()
+                    with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # it has just ended
+                        if name_of(job) != "session-janitor":  # who clears after the others
+                            job.kill()
         wait_until(lambda: surroundings.left() == [])
