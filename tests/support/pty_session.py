@@ -82,9 +82,16 @@ class Shell(Line):
                 yield terminal
             finally:
                 if terminal.process.poll() is None:
-                    jobs = psutil.Process(terminal.process.pid).children(recursive=True)
+                    found = psutil.Process(terminal.process.pid).children(recursive=True)
+                    jobs = [job for job in found if not _is_janitor(job)]  # it clears after the others
                 for job in jobs:
-                    with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):  # it has just ended
-                        if name_of(job) != "session-janitor":  # who clears after the others
-                            job.kill()
+                    with suppress(psutil.NoSuchProcess):  # it has just ended
+                        job.kill()
         wait_until(lambda: surroundings.left() == [])
+
+
+def _is_janitor(process: psutil.Process) -> bool:
+    try:
+        return name_of(process) == "session-janitor"
+    except (psutil.NoSuchProcess, ProcessLookupError):
+        return False  # it has just ended
