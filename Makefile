@@ -10,7 +10,6 @@ CLI    := tests/cli/node_modules/.ready
 OLD    := tests/cli/old/node_modules/.ready
 PEERS  := tests/cli/masking/node_modules/.ready
 PYTEST := $(BIN)/python -m pytest
-# test_directory.py runs the code for Linux in its own process.
 PORTABLE := tests/system tests/supervisor tests/masking/test_run.py
 # What some tests need of the system: program:package of Debian.
 TOOLS  := ip:iproute2 ssh-agent:openssh-client sshd:openssh-server git:git direnv:direnv zsh:zsh mksh:mksh \
